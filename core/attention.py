@@ -1,0 +1,147 @@
+"""Causal multi-head attention: forward beside backward, and the cached step for one new token.
+
+For each sequence and head, with q, k, v of shape (T, S):
+
+    E = exp(q @ k.T) below and on the diagonal, 0 above       (T, T)
+    s = the sums of E's rows                                  (T,)
+    o = (E @ v) / s                                           (T, S)
+
+The scale 1/sqrt(S) is already in q: `model` folds it into the weights once a step. E is kept as it is and never
+divided by s; dividing o, which is narrower, is enough. For the backward, with P = E / s:
+
+    dv = P.T @ do          = E.T @ (do / s)
+    dP = do @ v.T
+    dscores = P * (dP - sum(dP * P))  and  sum(dP * P) = sum(do * o),  a row each
+            = E * ((do / s) @ v.T - sum((do / s) * o))
+    dq = dscores @ k,  dk = dscores.T @ q
+
+so that (do / s) is all that it takes of s. Heads are strided views of the wide arrays, which BLAS takes as they
+are: nothing is transposed in memory. Sums over a head's S columns, spread over them again, are products with
+`spread_HD` (1 where the column belongs to the head), since NumPy is slow on rows of 16.
+
+Source: Vaswani et al., "Attention Is All You Need" (2017); the sum over do * o as in Dao et al.,
+"FlashAttention" (2022), appendix B.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import FloatArray
+from .layers import sums_are_safe
+
+
+@dataclass(frozen=True)
+class AttentionShape:
+    """How an (N, 3D) array of queries, keys and values divides, and the constants that go with it."""
+
+    n_heads: int
+    context: int
+    causal_TT: FloatArray
+    spread_HD: FloatArray
+    ones_T: FloatArray
+
+    @classmethod
+    def of(cls, n_heads: int, head_size: int, context: int, dtype: np.dtype[np.floating]) -> AttentionShape:
+        return cls(
+            n_heads,
+            context,
+            np.tri(context, dtype=dtype),
+            np.repeat(np.eye(n_heads, dtype=dtype), head_size, axis=1),
+            np.ones(context, dtype),
+        )
+
+    def heads(self, x_ND: FloatArray) -> FloatArray:
+        """A view (B, H, T, S) of an array (N, D), which may be a slice of columns of a wider one."""
+        x_BTHS = np.reshape(x_ND, (-1, self.context, self.n_heads, x_ND.shape[1] // self.n_heads), copy=False)
+        return x_BTHS.transpose(0, 2, 1, 3)
+
+
+def attention_forward(
+    qkv_N3D: FloatArray,
+    shape: AttentionShape,
+    exp_BHTT: FloatArray,
+    reciprocal_NH: FloatArray,
+    out_ND: FloatArray,
+    work_ND: FloatArray,
+    work_BHTT: FloatArray,
+    mask_BHTT: FloatArray | None,
+) -> None:
+    """Fill `out_ND`, and `exp_BHTT` and `reciprocal_NH` (E and 1/s) for the backward.
+
+    `mask_BHTT` is the dropout mask of the attention weights, or None.
+    """
+    d = out_ND.shape[1]
+    q, k, v = (shape.heads(qkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
+    sums_BHT = reciprocal_NH.reshape(-1, shape.context, shape.n_heads).transpose(0, 2, 1)
+    np.matmul(q, k.swapaxes(-1, -2), out=exp_BHTT)
+    np.exp(exp_BHTT, out=exp_BHTT)
+    np.multiply(exp_BHTT, shape.causal_TT, out=exp_BHTT)
+    np.matmul(exp_BHTT, shape.ones_T, out=sums_BHT)
+    if not sums_are_safe(reciprocal_NH):
+        _exponentials_below_their_maximum(q, k, shape, exp_BHTT)
+        np.matmul(exp_BHTT, shape.ones_T, out=sums_BHT)
+    np.reciprocal(reciprocal_NH, out=reciprocal_NH)
+    weights = exp_BHTT if mask_BHTT is None else np.multiply(exp_BHTT, mask_BHTT, out=work_BHTT)
+    np.matmul(weights, v, out=shape.heads(out_ND))
+    np.matmul(reciprocal_NH, shape.spread_HD, out=work_ND)
+    np.multiply(out_ND, work_ND, out=out_ND)
+
+
+def _exponentials_below_their_maximum(
+    q_BHTS: FloatArray, k_BHTS: FloatArray, shape: AttentionShape, exp_BHTT: FloatArray
+) -> None:
+    """E once more for scores too large or too small to exponentiate as they are: rarely needed, slower."""
+    np.matmul(q_BHTS, k_BHTS.swapaxes(-1, -2), out=exp_BHTT)
+    np.copyto(exp_BHTT, -np.inf, where=shape.causal_TT == 0)
+    np.subtract(exp_BHTT, exp_BHTT.max(axis=-1, keepdims=True), out=exp_BHTT)
+    np.exp(exp_BHTT, out=exp_BHTT)
+
+
+def attention_backward(
+    dout_ND: FloatArray,
+    qkv_N3D: FloatArray,
+    shape: AttentionShape,
+    exp_BHTT: FloatArray,
+    reciprocal_NH: FloatArray,
+    out_ND: FloatArray,
+    dqkv_N3D: FloatArray,
+    work_ND: FloatArray,
+    work_NH: FloatArray,
+    work_BHTT: FloatArray,
+    mask_BHTT: FloatArray | None,
+) -> None:
+    """Fill `dqkv_N3D`; `dout_ND` is used up."""
+    d = out_ND.shape[1]
+    q, k, v = (shape.heads(qkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
+    dq, dk, dv = (shape.heads(dqkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
+    np.matmul(reciprocal_NH, shape.spread_HD, out=work_ND)
+    np.multiply(dout_ND, work_ND, out=dout_ND)
+    np.multiply(dout_ND, out_ND, out=work_ND)
+    np.matmul(work_ND, shape.spread_HD.T, out=work_NH)
+    sums_BHT = work_NH.reshape(-1, shape.context, shape.n_heads).transpose(0, 2, 1)
+    dout = shape.heads(dout_ND)
+    weights = exp_BHTT if mask_BHTT is None else np.multiply(exp_BHTT, mask_BHTT, out=work_BHTT)
+    np.matmul(weights.swapaxes(-1, -2), dout, out=dv)
+    np.matmul(dout, v.swapaxes(-1, -2), out=work_BHTT)
+    if mask_BHTT is not None:
+        np.multiply(work_BHTT, mask_BHTT, out=work_BHTT)
+    np.subtract(work_BHTT, sums_BHT[..., None], out=work_BHTT)
+    np.multiply(work_BHTT, exp_BHTT, out=work_BHTT)
+    np.matmul(work_BHTT, k, out=dq)
+    np.matmul(work_BHTT.swapaxes(-1, -2), q, out=dk)
+
+
+def cached_attention_step(
+    qkv_3D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray, t: int
+) -> FloatArray:
+    """Attention of the token at position `t`, whose key and value are added to those before it. Returns (D,)."""
+    n_heads, _, head_size = keys_HTS.shape
+    q_HS, k_HS, v_HS = qkv_3D.reshape(3, n_heads, head_size)
+    keys_HTS[:, t], values_HTS[:, t] = k_HS, v_HS
+    scores_Ht = np.matmul(keys_HTS[:, : t + 1], q_HS[:, :, None])[:, :, 0]
+    exp_Ht = np.exp(scores_Ht - scores_Ht.max(axis=1, keepdims=True))
+    out_HS = np.matmul(exp_Ht[:, None, :], values_HTS[:, : t + 1])[:, 0]
+    return (out_HS / exp_Ht.sum(axis=1, keepdims=True)).reshape(-1)

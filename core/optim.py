@@ -1,0 +1,129 @@
+"""AdamW over the flat vector, the learning-rate schedule, and the sum of the threads' gradients.
+
+Everything here goes through the vectors in blocks that stay in the cache, and blocks are shared between threads.
+Which thread takes which block changes no bit: each block's arithmetic and the order of the sums are fixed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import FloatArray
+from .config import AdamWConfig, ModelConfig, ScheduleConfig
+from .parameters import parameter_table
+
+BLOCK = 16_384
+"""Elements a block: five float32 vectors of it fit in a 512 KiB cache."""
+
+Share = Callable[[Callable[[int], None], int], None]
+"""`share(work, n)` calls work(0) to work(n - 1), on any threads, and returns when all are done."""
+
+
+def learning_rate(schedule: ScheduleConfig, step: int, n_steps: int) -> float:
+    """The rate for optimizer step `step`, counted from 0, of a run of `n_steps`; see `config.ScheduleConfig`.
+
+    Source: femtoGPT's schedule, which the journal used, generalised to a line that ends with the run.
+    """
+    if step < schedule.warmup_steps:
+        return schedule.base_lr / schedule.warmup_steps * step
+    decay_steps = schedule.decay_steps or max(1, n_steps - schedule.warmup_steps)
+    fallen = (schedule.base_lr - schedule.min_lr) * (step - schedule.warmup_steps) / decay_steps
+    return max(schedule.min_lr, schedule.base_lr - fallen)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of the flat vector that weight decay falls on, or not, as a whole."""
+
+    start: int
+    stop: int
+    decays: bool
+
+
+def blocks_of(config: ModelConfig, optimizer: AdamWConfig) -> tuple[Block, ...]:
+    """Cut the flat vector into blocks of at most `BLOCK` elements."""
+    stretches: list[tuple[int, int, bool]] = []
+    for parameter in parameter_table(config):
+        stop = parameter.offset + parameter.size
+        decays = optimizer.decay == "all" or len(parameter.shape) == 2
+        if stretches and stretches[-1][2] == decays:
+            stretches[-1] = (stretches[-1][0], stop, decays)
+        else:
+            stretches.append((parameter.offset, stop, decays))
+    return tuple(
+        Block(at, min(at + BLOCK, stop), decays)
+        for start, stop, decays in stretches
+        for at in range(start, stop, BLOCK)
+    )
+
+
+class AdamW:
+    """AdamW with optional clipping of the global gradient norm.
+
+    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, with the bias
+    corrections gathered in the step size:  p -= lr * decay * p + lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m /
+    (sqrt(v) + eps * sqrt(1 - beta2^t)).
+    """
+
+    def __init__(self, config: ModelConfig, optimizer: AdamWConfig, dtype: np.dtype[np.floating]) -> None:
+        self.optimizer = optimizer
+        self.blocks = blocks_of(config, optimizer)
+        self.steps_done = 0
+        self.mean_P = np.zeros(config.n_parameters, dtype)
+        self.square_P = np.zeros(config.n_parameters, dtype)
+        self._squares = [0.0] * len(self.blocks)
+
+    def sum_gradients(self, gradients_P: Sequence[FloatArray], share: Share) -> float:
+        """Add all gradients up in the first of them, in order; return the global norm of the sum."""
+        total_P = gradients_P[0]
+
+        def sum_block(i: int) -> None:
+            block = self.blocks[i]
+            total = total_P[block.start : block.stop]
+            for gradient_P in gradients_P[1:]:
+                np.add(total, gradient_P[block.start : block.stop], out=total)
+            self._squares[i] = float(np.dot(total, total))
+
+        share(sum_block, len(self.blocks))
+        return math.sqrt(math.fsum(self._squares))
+
+    def step(
+        self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
+    ) -> None:
+        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is used up."""
+        o = self.optimizer
+        self.steps_done += 1
+        clip = min(1.0, o.clip_norm / norm) if o.clip_norm is not None and norm > 0 else 1.0
+        correction2 = math.sqrt(1 - o.beta2**self.steps_done)
+        rate = lr * correction2 / (1 - o.beta1**self.steps_done)
+        eps = o.eps * correction2
+
+        def update_block(i: int) -> None:
+            block = self.blocks[i]
+            at = slice(block.start, block.stop)
+            p, g, m, v = parameters_P[at], gradient_P[at], self.mean_P[at], self.square_P[at]
+            _moments(g, m, v, o, clip)
+            np.sqrt(v, out=g)
+            np.add(g, eps, out=g)
+            np.divide(m, g, out=g)
+            np.multiply(g, rate, out=g)
+            if block.decays and o.weight_decay:
+                np.multiply(p, 1 - lr * o.weight_decay, out=p)
+            np.subtract(p, g, out=p)
+
+        share(update_block, len(self.blocks))
+
+
+def _moments(g: FloatArray, m: FloatArray, v: FloatArray, o: AdamWConfig, clip: float) -> None:
+    """m = beta1 * m + (1 - beta1) * clip * g, v = beta2 * v + (1 - beta2) * (clip * g)^2, using g up."""
+    np.multiply(g, (1 - o.beta1) * clip, out=g)
+    np.multiply(m, o.beta1, out=m)
+    np.add(m, g, out=m)
+    np.multiply(g, g, out=g)
+    np.multiply(g, (1 - o.beta2) / (1 - o.beta1) ** 2, out=g)
+    np.multiply(v, o.beta2, out=v)
+    np.add(v, g, out=v)

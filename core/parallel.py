@@ -1,0 +1,139 @@
+"""One model, several threads: each takes its share of the batch through it, and gradients are summed in order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .arrays import FloatArray, IdArray
+from .config import ModelConfig
+from .dropout import draw_masks
+from .model import Model
+from .parameters import Tensors
+from .team import Team
+from .workspace import Pool, Workspace
+
+ACTIVATION_BYTES = 80 * 2**20
+"""Most memory that one thread's activations may take when the chunk is chosen for the user."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def activation_bytes(config: ModelConfig) -> int:
+    """What one sequence takes in a training workspace, float32, without constants."""
+    t, d, h, v = config.context, config.width, config.n_heads, config.vocab_size
+    kept_a_layer = t * (16 * d + h * t + h + 2)
+    if config.dropout:
+        kept_a_layer += t * (2 * d + h * t)
+    shared = t * (14 * d + h * t + v)
+    return 4 * (config.n_layers * kept_a_layer + shared)
+
+
+def choose_threads(batch: int) -> int:
+    """As many as there are cores, but no more than sequences."""
+    return min(usable_cores(), batch)
+
+
+def choose_chunk(config: ModelConfig, batch: int, threads: int) -> int:
+    """A thread's whole share at once if that fits `ACTIVATION_BYTES`, else equal parts of it that do."""
+    share = -(-batch // threads)
+    most = max(1, ACTIVATION_BYTES // activation_bytes(config))
+    n_chunks = -(-share // most)
+    return -(-share // n_chunks)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Sequences `start` to `stop` of a batch, and whether a thread's gradient is added to or begun."""
+
+    start: int
+    stop: int
+    add: bool
+
+
+def chunks_of(batch: int, threads: int, chunk: int) -> tuple[tuple[Chunk, ...], ...]:
+    """Every thread's chunks: contiguous shares, equal but for one sequence, cut into chunks."""
+    bounds = [batch * i // threads for i in range(threads + 1)]
+    return tuple(
+        tuple(Chunk(at, min(at + chunk, stop), add=at > start) for at in range(start, stop, chunk))
+        for start, stop in pairwise(bounds)
+    )
+
+
+class Workers:
+    """Threads with a workspace and a gradient each, over one `model`.
+
+    The same seed, thread count and chunk give the same bits, whichever thread finishes first.
+    """
+
+    def __init__(self, model: Model, config: ModelConfig, batch: int, threads: int, chunk: int) -> None:
+        self.model, self.config = model, config
+        self.team = Team(threads)
+        self.gradients = [Tensors.of(np.zeros_like(model.parameters.flat_P), config) for _ in range(threads)]
+        self._chunks = chunks_of(batch, threads, chunk)
+        self._chunk = chunk
+        dtype = model.parameters.flat_P.dtype
+        self._pools = [Pool(dtype) for _ in range(threads)]
+        self._workspaces: list[dict[int, Workspace]] = [{} for _ in range(threads)]
+        for thread in range(threads):
+            self._workspace(thread, chunk)
+
+    def _workspace(self, thread: int, b: int) -> Workspace:
+        """The thread's workspace for `b` sequences, in the memory of its largest one."""
+        kept = self._workspaces[thread]
+        if b not in kept:
+            kept[b] = Workspace(self.config, b, self._pools[thread], training=True)
+        return kept[b]
+
+    def loss_and_gradient(self, inputs_BT: IdArray, targets_BT: IdArray, seed: int, step: int) -> float:
+        """The mean loss; each thread's gradient of it is left in `gradients`, to be summed."""
+        n_total = inputs_BT.size
+        losses = [0.0] * self.team.size
+
+        def work(thread: int) -> None:
+            gradient = self.gradients[thread]
+            with np.errstate(all="ignore"):  # what overflows is caught by the sums, or by the loss
+                for chunk in self._chunks[thread]:
+                    ws = self._workspace(thread, chunk.stop - chunk.start)
+                    draw_masks(ws, self.config.dropout, seed, step, chunk.start)
+                    losses[thread] += self.model.loss_and_gradient(
+                        inputs_BT[chunk.start : chunk.stop].reshape(-1),
+                        targets_BT[chunk.start : chunk.stop].reshape(-1),
+                        ws,
+                        gradient,
+                        n_total,
+                        add=chunk.add,
+                    )
+                self.model.finish_gradient(gradient)
+
+        self.team.run(work)
+        return sum(losses) / n_total
+
+    def mean_loss(self, inputs_WT: IdArray, targets_WT: IdArray) -> float:
+        """The mean loss of any number of windows, without dropout."""
+        shares = chunks_of(len(inputs_WT), self.team.size, self._chunk)
+        losses = [0.0] * self.team.size
+
+        def work(thread: int) -> None:
+            with np.errstate(all="ignore"):
+                for chunk in shares[thread]:
+                    ws = self._workspace(thread, chunk.stop - chunk.start)
+                    losses[thread] += self.model.loss(
+                        inputs_WT[chunk.start : chunk.stop].reshape(-1),
+                        targets_WT[chunk.start : chunk.stop].reshape(-1),
+                        ws,
+                    )
+
+        self.team.run(work)
+        return sum(losses) / inputs_WT.size
+
+    def flat_gradients(self) -> list[FloatArray]:
+        return [gradient.flat_P for gradient in self.gradients]

@@ -1,0 +1,149 @@
+"""The parameter table: every tensor of the model by name, shape and place in ONE flat vector.
+
+One vector makes the optimizer, the gradient norm, snapshots and checkpoints operations on one array. Layers
+of one kind lie together, so that a kind can also be seen as one stack (L, in, out). Weights are (in, out).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import FloatArray
+from .config import Initialisation, ModelConfig
+
+
+class Parameter(NamedTuple):
+    """One tensor: `name` as in checkpoints, `offset` in elements from the start of the flat vector."""
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+def parameter_table(config: ModelConfig) -> tuple[Parameter, ...]:
+    """All tensors in the order of the flat vector."""
+    d, v, n = config.width, config.vocab_size, config.n_layers
+    of_each_layer: tuple[tuple[str, tuple[int, ...]], ...] = (
+        ("attention.qkv.weight", (d, 3 * d)),
+        ("attention.projection.weight", (d, d)),
+        ("feed_forward.up.weight", (d, 4 * d)),
+        ("feed_forward.down.weight", (4 * d, d)),
+        ("attention.projection.bias", (d,)),
+        ("feed_forward.up.bias", (4 * d,)),
+        ("feed_forward.down.bias", (d,)),
+        ("norm1.gain", (d,)),
+        ("norm1.bias", (d,)),
+        ("norm2.gain", (d,)),
+        ("norm2.bias", (d,)),
+    )
+    shapes: list[tuple[str, tuple[int, ...]]] = [("token_embedding.weight", (v, d))]
+    shapes += [(f"layers.{i}.{kind}", shape) for kind, shape in of_each_layer for i in range(n)]
+    shapes += [("final_norm.gain", (d,)), ("final_norm.bias", (d,))]
+    shapes += [("head.weight", (d, v)), ("head.bias", (v,))]
+    table, offset = [], 0
+    for name, shape in shapes:
+        table.append(Parameter(name, shape, offset))
+        offset += math.prod(shape)
+    return tuple(table)
+
+
+@dataclass(frozen=True)
+class LayerTensors:
+    """One layer's tensors, as views of the flat vector."""
+
+    qkv_D3D: FloatArray
+    projection_DD: FloatArray
+    projection_bias_D: FloatArray
+    up_DF: FloatArray
+    up_bias_F: FloatArray
+    down_FD: FloatArray
+    down_bias_D: FloatArray
+    gain1_D: FloatArray
+    bias1_D: FloatArray
+    gain2_D: FloatArray
+    bias2_D: FloatArray
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A flat vector (parameters, gradients or moments) seen as the model's tensors."""
+
+    flat_P: FloatArray
+    by_name: Mapping[str, FloatArray]
+    embedding_VD: FloatArray
+    layers: tuple[LayerTensors, ...]
+    gain_D: FloatArray
+    bias_D: FloatArray
+    head_DV: FloatArray
+    head_bias_V: FloatArray
+
+    @classmethod
+    def of(cls, flat_P: FloatArray, config: ModelConfig) -> Tensors:
+        table = parameter_table(config)
+        named = {p.name: flat_P[p.offset : p.offset + p.size].reshape(p.shape) for p in table}
+        return cls(
+            flat_P,
+            named,
+            named["token_embedding.weight"],
+            tuple(_layer_tensors(named, f"layers.{i}.") for i in range(config.n_layers)),
+            named["final_norm.gain"],
+            named["final_norm.bias"],
+            named["head.weight"],
+            named["head.bias"],
+        )
+
+
+def _layer_tensors(named: Mapping[str, FloatArray], prefix: str) -> LayerTensors:
+    return LayerTensors(
+        qkv_D3D=named[prefix + "attention.qkv.weight"],
+        projection_DD=named[prefix + "attention.projection.weight"],
+        projection_bias_D=named[prefix + "attention.projection.bias"],
+        up_DF=named[prefix + "feed_forward.up.weight"],
+        up_bias_F=named[prefix + "feed_forward.up.bias"],
+        down_FD=named[prefix + "feed_forward.down.weight"],
+        down_bias_D=named[prefix + "feed_forward.down.bias"],
+        gain1_D=named[prefix + "norm1.gain"],
+        bias1_D=named[prefix + "norm1.bias"],
+        gain2_D=named[prefix + "norm2.gain"],
+        bias2_D=named[prefix + "norm2.bias"],
+    )
+
+
+def initial_parameters(config: ModelConfig, init: Initialisation, seed: int) -> FloatArray:
+    """A fresh flat float32 vector; the same seed gives the same bits. See `config.Initialisation`."""
+    rng = np.random.Generator(np.random.PCG64([seed, 1]))
+    flat_P = np.zeros(config.n_parameters, np.float32)
+    residual_scale = 1 / math.sqrt(2 * config.n_layers) if init.scale_residual else 1.0
+    for name, shape, offset in parameter_table(config):
+        tensor = flat_P[offset : offset + math.prod(shape)]
+        if name == "token_embedding.weight":
+            std = init.embedding_std
+        elif name.endswith((".projection.weight", ".down.weight")):
+            std = init.matrix_std * residual_scale
+        elif name.endswith(".weight") or (name.endswith(".gain") and init.gain == "normal"):
+            std = init.matrix_std
+        else:
+            tensor.fill(1.0 if name.endswith(".gain") else 0.0)
+            continue
+        tensor[:] = rng.standard_normal(tensor.size, np.float32) * np.float32(std)
+    return flat_P
+
+
+def position_table(config: ModelConfig, amplitude: float) -> FloatArray:
+    """The sinusoid (T, D) in float64: column c holds sin (c even) or cos (c odd) of t / 10000^(2i/D), i = c // 2.
+
+    Source: Vaswani et al. (2017), 3.5; femtoGPT's exponent.
+    """
+    t_T1 = np.arange(config.context)[:, None]
+    columns_D = np.arange(config.width)
+    angles_TD = t_T1 / 10000.0 ** (2 * (columns_D // 2) / config.width)
+    return amplitude * np.where(columns_D % 2 == 0, np.sin(angles_TD), np.cos(angles_TD))

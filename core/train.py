@@ -1,0 +1,176 @@
+"""Training as a generator: whoever iterates decides what to show, what to keep and when to stop.
+
+A step is a pure function of the parameters, the optimizer's state and the step's number: batches and dropout are
+drawn from (seed, step). So a checkpoint needs no random state, and resuming equals never having stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import threadpoolctl
+from numpy.typing import NDArray
+
+from .config import RunConfig
+from .data import Batches, Source
+from .errors import CheckpointError, ConfigError, DivergedError
+from .events import EvalDone, Event, StepDone
+from .machine import rss_mib
+from .model import Model
+from .optim import AdamW, learning_rate
+from .parallel import Workers, choose_chunk, choose_threads
+from .parameters import initial_parameters
+from .tokenizer import Tokenizer
+
+RECENT_STEPS = 20
+"""Steps that a training loss is averaged over where one number is wanted."""
+
+
+class Training:
+    """A model, its optimizer, its data and its threads, at some step.
+
+    `config` is the given one with everything that was left open filled in: vocabulary, threads and chunk.
+    """
+
+    def __init__(self, config: RunConfig, source: Source, tokenizer: Tokenizer) -> None:
+        self.config = resolved(config, tokenizer)
+        self.source, self.tokenizer = source, tokenizer
+        self.batches = Batches(source, tokenizer, self.config)
+        model, train, recipe = self.config.model, self.config.train, self.config.recipe
+        self.threads, self.chunk = train.threads, train.chunk
+        self.parameters_P = initial_parameters(model, recipe.init, train.seed)
+        self.n_parameters = self.parameters_P.size
+        self._blas_limit = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+        self._model = Model(model, recipe, self.parameters_P)
+        self._workers = Workers(self._model, model, train.batch, self.threads, self.chunk)
+        self._optimizer = AdamW(model, recipe.optimizer, self.parameters_P.dtype)
+        self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+        self._lr_scale = 1.0
+        self.step = 0
+        self.elapsed_s = 0.0
+
+    @classmethod
+    def begin(cls, config: RunConfig, source: Source, tokenizer: Tokenizer) -> Training:
+        """A training at step 0, from fresh parameters."""
+        return cls(config, source, tokenizer)
+
+    @property
+    def recent_loss(self) -> float:
+        """Mean training loss of the last steps, NaN before the first."""
+        return math.fsum(self._recent) / len(self._recent) if self._recent else math.nan
+
+    def set_learning_rate(self, base_lr: float) -> None:
+        """From the next step on, follow the schedule as if its base rate were `base_lr`."""
+        if not (math.isfinite(base_lr) and 0 <= base_lr <= 10):
+            raise ConfigError(f"the learning rate must be from 0 to 10, not {base_lr:g}")
+        self._lr_scale = base_lr / self.config.recipe.schedule.base_lr
+
+    def advance(self) -> StepDone:
+        """Do one step.
+
+        Raises
+        ------
+        DivergedError
+            When the loss or the gradient is no longer finite; parameters are then as they were before.
+        """
+        start = time.perf_counter()
+        train, index = self.config.train, self.step
+        inputs_BT, targets_BT = self.batches.batch(index)
+        loss = self._workers.loss_and_gradient(inputs_BT, targets_BT, train.seed, index)
+        gradients_P = self._workers.flat_gradients()
+        with np.errstate(all="ignore"):
+            norm = self._optimizer.sum_gradients(gradients_P, self._workers.team.share)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise DivergedError(_divergence(index + 1, loss, norm))
+        lr = self._lr_scale * learning_rate(self.config.recipe.schedule, index, train.steps)
+        self._optimizer.step(self.parameters_P, gradients_P[0], norm, lr, self._workers.team.share)
+        self._model.refresh()
+        self._recent.append(loss)
+        self.step += 1
+        seconds = time.perf_counter() - start
+        self.elapsed_s += seconds
+        return StepDone(
+            step=self.step,
+            loss=loss,
+            lr=lr,
+            grad_norm=norm,
+            ms=seconds * 1e3,
+            elapsed_s=self.elapsed_s,
+            rss_mib=rss_mib(),
+        )
+
+    def evaluate(self) -> EvalDone:
+        """Measure the loss on the validation windows. Its time counts as training time."""
+        start = time.perf_counter()
+        val_loss = self._workers.mean_loss(
+            self.batches.validation_inputs_WT, self.batches.validation_targets_WT
+        )
+        self.elapsed_s += time.perf_counter() - start
+        return EvalDone(
+            step=self.step, val_loss=val_loss, train_loss=self.recent_loss, elapsed_s=self.elapsed_s
+        )
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """All that a checkpoint must hold beside the step and the elapsed time; views where they can be."""
+        return {
+            "parameters": self.parameters_P,
+            "optimizer.mean": self._optimizer.mean_P,
+            "optimizer.square": self._optimizer.square_P,
+            "recent_losses": np.array(self._recent, np.float64),
+            "lr_scale": np.array([self._lr_scale]),
+        }
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], step: int, elapsed_s: float) -> None:
+        """Go back to what `tensors()` gave at `step`."""
+        own = self.tensors()
+        missing = own.keys() - tensors.keys()
+        if missing:
+            raise CheckpointError(f"the checkpoint lacks {', '.join(sorted(missing))}")
+        for name in ("parameters", "optimizer.mean", "optimizer.square"):
+            if tensors[name].shape != own[name].shape:
+                raise CheckpointError(
+                    f"the checkpoint's {name} has shape {tensors[name].shape}, this model's {own[name].shape}"
+                )
+            own[name][...] = tensors[name]
+        self._recent = deque(map(float, tensors["recent_losses"]), maxlen=RECENT_STEPS)
+        self._lr_scale = float(tensors["lr_scale"][0])
+        self._optimizer.steps_done = step
+        self._model.refresh()
+        self.step, self.elapsed_s = step, elapsed_s
+
+    def close(self) -> None:
+        """End the threads."""
+        self._workers.team.close()
+        self._blas_limit.restore_original_limits()
+
+
+def resolved(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:
+    """`config` with the tokenizer's vocabulary, and threads and chunk chosen where they were 0."""
+    replace = msgspec.structs.replace
+    model = replace(config.model, vocab_size=tokenizer.vocab_size)
+    train = config.train
+    threads = min(train.threads or choose_threads(train.batch), train.batch)
+    if train.chunk > train.batch:
+        raise ConfigError(f"a chunk of {train.chunk} sequences is more than the batch of {train.batch}")
+    chunk = train.chunk or choose_chunk(model, train.batch, threads)
+    return replace(config, model=model, train=replace(train, threads=threads, chunk=chunk))
+
+
+def _divergence(step: int, loss: float, norm: float) -> str:
+    what = f"the loss became {loss}" if not math.isfinite(loss) else f"the gradient's norm became {norm}"
+    return f"{what} at step {step:,}; try a lower learning rate, a longer warm-up or gradient clipping"
+
+
+def train(training: Training) -> Iterator[Event]:
+    """Step until the run's last step, with an evaluation every `eval_every` steps and at the end."""
+    config = training.config.train
+    while training.step < config.steps:
+        yield training.advance()
+        if training.step % config.eval_every == 0 or training.step == config.steps:
+            yield training.evaluate()

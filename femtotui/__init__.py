@@ -1,0 +1,3 @@
+"""femtotui: a full-screen terminal cockpit for training tiny GPTs."""
+
+__version__ = "0.1.0"

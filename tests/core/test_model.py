@@ -1,0 +1,203 @@
+"""The whole model in both wirings: against central differences, and against independent reference values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import Reference
+from femtotui.core.config import ModelConfig
+from femtotui.core.decoder import Decoder
+from femtotui.core.dropout import draw_masks
+from femtotui.core.model import Model
+from femtotui.core.optim import AdamW, learning_rate
+from femtotui.core.parallel import Workers, chunks_of
+from femtotui.core.parameters import Tensors, parameter_table, position_table
+from femtotui.core.workspace import Pool, Workspace
+from gradcheck import check_gradients
+
+
+def share(work, n):
+    for i in range(n):
+        work(i)
+
+
+def model_of(reference: Reference, dtype=np.float64):
+    parameters = reference.parameters_P.astype(dtype)
+    return Model(reference.config, reference.recipe, parameters), parameters
+
+
+def loss_and_gradient(model, reference, ids, targets):
+    """One workspace, the whole batch."""
+    flat = model.parameters.flat_P
+    ws = Workspace(reference.config, len(ids), Pool(flat.dtype), training=True)
+    gradient = Tensors.of(np.empty_like(flat), reference.config)
+    loss = model.loss_and_gradient(ids.reshape(-1), targets.reshape(-1), ws, gradient, ids.size, add=False)
+    model.finish_gradient(gradient)
+    return loss / ids.size, gradient.flat_P
+
+
+def test_logits_loss_and_gradients_equal_the_reference(reference):
+    model, _ = model_of(reference)
+    ids, targets = reference.ids_SBT[0], reference.targets_SBT[0]
+    ws = Workspace(reference.config, len(ids), Pool(np.dtype(np.float64)), training=False)
+    logits = model.forward(ids.reshape(-1), ws)
+    np.testing.assert_allclose(
+        logits.reshape(reference["logits"].shape), reference["logits"], rtol=1e-11, atol=1e-12
+    )
+    loss, gradient = loss_and_gradient(model, reference, ids, targets)
+    assert loss == pytest.approx(float(reference["loss"]), rel=1e-13)
+    expected = Tensors.of(reference.flat_of("gradients"), reference.config)
+    for name, tensor in Tensors.of(gradient, reference.config).by_name.items():
+        np.testing.assert_allclose(tensor, expected.by_name[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_float32_agrees_to_its_precision(reference):
+    model, _ = model_of(reference, np.float32)
+    loss, gradient = loss_and_gradient(model, reference, reference.ids_SBT[0], reference.targets_SBT[0])
+    assert loss == pytest.approx(float(reference["loss"]), rel=1e-5)
+    expected = reference.flat_of("gradients")
+    assert abs(gradient - expected).max() < 1e-5 * abs(expected).max()
+
+
+def test_every_parameter_tensor_against_central_differences(reference):
+    model, flat = model_of(reference)
+    ids, targets = reference.ids_SBT[0], reference.targets_SBT[0]
+    ws = Workspace(reference.config, len(ids), Pool(flat.dtype), training=True)
+    _, gradient = loss_and_gradient(model, reference, ids, targets)
+
+    def loss():
+        model.refresh()
+        return model.loss(ids.reshape(-1), targets.reshape(-1), ws) / ids.size
+
+    parameters = Tensors.of(flat, reference.config).by_name
+    gradients = Tensors.of(gradient, reference.config).by_name
+    errors = check_gradients(loss, parameters, gradients)
+    assert set(errors) == {p.name for p in parameter_table(reference.config)}
+
+
+@pytest.mark.parametrize("optimizer", ["plain", "clipped"])
+def test_three_adamw_steps_equal_the_reference(reference, optimizer):
+    model, flat = model_of(reference)
+    settings, rates = reference.optimizer(optimizer)
+    adamw = AdamW(reference.config, settings, flat.dtype)
+    for step, rate in enumerate(rates):
+        loss, gradient = loss_and_gradient(
+            model, reference, reference.ids_SBT[step], reference.targets_SBT[step]
+        )
+        norm = adamw.sum_gradients([gradient], share)
+        assert loss == pytest.approx(reference[f"{optimizer}/losses"][step], rel=1e-11)
+        assert norm == pytest.approx(reference[f"{optimizer}/grad_norms"][step], rel=1e-10)
+        adamw.step(flat, gradient, norm, float(rate), share)
+        model.refresh()
+    np.testing.assert_allclose(flat, reference.flat_of(f"{optimizer}/parameters"), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("threads", "chunk"), [(1, 3), (1, 1), (1, 2), (2, 1), (2, 2), (3, 1)])
+def test_any_split_of_the_batch_gives_the_same_gradient(reference_values, threads, chunk):
+    """Three sequences on two threads, in chunks that do not divide them: uneven on purpose."""
+    reference = Reference(reference_values, "two_layers", "prenorm")
+    model, flat = model_of(reference)
+    workers = Workers(model, reference.config, 3, threads, chunk)
+    try:
+        loss = workers.loss_and_gradient(reference.ids_SBT[0], reference.targets_SBT[0], 0, 0)
+        adamw = AdamW(reference.config, reference.optimizer("plain")[0], flat.dtype)
+        norm = adamw.sum_gradients(workers.flat_gradients(), workers.team.share)
+        again = workers.mean_loss(reference.ids_SBT[0], reference.targets_SBT[0])
+    finally:
+        workers.team.close()
+    assert loss == pytest.approx(float(reference["loss"]), rel=1e-13)
+    assert again == pytest.approx(loss, rel=1e-13)
+    assert norm == pytest.approx(float(reference["grad_norm"]), rel=1e-11)
+    np.testing.assert_allclose(
+        workers.flat_gradients()[0], reference.flat_of("gradients"), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "threads", "chunk"), [(32, 2, 16), (32, 2, 5), (7, 3, 2), (1, 1, 1), (5, 5, 5)]
+)
+def test_chunks_cover_the_batch_once_and_in_order(batch, threads, chunk):
+    shares = chunks_of(batch, threads, chunk)
+    assert [i for share in shares for c in share for i in range(c.start, c.stop)] == list(range(batch))
+    assert all(c.stop - c.start <= chunk for share in shares for c in share)
+    assert [[c.add for c in share] for share in shares] == [
+        [i > 0 for i in range(len(share))] for share in shares
+    ]
+
+
+@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
+def test_dropout_against_central_differences(reference_values, wiring):
+    """The masks are drawn once; with them held, forward and backward must agree."""
+    reference = Reference(reference_values, "two_layers", wiring)
+    config = ModelConfig(n_layers=1, width=4, n_heads=2, context=3, vocab_size=5, dropout=0.4)
+    rng = np.random.default_rng(3)
+    flat = rng.normal(size=config.n_parameters) / 2
+    model = Model(config, reference.recipe, flat)
+    ws = Workspace(config, 2, Pool(flat.dtype), training=True)
+    draw_masks(ws, config.dropout, seed=1, step=0, first_sequence=0)
+    ids, targets = (rng.integers(0, 5, 6).astype(np.int32) for _ in range(2))
+    ids[:5] = range(5)  # a token that never stands anywhere would have no gradient to check
+    gradient = Tensors.of(np.empty_like(flat), config)
+    model.loss_and_gradient(ids, targets, ws, gradient, 6, add=False)
+    model.finish_gradient(gradient)
+
+    def loss():
+        model.refresh()
+        return model.loss(ids, targets, ws, training=True) / 6
+
+    parameters = Tensors.of(flat, config).by_name
+    dead = {name for name, g in gradient.by_name.items() if not g.any()}
+    assert not dead
+    check_gradients(loss, parameters, gradient.by_name)
+    assert loss() != model.loss(ids, targets, ws) / 6
+
+
+def test_dropout_masks_do_not_depend_on_how_a_batch_is_split():
+    config = ModelConfig(n_layers=2, width=4, n_heads=2, context=3, vocab_size=5, dropout=0.5)
+    whole = Workspace(config, 4, Pool(np.dtype(np.float32)), training=True)
+    part = Workspace(config, 1, Pool(np.dtype(np.float32)), training=True)
+    draw_masks(whole, 0.5, seed=9, step=5, first_sequence=0)
+    draw_masks(part, 0.5, seed=9, step=5, first_sequence=2)
+    np.testing.assert_array_equal(
+        whole.layers[1].masks.attention_BHTT[2:3], part.layers[1].masks.attention_BHTT
+    )
+    np.testing.assert_array_equal(whole.layers[0].masks.down_ND[6:9], part.layers[0].masks.down_ND)
+    before = part.embedding_mask_ND.copy()
+    draw_masks(part, 0.5, seed=9, step=6, first_sequence=2)
+    assert (before != part.embedding_mask_ND).any()
+
+
+@pytest.mark.parametrize("schedule", ["journal", "to_the_end", "no_warmup"])
+def test_learning_rates_equal_the_reference(reference_values, schedule):
+    from femtotui.core.config import ScheduleConfig  # noqa: PLC0415
+
+    v = {
+        k.rsplit("/", 1)[1]: x for k, x in reference_values.items() if k.startswith(f"schedules/{schedule}/")
+    }
+    config = ScheduleConfig(
+        base_lr=float(v["base_lr"]),
+        min_lr=float(v["min_lr"]),
+        warmup_steps=int(v["warmup_steps"]),
+        decay_steps=int(v["decay_steps"]) or None,
+    )
+    ours = [learning_rate(config, int(step), int(v["run_steps"])) for step in v["steps"]]
+    np.testing.assert_allclose(ours, v["learning_rates"], rtol=1e-12)
+
+
+def test_positions_equal_the_reference(reference_values):
+    expected = reference_values["positions"]
+    config = ModelConfig(n_layers=1, width=expected.shape[1], n_heads=1, context=expected.shape[0])
+    np.testing.assert_allclose(position_table(config, 1.0), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(position_table(config, 0.05), 0.05 * expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_decoder_gives_the_models_logits(reference):
+    model, flat = model_of(reference)
+    ids = reference.ids_SBT[0]
+    ws = Workspace(reference.config, len(ids), Pool(flat.dtype), training=False)
+    logits = model.forward(ids.reshape(-1), ws).reshape(*ids.shape, -1)
+    decoder = Decoder(reference.config, reference.recipe, flat)
+    for sequence, expected in zip(ids, logits, strict=True):
+        decoder.reset()
+        ours = np.array([decoder.feed(int(i)) for i in sequence])
+        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)
