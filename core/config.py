@@ -35,7 +35,7 @@ def _real(name: str, value: float, least: float, most: float) -> None:
         raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {value:g}")
 
 
-class ModelConfig(Settings):
+class ModelConfig(Settings, frozen=True):
     """The size of a GPT.
 
     `vocab_size` is 0 until the tokenizer has seen the data; a model can only be built after that.
@@ -70,7 +70,7 @@ class ModelConfig(Settings):
         return 2 * v * d + v + self.n_layers * (12 * d * d + 10 * d) + 2 * d
 
 
-class TokenizerConfig(Settings):
+class TokenizerConfig(Settings, frozen=True):
     """How text becomes ids. `vocab_size` is asked of `bpe`, expected of `char`, and always 256 for `byte`."""
 
     kind: TokenizerKind = "byte"
@@ -84,7 +84,7 @@ class TokenizerConfig(Settings):
             )
 
 
-class DataConfig(Settings):
+class DataConfig(Settings, frozen=True):
     """Where the text comes from; `paths` (files, folders' globs) go with the sources `files` and `rust`."""
 
     source: SourceKind
@@ -97,7 +97,7 @@ class DataConfig(Settings):
             raise ConfigError("the data source `files` needs at least one path")
 
 
-class Initialisation(Settings):
+class Initialisation(Settings, frozen=True):
     """How parameters start. Standard deviations of normal distributions; biases start at 0.
 
     `gain` is the LayerNorm gain: 1 everywhere, or drawn like a matrix (the journal's, and its undoing).
@@ -117,7 +117,7 @@ class Initialisation(Settings):
         _real("position_amplitude", self.position_amplitude, 0, 10)
 
 
-class AdamWConfig(Settings, tag="adamw"):
+class AdamWConfig(Settings, frozen=True, tag="adamw"):
     """AdamW (Loshchilov and Hutter, 2019). `weight_decay` falls on every parameter, as femtoGPT's does,
     or on matrices only. `clip_norm` is the largest global gradient norm let through; None lets all through.
     """
@@ -138,7 +138,7 @@ class AdamWConfig(Settings, tag="adamw"):
             _real("clip_norm", self.clip_norm, 1e-6, 1e6)
 
 
-class ScheduleConfig(Settings):
+class ScheduleConfig(Settings, frozen=True):
     """Learning rate: from 0 to `base_lr` over `warmup_steps`, then down to `min_lr` along a line.
 
     The line is `decay_steps` long; None makes it end with the run.
@@ -159,7 +159,7 @@ class ScheduleConfig(Settings):
             raise ConfigError(f"min_lr {self.min_lr:g} must not be above base_lr {self.base_lr:g}")
 
 
-class Recipe(Settings):
+class Recipe(Settings, frozen=True):
     """Wiring, initialisation, optimizer, schedule and batching: everything but the size and the data.
 
     `fresh_data` lets a synthetic source write new lines for ever, so that nothing can be learnt by heart.
@@ -174,7 +174,7 @@ class Recipe(Settings):
     fresh_data: bool = False
 
 
-class TrainConfig(Settings):
+class TrainConfig(Settings, frozen=True):
     """How long, how much at a time, and how it is watched. 0 threads or chunk means: choose for me.
 
     `threads` share a batch; each works on `chunk` sequences at a time. `eval_every` is in steps, and
@@ -201,7 +201,7 @@ class TrainConfig(Settings):
         _real("checkpoint_seconds", self.checkpoint_seconds, 0.01, 1e6)
 
 
-class RunConfig(Settings):
+class RunConfig(Settings, frozen=True):
     """All that decides a run's numbers. The same RunConfig gives the same bits (for given threads and chunk).
 
     `preset` is the preset's key: "1" to "12" for the journal's entries, a slug for one's own.

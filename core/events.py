@@ -35,7 +35,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     floor: float | None = None
 
 
-class RunStarted(Event):
+class RunStarted(Event, frozen=True):
     """The first event of a run, and of each resumption. `step` is where it starts from.
 
     `notes` are things that must be said plainly, such as a stand-in for data that is not there.
@@ -61,7 +61,7 @@ class RunStarted(Event):
     rss_mib: float
 
 
-class StepDone(Event):
+class StepDone(Event, frozen=True):
     """One optimizer step: `step` counts from 1, `loss` is of the batch before the update."""
 
     step: int
@@ -73,7 +73,7 @@ class StepDone(Event):
     rss_mib: float
 
 
-class EvalDone(Event):
+class EvalDone(Event, frozen=True):
     """The model measured on text it never trains on, beside the mean training loss of the last 20 steps."""
 
     step: int
@@ -82,7 +82,7 @@ class EvalDone(Event):
     elapsed_s: float
 
 
-class SampleDone(Event):
+class SampleDone(Event, frozen=True):
     """A sample of the model at a step; `text` may hold any bytes, decoded with replacement."""
 
     step: int
@@ -91,7 +91,7 @@ class SampleDone(Event):
     seed: int
 
 
-class CheckpointSaved(Event):
+class CheckpointSaved(Event, frozen=True):
     """The whole state is safe on disk; `path` is the file."""
 
     step: int
@@ -99,19 +99,19 @@ class CheckpointSaved(Event):
     ms: float
 
 
-class Paused(Event):
+class Paused(Event, frozen=True):
     """Training waits, its state saved."""
 
     step: int
 
 
-class Resumed(Event):
+class Resumed(Event, frozen=True):
     """Training goes on after a pause."""
 
     step: int
 
 
-class RunFinished(Event):
+class RunFinished(Event, frozen=True):
     """The last event of a run that was not broken off. `train_loss` is the mean of the last 20 steps.
 
     `reason` is `finished` (all steps done) or `stopped` (asked to stop: it can be resumed).
@@ -127,7 +127,7 @@ class RunFinished(Event):
     reason: str
 
 
-class RunFailed(Event):
+class RunFailed(Event, frozen=True):
     """The run cannot go on. `run` is None if it never got a folder; what was saved before stays."""
 
     step: int

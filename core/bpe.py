@@ -1,0 +1,179 @@
+"""Byte-pair encoding over bytes (Sennrich et al., 2016), learnt and applied by Hugging Face `tokenizers`.
+
+Token 0 to 255 are the bytes themselves; each later token joins two earlier ones. The library works on
+characters, so bytes go to it as the 256 characters of Latin-1, one for one: whatever the bytes are, they
+come back. Where a word ends is decided here alone, before the library sees anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import MAX_VOCAB_SIZE, TokenizerKind
+from .errors import TokenizerError
+
+if TYPE_CHECKING:
+    # Imported where it is used: only the entries with bpe pay for it.
+    import tokenizers
+
+BYTES = tuple(bytes([value]) for value in range(256))
+MAX_TOKEN_BYTES = 32
+"""The longest token: longer ones are rules and headings, learnt by heart."""
+
+LEAST_COUNT = 2
+"""A pair that occurs once is no pattern."""
+
+WORD = re.compile(
+    rb" ?[A-Za-z\x80-\xff]{1,64}"  # a word with the space before it; what is not ASCII counts as letters
+    rb"|[0-9]{1,3}"
+    rb"| ?[^A-Za-z0-9\x80-\xff\s]{1,64}"  # punctuation
+    rb"|\s{1,64}(?!\S)"  # white space but for the last, which goes with the next word if it is a space
+    rb"|\s{1,64}"
+)
+"""No token reaches across words, and every byte is in exactly one. The limits keep text without any spaces
+from being one endless word, which takes minutes to learn from.
+
+Source: after GPT-2's pattern (Radford et al., 2019).
+"""
+
+
+class BpeFile(msgspec.Struct, frozen=True, tag_field="kind", tag="bpe", forbid_unknown_fields=True):
+    """tokenizer.json of a bpe tokenizer: the merges in order, each token named by its id.
+
+    A merge whose joined bytes are a token already makes no new one: there are two ways to that token.
+    """
+
+    merges: list[tuple[int, int]]
+
+
+class BpeTokenizer:
+    """The 256 bytes and what merges make of them."""
+
+    kind: TokenizerKind = "bpe"
+
+    def __init__(self, merges: Sequence[tuple[int, int]]) -> None:
+        """Build the vocabulary from merges (pairs of token ids).
+
+        Raises:
+            TokenizerError: a merge names a token that does not exist yet, comes twice, or makes a token or a
+                vocabulary that is too large.
+        """
+        self._merges = tuple(merges)
+        self._tokens = _tokens_of(self._merges)
+        self.vocab_size = len(self._tokens)
+
+    def encode(self, text: bytes) -> NDArray[np.int32]:
+        words = WORD.findall(text)
+        index_of = {word: index for index, word in enumerate(dict.fromkeys(words))}
+        encodings = self._library.encode_batch([word.decode("latin-1") for word in index_of])
+        ids_of = [encoding.ids for encoding in encodings]
+        if not ids_of:
+            return np.empty(0, np.int32)
+        order = np.fromiter((index_of[word] for word in words), np.int64, len(words))
+        return _take_slices(ids_of, order)
+
+    def decode(self, ids: Iterable[int]) -> bytes:
+        tokens = self._tokens
+        return b"".join([tokens[i] for i in checked_ids(ids, self.vocab_size).tolist()])
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return self.decode([token_id])
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(BpeFile(merges=list(self._merges))).decode()
+
+    @cached_property
+    def _library(self) -> tokenizers.Tokenizer:
+        from tokenizers import Tokenizer, models  # noqa: PLC0415
+
+        names = [token.decode("latin-1") for token in self._tokens]
+        vocabulary = {name: index for index, name in enumerate(names)}
+        merges = [(names[left], names[right]) for left, right in self._merges]
+        return Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+
+
+def learn_merges(text: bytes, vocab_size: int) -> list[tuple[int, int]]:
+    """Learn from a text the merges that make a vocabulary of exactly `vocab_size` tokens.
+
+    The same text and size give the same merges.
+
+    Raises:
+        TokenizerError: the text does not have that many pairs that occur twice. It says how far it reaches.
+    """
+    from tokenizers import Tokenizer, models, trainers  # noqa: PLC0415
+
+    library = Tokenizer(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=LEAST_COUNT,
+        initial_alphabet=[token.decode("latin-1") for token in BYTES],
+        max_token_length=MAX_TOKEN_BYTES,
+        special_tokens=[],
+        show_progress=False,
+    )
+    words = (match[0].decode("latin-1") for match in WORD.finditer(text))
+    library.train_from_iterator(words, trainer)
+    reached = library.get_vocab_size()
+    if reached != vocab_size:
+        raise TokenizerError(
+            f"a bpe vocabulary of {vocab_size:,} was asked for, but this text of {len(text):,} bytes yields "
+            f"only {reached:,}: after those, no two neighbouring tokens within a word occur twice; "
+            f"ask for {reached:,} or fewer, use byte, or add text"
+        )
+    id_of = library.get_vocab()
+    merges = json.loads(library.to_str())["model"]["merges"]
+    return [(id_of[left], id_of[right]) for left, right in merges]
+
+
+def checked_ids(ids: Iterable[int], vocab_size: int) -> NDArray[np.int64]:
+    """Ids as an array. Raises TokenizerError for one outside the vocabulary."""
+    try:
+        array = ids.astype(np.int64) if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise TokenizerError(f"these are not all token ids: {error}") from error
+    if array.size and not (array.min() >= 0 and array.max() < vocab_size):
+        stray = array[(array < 0) | (array >= vocab_size)][0]
+        raise TokenizerError(f"there is no token {stray:,}: the vocabulary has 0 to {vocab_size - 1:,}")
+    return array
+
+
+def _tokens_of(merges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+    """The bytes of all tokens, those of a merge checked before they are made."""
+    tokens = list(BYTES)
+    known = set(tokens)
+    if len(set(merges)) < len(merges):
+        raise TokenizerError("a merge of this bpe tokenizer stands there twice")
+    for left, right in merges:
+        if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
+            raise TokenizerError(f"the merge {left:,} + {right:,} comes before one of its tokens")
+        if len(tokens[left]) + len(tokens[right]) > MAX_TOKEN_BYTES:
+            raise TokenizerError(f"a merge makes a token of more than {MAX_TOKEN_BYTES} bytes")
+        joined = tokens[left] + tokens[right]
+        if joined not in known:
+            known.add(joined)
+            tokens.append(joined)
+    if len(tokens) > MAX_VOCAB_SIZE:
+        raise TokenizerError(f"{len(tokens):,} tokens are more than the {MAX_VOCAB_SIZE:,} that may be")
+    return tuple(tokens)
+
+
+def _take_slices(rows: list[list[int]], order: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Put the rows of a ragged table one after another in the given order, without a loop over them.
+
+    Element j of the result comes from the flat table at: where its row starts, plus j, minus how much of the
+    result lies before the row.
+    """
+    lengths = np.array([len(row) for row in rows])
+    flat = np.array([token_id for row in rows for token_id in row], np.int32)
+    starts = np.cumsum(lengths) - lengths
+    taken = lengths[order]
+    before = np.cumsum(taken) - taken
+    return flat[np.repeat(starts[order] - before, taken) + np.arange(int(taken.sum()))]

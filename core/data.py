@@ -1,0 +1,164 @@
+"""From text to batches: a source's text as ids, windows of it by step, and what losses on it mean.
+
+Batches are a pure function of seed and step, so a run that resumes needs no stored random state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .baselines import measure_baselines
+from .config import RunConfig
+from .errors import DataError
+from .events import Baselines
+from .tokenizer import Tokenizer
+
+EPOCHS_PER_BLOCK = 4
+"""How often a block of fresh text is gone through, in tokens, before the next one is written."""
+
+_OFFSETS_KEY = 0x6F66_6673_6574_7300
+"""Keeps the random numbers of offsets apart from those of all else that the same seed decides."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Text, and where it came from.
+
+    `notes` are said plainly to the user, `command` is what makes the training text in a shell, `floor` is
+    the lowest possible loss on the validation text (nats a byte; synthetic sources only), and `fresh(k)`
+    writes block k = 0, 1, ... of training text that never ends; it is a pure function of k.
+    """
+
+    name: str
+    train: bytes
+    validation: bytes
+    notes: tuple[str, ...] = ()
+    command: str = ""
+    floor: float | None = None
+    fresh: Callable[[int], bytes] | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the training text followed by the validation text."""
+        return hashlib.sha256(self.train + self.validation).hexdigest()
+
+
+class Batches:
+    """Training batches by step, and the validation windows.
+
+    `train_ids_N` and `validation_ids_N` are the whole text as ids; `validation_inputs_WT` and
+    `validation_targets_WT` are at most `eval_windows` windows, evenly spaced; `bytes_per_token` is of the
+    validation text. Short texts (less than a window to validate on) lend validation the end of what
+    they train on, which is then no longer trained on.
+
+    Raises:
+        DataError: the text is empty or too short for the context.
+        TokenizerError: the text cannot be written in the tokenizer's vocabulary.
+    """
+
+    def __init__(self, source: Source, tokenizer: Tokenizer, config: RunConfig) -> None:
+        self._seed = config.train.seed
+        self._batch = config.train.batch
+        self._context = config.model.context
+        self._tokenizer = tokenizer
+        self._floor = source.floor
+        self._fresh = source.fresh if config.recipe.fresh_data else None
+        self.train_ids_N, self.validation_ids_N = _ids(source, tokenizer, self._context)
+        windows_WT1 = _evenly_spaced(self.validation_ids_N, self._context + 1, config.train.eval_windows)
+        self.validation_inputs_WT, self.validation_targets_WT = _inputs_and_targets(windows_WT1)
+        self.bytes_per_token = _bytes_per_token(self.validation_ids_N, tokenizer)
+        self._block = 0
+        self._windows_NT1 = self._open_block(0)
+        self.steps_per_block = max(
+            1, round(EPOCHS_PER_BLOCK * len(self._windows_NT1) / (self._batch * self._context))
+        )
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """Losses to compare with, in nats a token, measured on the validation text."""
+        return measure_baselines(
+            self.train_ids_N,
+            self.validation_ids_N,
+            self._tokenizer.vocab_size,
+            None if self._floor is None else self._floor * self.bytes_per_token,
+        )
+
+    def batch(self, step: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Inputs and targets of a step (from 0): windows at uniformly random offsets, wrapping at the end.
+
+        Shapes: (B, T) each; targets are the inputs one token on.
+        """
+        self._go_to_block(step)
+        # The step is a high word of the counter: streams of different steps never meet.
+        stream = np.random.Philox(key=[self._seed, _OFFSETS_KEY], counter=[0, step, 0, 0])
+        offsets_B = np.random.Generator(stream).integers(0, len(self._windows_NT1), self._batch)
+        return _inputs_and_targets(self._windows_NT1[offsets_B])
+
+    def _go_to_block(self, step: int) -> None:
+        """Hold the text that a step trains on: with fresh data block k for steps k*R to k*R + R - 1.
+
+        R = `steps_per_block` = max(1, round(4 * N / (B * T))), where N is the number of tokens in block 0:
+        each block is gone through about four times. All of it follows from the configuration.
+        """
+        block = step // self.steps_per_block if self._fresh else 0
+        if block != self._block:
+            self._windows_NT1 = self._open_block(block)
+            self._block = block
+
+    def _open_block(self, block: int) -> NDArray[np.int32]:
+        ids_N = self._tokenizer.encode(self._fresh(block)) if self._fresh else self.train_ids_N
+        return _wrapped_windows(ids_N, self._context + 1)
+
+
+def _ids(source: Source, tokenizer: Tokenizer, context: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Training and validation ids, each at least a window long."""
+    if not source.train:
+        raise DataError(f"there is nothing to train on: {source.name} is empty")
+    train_N, validation_N = tokenizer.encode(source.train), tokenizer.encode(source.validation)
+    needed, total = context + 1, len(train_N) + len(validation_N)
+    missing = needed - len(validation_N)
+    # What a synthetic source validates on is apart by rule, so nothing may be moved there.
+    if 0 < missing < len(train_N) and source.fresh is None:
+        validation_N = np.concatenate([train_N[-missing:], validation_N])
+        train_N = train_N[:-missing]
+    if total < 2 * needed:
+        raise DataError(
+            f"the data has {total:,} tokens; a context of {context:,} needs at least {needed:,} to train on "
+            f"and {needed:,} more to validate on: use more text or a shorter context"
+        )
+    for purpose, ids_N in (("training", train_N), ("validation", validation_N)):
+        if len(ids_N) < needed:
+            raise DataError(
+                f"the {purpose} data has {len(ids_N):,} tokens; a context of {context:,} needs at least "
+                f"{needed:,}: use more text or a shorter context"
+            )
+    return train_N, validation_N
+
+
+def _wrapped_windows(ids_N: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    """A view of the N windows of a size that start at each token, going round at the end."""
+    return sliding_window_view(np.resize(ids_N, len(ids_N) + size - 1), size)
+
+
+def _evenly_spaced(ids_N: NDArray[np.int32], size: int, most: int) -> NDArray[np.int32]:
+    """At most `most` windows from the first token to the last; they overlap by their last token only."""
+    n_windows = min(most, (len(ids_N) - 1) // (size - 1))
+    starts = np.linspace(0, len(ids_N) - size, n_windows).astype(np.int64)
+    return sliding_window_view(ids_N, size)[starts]
+
+
+def _inputs_and_targets(windows_WT1: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    return np.ascontiguousarray(windows_WT1[:, :-1]), np.ascontiguousarray(windows_WT1[:, 1:])
+
+
+def _bytes_per_token(ids_N: NDArray[np.int32], tokenizer: Tokenizer) -> float:
+    kinds, counts = np.unique(ids_N, return_counts=True)
+    lengths = [len(tokenizer.token_bytes(token_id)) for token_id in kinds.tolist()]
+    return float(np.dot(lengths, counts)) / len(ids_N)

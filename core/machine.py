@@ -1,0 +1,130 @@
+"""The machine a run trains on, in numbers cheap enough for every step and words fit for a journal."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import psutil
+import threadpoolctl
+
+_MIB = 1024 * 1024
+_RSS_MAX_AGE_S = 0.2
+
+
+class _ResidentMemory:
+    """This process's resident memory, asked of the system at most five times a second."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._mib = 0.0
+        self._expires = 0.0
+
+    def mib(self) -> float:
+        now = time.monotonic()
+        if now >= self._expires:
+            self._mib = self._process.memory_info().rss / _MIB
+            self._expires = now + _RSS_MAX_AGE_S
+        return self._mib
+
+
+@cache
+def _resident_memory() -> _ResidentMemory:
+    return _ResidentMemory()
+
+
+def rss_mib() -> float:
+    """Resident memory of this process, at most 0.2 s old. Units: MiB."""
+    return _resident_memory().mib()
+
+
+def peak_rss_mib() -> float:
+    """The most resident memory this process ever had. Units: MiB."""
+    peak = _linux_peak_mib() if sys.platform == "linux" else _other_peak_mib()
+    return max(peak, rss_mib())
+
+
+def _linux_peak_mib() -> float:
+    # Not getrusage: there a process starts with the peak of the one that launched it.
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _other_peak_mib() -> float:
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / _MIB
+    import resource  # noqa: PLC0415  (does not exist on Windows)
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / _MIB if sys.platform == "darwin" else peak / 1024
+
+
+@cache
+def describe_machine() -> str:
+    """The processor and how many cores of it this process may use: "AMD EPYC 9454, 2 cores"."""
+    cores = _usable_cores()
+    return f"{_processor_name()}, {cores} core{'' if cores == 1 else 's'}"
+
+
+def _usable_cores() -> int:
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, min(physical, len(os.sched_getaffinity(0))))
+    return physical
+
+
+def _processor_name() -> str:
+    try:
+        name = _system_processor_name()
+    except (OSError, ValueError):
+        name = ""
+    name = " ".join(name.split())
+    return name or platform.processor() or platform.machine() or "unknown processor"
+
+
+def _system_processor_name() -> str:
+    if sys.platform == "darwin":
+        import subprocess  # noqa: PLC0415  (only this branch needs it)
+
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=2, check=False).stdout
+    if sys.platform == "win32":
+        import winreg  # noqa: PLC0415  (does not exist elsewhere)
+
+        key_path = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key_path) as key:
+            return str(winreg.QueryValueEx(key, "ProcessorNameString")[0])
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        label, _, value = line.partition(":")
+        if label.strip() == "model name":
+            return value
+    return ""
+
+
+@cache
+def blas_description() -> str:
+    """The library behind NumPy's matrix products: "OpenBLAS 0.3.31 Haswell"."""
+    for pool in threadpoolctl.threadpool_info():
+        if pool.get("user_api") == "blas":
+            name = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS"}.get(
+                pool["internal_api"], pool["internal_api"]
+            )
+            words = (name, _short_version(pool.get("version")), pool.get("architecture"))
+            return " ".join(word for word in words if word)
+    built_with = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return str(built_with.get("name", "unknown BLAS"))
+
+
+def _short_version(version: str | None) -> str:
+    return ".".join(version.split(".")[:3]) if version else ""

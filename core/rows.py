@@ -1,0 +1,116 @@
+"""Files that grow by whole lines: buffered appending, and cutting off what came after a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import RunError
+from .files import os_error_words, replace_atomically
+
+FLUSH_SECONDS = 1.0
+
+MAX_LINE_BYTES = 1024 * 1024
+"""A longer line is damage."""
+
+
+class RowFile:
+    """Appends lines to an existing file, at most about once a second, never half a line.
+
+    The file is opened for each flush and never created: if the run folder is moved or deleted, that shows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[str] = []
+        self._due = time.monotonic() + FLUSH_SECONDS
+
+    def append(self, line: str) -> None:
+        """Adds a line (without its end). Raises: RunError when a flush that is due fails."""
+        self._lines.append(line)
+        if time.monotonic() >= self._due:
+            self.flush()
+
+    def flush(self, *, to_disk: bool = False) -> None:
+        """Writes what is buffered; `to_disk` waits until it would survive a power cut. Raises: RunError."""
+        self._due = time.monotonic() + FLUSH_SECONDS
+        data = "".join(f"{line}\n" for line in self._lines).encode()
+        try:
+            with self._path.open("r+b", buffering=0) as file:
+                if data:
+                    _append_whole(file, data)
+                self._lines.clear()
+                if to_disk:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise RunError(f"cannot write {self._path}: {os_error_words(error)}") from error
+
+
+def _append_whole(file: BinaryIO, data: bytes) -> None:
+    end = file.seek(0, os.SEEK_END)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def csv_step(line: bytes) -> int | None:
+    """The step of a metrics or evals row; None for a torn or foreign line (the header is one)."""
+    first, comma, _ = line.partition(b",")
+    return int(first) if comma and first.isdigit() and len(first) < 16 else None
+
+
+def jsonl_step(line: bytes) -> int | None:
+    """The step of a line of samples; None for a torn or foreign one."""
+    with suppress(ValueError, RecursionError):
+        row = json.loads(line)
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            return int(row["step"])
+    return None
+
+
+def cut_rows(
+    path: Path,
+    last_step: int,
+    step_of: Callable[[bytes], int | None],
+    *,
+    header: str = "",
+    unique: bool = True,
+) -> None:
+    """Keeps the whole rows up to `last_step`, in rising order of step, and replaces the file in one move.
+
+    What a killed process left (rows after its last checkpoint, half a line) goes, and with `unique` every
+    second row of a step; a missing file is made anew.
+
+    Raises: RunError.
+    """
+    try:
+        with replace_atomically(path) as kept:
+            if header:
+                kept.write(f"{header}\n".encode())
+            if path.exists():
+                for line in _rows_up_to(path, last_step, step_of, unique):
+                    kept.write(line)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {os_error_words(error)}") from error
+
+
+def _rows_up_to(
+    path: Path, last_step: int, step_of: Callable[[bytes], int | None], unique: bool
+) -> Iterator[bytes]:
+    least = 0
+    with path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            step = step_of(line) if line.endswith(b"\n") else None
+            if step is not None and least <= step <= last_step:
+                least = step + 1 if unique else step
+                yield line

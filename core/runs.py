@@ -1,0 +1,132 @@
+"""The runs there are: listed without loading any, damaged ones included, and found by what a person types."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import RunError
+from .files import os_error_words
+from .rows import csv_step
+from .run import RunFolder, RunInfo, read_info
+
+_TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run at a glance. `info` is None, and `problem` says why, for a damaged one.
+
+    `loss` is the training loss of the last step written, `val_loss` the last validation loss.
+    """
+
+    path: Path
+    info: RunInfo | None
+    problem: str = ""
+    step: int = 0
+    loss: float | None = None
+    val_loss: float | None = None
+    elapsed_s: float = 0.0
+    checkpoint_step: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step it was asked for is done and saved."""
+        return self.info is not None and (self.checkpoint_step or 0) >= self.info.config.train.steps
+
+    @property
+    def can_continue(self) -> bool:
+        return self.info is not None and self.checkpoint_step is not None and not self.finished
+
+
+def list_runs(runs: Path) -> list[RunSummary]:
+    """Every run in the folder `runs`, newest first. Folders that are no runs are left out.
+
+    Raises: RunError only if `runs` itself cannot be read; a folder that does not exist holds no runs.
+    """
+    try:
+        folders = [path for path in runs.iterdir() if _looks_like_a_run(path)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"cannot read the runs folder {runs}: {os_error_words(error)}") from error
+    return [summarise(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)]
+
+
+def summarise(path: Path) -> RunSummary:
+    """A run at a glance; what cannot be read is left at its default."""
+    try:
+        info = read_info(path)
+    except RunError as error:
+        return RunSummary(path, None, problem=str(error))
+    metrics = _last_row(path / "metrics.csv")
+    evals = _last_row(path / "evals.csv")
+    saved = RunFolder(path, info).checkpoint_paths()
+    return RunSummary(
+        path,
+        info,
+        step=int(_number(metrics, 0) or 0),
+        loss=_number(metrics, 1),
+        val_loss=_number(evals, 1),
+        elapsed_s=_number(metrics, 5) or 0.0,
+        checkpoint_step=int(saved[0].stem.removeprefix("step-")) if saved else None,
+    )
+
+
+def find_run(runs: Path, name: str) -> Path:
+    """The run that a person means: a path, a name in `runs`, an unmistakable part of one, or `latest`.
+
+    Raises: RunError, naming the nearest.
+    """
+    given = Path(name)
+    with suppress(OSError, ValueError, RuntimeError):
+        given = given.expanduser()
+        if (given / "run.json").is_file():
+            return given
+        if name not in ("", ".", "..") and (runs / name / "run.json").is_file():
+            return runs / name
+    names = [run.path.name for run in list_runs(runs)]
+    if not names:
+        raise RunError(f"there is no run `{name}`: {runs} holds no runs yet")
+    if name == "latest":
+        return runs / names[0]
+    matching = [other for other in names if name and name in other]
+    if len(matching) == 1:
+        return runs / matching[0]
+    if matching:
+        raise RunError(
+            f"`{name}` could be {len(matching)} runs, such as {matching[0]} and {matching[1]}: say more"
+        )
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+    raise RunError(f"there is no run `{name}` in {runs}; the nearest is {nearest}")
+
+
+def _looks_like_a_run(path: Path) -> bool:
+    try:
+        return (path / "run.json").exists() or ((path / "metrics.csv").exists() and path.is_dir())
+    except OSError:
+        return False
+
+
+def _last_row(path: Path) -> list[str]:
+    """The cells of the last whole row; none if there is no row, or no file."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - _TAIL_BYTES))
+            lines = file.read(_TAIL_BYTES).split(b"\n")[:-1]
+    except OSError:
+        return []
+    for line in reversed(lines):
+        if csv_step(line) is not None:
+            return line.decode(errors="replace").split(",")
+    return []
+
+
+def _number(cells: list[str], column: int) -> float | None:
+    with suppress(ValueError, IndexError):
+        return float(cells[column])
+    return None

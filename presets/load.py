@@ -1,0 +1,136 @@
+"""Finding presets and recipes, the package's own and a person's."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from femtotui.core.config import Recipe
+from femtotui.core.errors import PresetError
+
+from .problems import did_you_mean, visible
+from .schema import Preset, require_printable
+from .toml_file import parse_toml, read_file, to_settings
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_SUFFIX = ".toml"
+_ENTRY_FILE = re.compile(r"entry-(\d\d)\.toml")
+_NEAR_ENOUGH = 0.6
+
+
+def list_presets() -> tuple[Preset, ...]:
+    """The journal's entries, in its order."""
+    return tuple(_entry(key) for key in _entry_files())
+
+
+def load_preset(key: str) -> Preset:
+    """The preset of a journal entry ("2", or its title), or one's own: the path of a .toml file.
+
+    Raises: PresetError for an unknown key, naming the nearest, and for a file that will not do.
+    """
+    if key in _entry_files():
+        return _entry(key)
+    if key.lower().endswith(_SUFFIX) or "/" in key or "\\" in key:
+        return _own_preset(key)
+    for preset in list_presets():
+        if preset.title.casefold() == key.strip().casefold():
+            return preset
+    raise PresetError(_unknown_preset(key))
+
+
+def list_recipes() -> tuple[Recipe, ...]:
+    """Every recipe there is, by name."""
+    return tuple(_recipe(name) for name in _recipe_files())
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises: PresetError for an unknown name, naming the ones there are.
+    """
+    names = list(_recipe_files())
+    if name not in names:
+        hint = did_you_mean(name, names) or f": there are {', '.join(names)}"
+        raise PresetError(f"there is no recipe `{visible(name)}`{hint}")
+    return _recipe(name)
+
+
+@functools.cache
+def _entry_files() -> dict[str, Traversable]:
+    named = ((_ENTRY_FILE.fullmatch(file.name), file) for file in _packaged())
+    return {str(int(name[1])): file for name, file in named if name}
+
+
+@functools.cache
+def _recipe_files() -> dict[str, Traversable]:
+    files = _packaged("recipes")
+    return {file.name.removesuffix(_SUFFIX): file for file in files if file.name.endswith(_SUFFIX)}
+
+
+def _packaged(*folder: str) -> list[Traversable]:
+    import importlib.resources  # noqa: PLC0415 - slower to import than all else here, and not always needed
+
+    place = importlib.resources.files("femtotui.presets").joinpath(*folder)
+    return sorted(place.iterdir(), key=lambda file: file.name)
+
+
+@functools.cache
+def _entry(key: str) -> Preset:
+    file = _entry_files()[key]
+    return to_settings(parse_toml(file.read_bytes(), file.name), Preset, file.name)
+
+
+@functools.cache
+def _recipe(name: str) -> Recipe:
+    file = _recipe_files()[name]
+    tables = parse_toml(file.read_bytes(), file.name)
+    schedule = tables.get("schedule")
+    if isinstance(schedule, dict):
+        # TOML has no null: a schedule that does not say how long it falls falls until the run ends.
+        schedule.setdefault("decay_steps", None)
+    recipe = to_settings(tables, Recipe, file.name)
+    require_printable(name=recipe.name, summary=recipe.summary)
+    return recipe
+
+
+def _own_preset(path: str) -> Preset:
+    name = visible(path)
+    preset = to_settings(parse_toml(read_file(path), name), Preset, name)
+    if preset.key in _entry_files():
+        raise PresetError(
+            f"{name}: key: `{preset.key}` is an entry of the journal; choose another, such as `my-preset`"
+        )
+    return preset
+
+
+def _unknown_preset(key: str) -> str:
+    nearest = _nearest(key)
+    hint = f" (did you mean {nearest.key}, {nearest.title}?)" if nearest else ""
+    last = list(_entry_files())[-1]
+    return (
+        f"there is no preset `{visible(key)}`{hint}: give 1 to {last}, a title, or the path of a .toml file; "
+        "`femtotui presets` lists them"
+    )
+
+
+def _nearest(key: str) -> Preset | None:
+    """The preset whose title has the words most like those of `key`; a bare number is like none."""
+    words = key.casefold().split()
+    if not any(character.isalpha() for character in key):
+        return None
+    likeness = {preset.key: _likeness(words, preset.title) for preset in list_presets()}
+    best = max(likeness, key=likeness.__getitem__)
+    return _entry(best) if likeness[best] >= _NEAR_ENOUGH else None
+
+
+def _likeness(words: list[str], title: str) -> float:
+    """How well each of `words` is met by some word of the title, 0 to 1."""
+    title_words = title.casefold().split()
+    best = (
+        max(difflib.SequenceMatcher(None, word, other).ratio() for other in title_words) for word in words
+    )
+    return sum(best) / len(words)

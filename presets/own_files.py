@@ -1,0 +1,123 @@
+"""One's own text: paths and globs, read and put one after another as `cat` does."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from femtotui.core.data import Source
+from femtotui.core.errors import DataError
+from femtotui.core.files import os_error_words
+
+from .problems import visible
+from .split import split_text
+
+MAX_TEXT_BYTES = 256 * 2**20
+"""All of the text is held in memory, several times over; no tiny GPT ever sees this much."""
+
+MOST_NAMED_FILES = 20
+"""A command line with more files than this names the globs instead."""
+
+
+def open_files(patterns: Sequence[str]) -> Source:
+    """Read the files that paths and globs name, in the order given and sorted within a glob.
+
+    `~` and `**` mean what they mean in a shell; a path that exists is taken as it is.
+
+    Raises:
+        DataError: a file that is missing, a folder, empty, too large or not to be read; a glob that
+            matches no file.
+    """
+    paths = [path for pattern in patterns for path in _expand(pattern)]
+    text = read_files(paths)
+    train, validation = split_text(text)
+    return Source(
+        name=visible(paths[0].name) if len(paths) == 1 else f"{len(paths):,} files",
+        train=train,
+        validation=validation,
+        command=cat_command(paths) if len(paths) <= MOST_NAMED_FILES else _glob_command(patterns),
+    )
+
+
+def read_files(paths: Sequence[Path]) -> bytes:
+    """The bytes of files, one after another. Raises DataError."""
+    total = 0
+    for path in paths:
+        total += _size(path)
+        if total > MAX_TEXT_BYTES:
+            raise DataError(
+                f"that is too much text: with {visible(str(path))} it comes to {total / 2**20:,.0f} MiB, and "
+                f"at most {MAX_TEXT_BYTES // 2**20} MiB are taken; choose fewer files"
+            )
+    text = b"".join(map(_read, paths))
+    if not text:
+        names = visible(str(paths[0])) if len(paths) == 1 else f"each of the {len(paths):,} files"
+        raise DataError(f"{names} is empty: there is nothing to train on")
+    return text
+
+
+def cat_command(paths: Sequence[Path]) -> str:
+    """The shell command that does the same."""
+    return f"cat {shlex.join(map(_as_argument, paths))} > dataset.txt"
+
+
+def _expand(pattern: str) -> list[Path]:
+    if "\0" in pattern:
+        raise DataError(f"no file can be called {visible(pattern)}")
+    expanded = os.path.expanduser(pattern)  # noqa: PTH111 - Path's refuses an unknown user, this leaves it
+    if not glob.has_magic(expanded) or os.path.lexists(expanded):
+        return [Path(expanded)]
+    found = sorted(path for path in glob.glob(expanded, recursive=True) if not Path(path).is_dir())  # noqa: PTH207
+    if not found:
+        raise DataError(f"no file matches {visible(pattern)}: check the path, and quote it for the shell")
+    return [Path(path) for path in found]
+
+
+def _size(path: Path) -> int:
+    try:
+        if path.is_dir():
+            raise DataError(
+                f"{visible(str(path))} is a folder: name its files, "
+                f"for example {visible(str(path / '*.txt'))}"
+            )
+        size = path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not path.is_file():
+        raise DataError(f"{visible(str(path))} is a device or a pipe: save its text to a file first")
+    return size
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"there is no file {visible(str(path))}: check the path")
+    if isinstance(error, PermissionError):
+        return DataError(f"{visible(str(path))} may not be read: check its permissions")
+    return DataError(f"{visible(str(path))} cannot be read: {os_error_words(error)}")
+
+
+def _as_argument(path: Path) -> str:
+    """A file name that starts with a dash is no option."""
+    name = str(path)
+    return f"./{name}" if name.startswith("-") else name
+
+
+def _glob_command(patterns: Sequence[str]) -> str:
+    return f"cat {' '.join(map(_quote_all_but_globs, patterns))} > dataset.txt"
+
+
+def _quote_all_but_globs(pattern: str) -> str:
+    """Quote what a shell would misread, and leave `*`, `?`, `[...]` and a leading `~/` to it."""
+    parts = re.split(r"(\A~/|[*?]+|\[[^\]/]*\])", pattern)
+    return "".join(part if index % 2 else shlex.quote(part) for index, part in enumerate(parts) if part)

@@ -1,0 +1,116 @@
+"""What a preset's TOML may hold: the settings of a run, and what the journal wrote down about it.
+
+Presets may come from anyone, and their words end up on screens and their keys in folder names. So keys are
+slugs and every text is printable: no line breaks, no control characters, no terminal escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from femtotui.core.config import DataConfig, ModelConfig, Settings, TokenizerConfig, TrainConfig
+from femtotui.core.errors import ConfigError
+
+MAX_TITLE_LENGTH = 60
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_BYTE_VOCABULARY = 256
+_Step = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+_Nats = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
+
+class Attempt(Settings, frozen=True):
+    """A further training of the same entry, from scratch with the same settings."""
+
+    step: _Step
+    loss: _Nats
+    elapsed_s: _Seconds | None = None
+
+
+class JournalRecord(Settings, frozen=True):
+    """What the journal noted about an entry; None where it noted nothing.
+
+    `loss` is the training loss of the last step, in nats a token. `command` is how its data was made, `ram`
+    and `ms_per_step` are the journal's own rough figures, `note` says in brief what came out of it.
+    """
+
+    entry: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    verdict: Literal["success", "fail"]
+    step: _Step
+    loss: _Nats
+    command: str
+    note: str
+    elapsed_s: _Seconds | None = None
+    machine: str | None = None
+    ms_per_step: str | None = None
+    ram: str | None = None
+    again: Attempt | None = None
+
+    def __post_init__(self) -> None:
+        require_printable(
+            command=self.command,
+            note=self.note,
+            machine=self.machine,
+            ms_per_step=self.ms_per_step,
+            ram=self.ram,
+        )
+
+
+class Preset(Settings, frozen=True):
+    """A model, its tokenizer, its data and for how long: one entry of the journal, or one's own.
+
+    `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, a slug for
+    one's own. `notes` are said to whoever picks it. `model.vocab_size` may be 0: the data then decides.
+    """
+
+    key: str
+    title: str
+    model: ModelConfig
+    tokenizer: TokenizerConfig
+    data: DataConfig
+    steps: int
+    batch: int = 32
+    recipe: str = "modern"
+    notes: tuple[str, ...] = ()
+    journal: JournalRecord | None = None
+
+    def __post_init__(self) -> None:
+        if not _SLUG.fullmatch(self.key):
+            raise ConfigError(
+                "key must be 1 to 32 small letters, digits and hyphens, such as `my-preset`, "
+                f"not {_shortened(self.key)}"
+            )
+        if not 1 <= len(self.title) <= MAX_TITLE_LENGTH:
+            raise ConfigError(f"title must have 1 to {MAX_TITLE_LENGTH} characters, not {len(self.title)}")
+        require_printable(title=self.title, recipe=self.recipe)
+        for note in self.notes:
+            require_printable(notes=note)
+        TrainConfig(steps=self.steps, batch=self.batch)  # refuses what no run could have
+        _require_one_vocabulary(self.model, self.tokenizer)
+
+
+def require_printable(**texts: str | None) -> None:
+    """Refuses text that could do more to a terminal than be read.
+
+    Raises: ConfigError, naming the text.
+    """
+    for name, text in texts.items():
+        if text and not text.isprintable():
+            raise ConfigError(f"{name} must be one line of printable text, not {_shortened(text)}")
+
+
+def _shortened(text: str, most: int = 40) -> str:
+    return ascii(text if len(text) <= most else f"{text[:most]}…")
+
+
+def _require_one_vocabulary(model: ModelConfig, tokenizer: TokenizerConfig) -> None:
+    expected = _BYTE_VOCABULARY if tokenizer.kind == "byte" else tokenizer.vocab_size
+    if tokenizer.kind == "byte" and tokenizer.vocab_size not in (0, _BYTE_VOCABULARY):
+        raise ConfigError(f"a byte vocabulary has {_BYTE_VOCABULARY} tokens, not {tokenizer.vocab_size:,}")
+    if model.vocab_size not in (0, expected) and expected:
+        raise ConfigError(
+            f"the model's vocab_size {model.vocab_size:,} must be the tokenizer's, {expected:,} "
+            "(or be left out)"
+        )

@@ -1,0 +1,97 @@
+"""A training so small that a test may start it many times: one layer, width 8, about a millisecond a step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from queue import SimpleQueue
+
+import msgspec
+from femtotui.core.commands import Steering
+from femtotui.core.config import (
+    AdamWConfig,
+    DataConfig,
+    Initialisation,
+    ModelConfig,
+    Recipe,
+    RunConfig,
+    ScheduleConfig,
+    TokenizerConfig,
+    TrainConfig,
+)
+from femtotui.core.data import Source
+from femtotui.core.events import Event
+from femtotui.core.recorder import record
+from femtotui.core.run import RunFolder
+from femtotui.core.tokenizer import build_tokenizer
+from femtotui.core.train import Training
+
+RECIPE = Recipe(
+    name="small",
+    summary="for tests",
+    wiring="prenorm",
+    init=Initialisation(),
+    optimizer=AdamWConfig(clip_norm=1.0),
+    schedule=ScheduleConfig(base_lr=0.01, warmup_steps=2, decay_steps=None),
+)
+
+
+def small_config(steps: int = 6, *, base_lr: float = 0.01, **train: float) -> RunConfig:
+    settings = {"batch": 2, "threads": 1, "eval_every": 4, "eval_windows": 2, **train}
+    schedule = msgspec.structs.replace(RECIPE.schedule, base_lr=base_lr)
+    return RunConfig(
+        preset="small",
+        title="a small one",
+        model=ModelConfig(n_layers=1, width=8, n_heads=2, context=8),
+        tokenizer=TokenizerConfig(kind="char"),
+        data=DataConfig(source="simple_dummy"),
+        recipe=msgspec.structs.replace(RECIPE, schedule=schedule),
+        train=TrainConfig(steps=steps, **settings),
+    )
+
+
+def small_source() -> Source:
+    text = b"bacedi;\nhokuba;\ngifude;\n" * 40
+    return Source(
+        name="words",
+        train=text,
+        validation=text[:240],
+        notes=("a stand-in",),
+        command="by hand",
+        floor=None,
+        fresh=None,
+    )
+
+
+def small_training(config: RunConfig | None = None) -> Training:
+    config, source = config or small_config(), small_source()
+    return Training.begin(config, source, build_tokenizer(config.tokenizer, source.train))
+
+
+def small_run(runs: Path, config: RunConfig | None = None) -> tuple[RunFolder, Training]:
+    training = small_training(config)
+    return RunFolder.create(runs, training.config, training.tokenizer, training.source), training
+
+
+def resumed_run(path: Path) -> tuple[RunFolder, Training]:
+    """What the session does to go on with a run, without presets."""
+    run = RunFolder.open(path)
+    training = Training.begin(run.config, small_source(), run.tokenizer())
+    saved = run.load_newest(training.tensors())
+    training.restore(saved.tensors, saved.step, saved.elapsed_s)
+    run.cut_after(saved.step)
+    return run, training
+
+
+def record_all(run: RunFolder, training: Training, *commands: Steering) -> list[Event]:
+    """Every event of a training for which all commands are waiting from the beginning."""
+    waiting: SimpleQueue[Steering] = SimpleQueue()
+    for command in commands:
+        waiting.put(command)
+    return list(record(run, training, waiting))
+
+
+def rows(path: Path) -> list[list[str]]:
+    """The rows of a CSV file below its header; every line must be whole."""
+    text = path.read_text()
+    assert text.endswith("\n")
+    return [line.split(",") for line in text.splitlines()[1:]]
