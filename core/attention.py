@@ -6,8 +6,8 @@ For each sequence and head, with q, k, v of shape (T, S):
     s = the sums of E's rows                                  (T,)
     o = (E @ v) / s                                           (T, S)
 
-The scale 1/sqrt(S) is already in q: `model` folds it into the weights once a step. E is kept as it is and never
-divided by s; dividing o, which is narrower, is enough. For the backward, with P = E / s:
+The scale 1/sqrt(S) is already in q: `model` folds it into the weights once a step. E is kept as it is and
+never divided by s; dividing o, which is narrower, is enough. For the backward, with P = E / s:
 
     dv = P.T @ do          = E.T @ (do / s)
     dP = do @ v.T
@@ -15,9 +15,9 @@ divided by s; dividing o, which is narrower, is enough. For the backward, with P
             = E * ((do / s) @ v.T - sum((do / s) * o))
     dq = dscores @ k,  dk = dscores.T @ q
 
-so that (do / s) is all that it takes of s. Heads are strided views of the wide arrays, which BLAS takes as they
-are: nothing is transposed in memory. Sums over a head's S columns, spread over them again, are products with
-`spread_HD` (1 where the column belongs to the head), since NumPy is slow on rows of 16.
+so that (do / s) is all that it takes of s. Heads are strided views of the wide arrays, which BLAS takes as
+they are: nothing is transposed in memory. Sums over a head's S columns, spread over them again, are products
+with `spread_HD` (1 where the column belongs to the head), since NumPy is slow on rows of 16.
 
 Source: Vaswani et al., "Attention Is All You Need" (2017); the sum over do * o as in Dao et al.,
 "FlashAttention" (2022), appendix B.
@@ -137,7 +137,7 @@ def attention_backward(
 def cached_attention_step(
     qkv_3D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray, t: int
 ) -> FloatArray:
-    """Attention of the token at position `t`, whose key and value are added to those before it. Returns (D,)."""
+    """Attention (D) of the token at position `t`, whose key and value join those before it."""
     n_heads, _, head_size = keys_HTS.shape
     q_HS, k_HS, v_HS = qkv_3D.reshape(3, n_heads, head_size)
     keys_HTS[:, t], values_HTS[:, t] = k_HS, v_HS

@@ -6,7 +6,7 @@
                                            x = x + feed_forward(x)
 
 The branches are the same; only what flows round them differs. In the journal's wiring the residual stream
-itself passes through both norms.
+itself passes through both norms. Weights are folded: see `folding`, also for what is left of a norm.
 """
 
 from __future__ import annotations
@@ -16,63 +16,97 @@ import numpy as np
 from .arrays import FloatArray
 from .attention import attention_backward, attention_forward
 from .config import Wiring
+from .folding import FoldedLayer
 from .layers import (
+    centre_rows,
     gelu_backward,
     gelu_forward,
-    layer_norm_backward,
-    layer_norm_forward,
     linear_backward,
     linear_forward,
+    rms_norm_backward,
+    rms_norm_forward,
+    scale_and_shift_backward,
 )
-from .parameters import LayerTensors
 from .workspace import LayerCache, Workspace
 
 
-def block_forward(wiring: Wiring, p: LayerTensors, c: LayerCache, ws: Workspace, *, training: bool) -> None:
-    """Replace the residual stream `ws.x_ND` by what the layer makes of it. `p.qkv_D3D` has its scaled queries."""
-    x_ND, branch_ND = ws.x_ND, ws.y_ND
-    layer_norm_forward(x_ND, p.gain1_D, p.bias1_D, ws.mean_D, c.xhat1_ND, c.rstd1_N, c.norm1_ND)
-    _attention_branch_forward(p, c, ws, branch_ND, training=training)
+def block_forward(wiring: Wiring, w: FoldedLayer, c: LayerCache, ws: Workspace, *, training: bool) -> None:
+    """Replace the residual stream `ws.x_ND` by what the layer makes of it."""
     if wiring == "journal":
-        np.add(c.norm1_ND, branch_ND, out=x_ND)
+        h_ND = _layer_norm_forward(ws, c.xhat1_ND, c.rrms1_N, w.gain1_D, w.bias1_D, c.norm1_NA)
+        _attention_branch_forward(w, c, ws, training=training)
+        np.add(h_ND, ws.y_ND, out=ws.x_ND)
+        x_ND = _layer_norm_forward(ws, c.xhat2_ND, c.rrms2_N, w.gain2_D, w.bias2_D, c.norm2_NA)
+        _feed_forward_branch_forward(w, c, ws, training=training)
+        np.add(x_ND, ws.y_ND, out=ws.x_ND)
     else:
-        np.add(x_ND, branch_ND, out=x_ND)
-    layer_norm_forward(x_ND, p.gain2_D, p.bias2_D, ws.mean_D, c.xhat2_ND, c.rstd2_N, c.norm2_ND)
-    _feed_forward_branch_forward(p, c, ws, branch_ND, training=training)
-    if wiring == "journal":
-        np.add(c.norm2_ND, branch_ND, out=x_ND)
-    else:
-        np.add(x_ND, branch_ND, out=x_ND)
+        rms_norm_forward(ws.x_ND, ws.mean_D, c.xhat1_ND, c.rrms1_N, ws.work_ND)
+        _attention_branch_forward(w, c, ws, training=training)
+        np.add(ws.x_ND, ws.y_ND, out=ws.x_ND)
+        rms_norm_forward(ws.x_ND, ws.mean_D, c.xhat2_ND, c.rrms2_N, ws.work_ND)
+        _feed_forward_branch_forward(w, c, ws, training=training)
+        np.add(ws.x_ND, ws.y_ND, out=ws.x_ND)
 
 
 def block_backward(
-    wiring: Wiring, p: LayerTensors, dp: LayerTensors, c: LayerCache, ws: Workspace, spare: FloatArray | None
+    wiring: Wiring, w: FoldedLayer, dw: FoldedLayer, c: LayerCache, ws: Workspace, spare: FloatArray | None
 ) -> None:
-    """Replace `ws.dx_ND`, the gradient of the layer's output, by that of its input; fill or add to `dp`."""
-    dx_ND, dnorm_ND = ws.dx_ND, ws.dy_ND
-    _feed_forward_branch_backward(p, dp, c, ws, dx_ND, dnorm_ND, spare)
+    """Replace `ws.dx_ND`, the gradient of the layer's output, by that of its input; fill or add to `dw`.
+
+    Each branch leaves the gradient of what it read in `ws.dnorm_ND`.
+    """
     if wiring == "journal":
-        np.add(dx_ND, dnorm_ND, out=dnorm_ND)
-    _norm_backward(dnorm_ND, c.xhat2_ND, c.rstd2_N, p.gain2_D, dp.gain2_D, dp.bias2_D, ws, spare)
-    if wiring == "journal":
-        dx_ND[...] = dnorm_ND
+        _feed_forward_branch_backward(w, dw, c, ws, spare)
+        np.add(ws.dx_ND, ws.dnorm_ND, out=ws.dx_ND)
+        _layer_norm_backward(ws, c.xhat2_ND, c.rrms2_N, w.gain2_D, dw.gain2_D, dw.bias2_D, spare)
+        _attention_branch_backward(w, dw, c, ws, spare)
+        np.add(ws.dx_ND, ws.dnorm_ND, out=ws.dx_ND)
+        _layer_norm_backward(ws, c.xhat1_ND, c.rrms1_N, w.gain1_D, dw.gain1_D, dw.bias1_D, spare)
     else:
-        np.add(dx_ND, dnorm_ND, out=dx_ND)
-    _attention_branch_backward(p, dp, c, ws, dx_ND, dnorm_ND, spare)
-    if wiring == "journal":
-        np.add(dx_ND, dnorm_ND, out=dnorm_ND)
-    _norm_backward(dnorm_ND, c.xhat1_ND, c.rstd1_N, p.gain1_D, dp.gain1_D, dp.bias1_D, ws, spare)
-    if wiring == "journal":
-        dx_ND[...] = dnorm_ND
-    else:
-        np.add(dx_ND, dnorm_ND, out=dx_ND)
+        _feed_forward_branch_backward(w, dw, c, ws, spare)
+        rms_norm_backward(ws.dnorm_ND, c.xhat2_ND, c.rrms2_N, ws.mean_D, ws.row_N, ws.work_ND)
+        np.add(ws.dx_ND, ws.dnorm_ND, out=ws.dx_ND)
+        _attention_branch_backward(w, dw, c, ws, spare)
+        rms_norm_backward(ws.dnorm_ND, c.xhat1_ND, c.rrms1_N, ws.mean_D, ws.row_N, ws.work_ND)
+        np.add(ws.dx_ND, ws.dnorm_ND, out=ws.dx_ND)
 
 
-def _attention_branch_forward(
-    p: LayerTensors, c: LayerCache, ws: Workspace, branch_ND: FloatArray, *, training: bool
+def _layer_norm_forward(
+    ws: Workspace,
+    xhat_ND: FloatArray,
+    rrms_N: FloatArray,
+    gain_D: FloatArray,
+    bias_D: FloatArray,
+    norm_NA: FloatArray,
+) -> FloatArray:
+    """The whole norm of `ws.x_ND`; returns its output without the column of ones."""
+    norm_ND = norm_NA[:, :-1]
+    centre_rows(ws.x_ND, ws.mean_D, ws.row_N, xhat_ND)
+    rms_norm_forward(xhat_ND, ws.mean_D, xhat_ND, rrms_N, ws.work_ND)
+    np.multiply(xhat_ND, gain_D, out=norm_ND)
+    np.add(norm_ND, bias_D, out=norm_ND)
+    return norm_ND
+
+
+def _layer_norm_backward(
+    ws: Workspace,
+    xhat_ND: FloatArray,
+    rrms_N: FloatArray,
+    gain_D: FloatArray,
+    dgain_D: FloatArray,
+    dbias_D: FloatArray,
+    spare: FloatArray | None,
 ) -> None:
+    """The whole norm's, in place of `ws.dx_ND`."""
+    scale_and_shift_backward(ws.dx_ND, xhat_ND, gain_D, ws.ones_N, dgain_D, dbias_D, ws.work_ND, spare)
+    rms_norm_backward(ws.dx_ND, xhat_ND, rrms_N, ws.mean_D, ws.row_N, ws.work_ND)
+    centre_rows(ws.dx_ND, ws.mean_D, ws.row_N, ws.dx_ND)
+
+
+def _attention_branch_forward(w: FoldedLayer, c: LayerCache, ws: Workspace, *, training: bool) -> None:
+    """From `c.norm1_NA` to `ws.y_ND`."""
     masks = c.masks if training else None
-    linear_forward(c.norm1_ND, p.qkv_D3D, None, c.qkv_N3D)
+    linear_forward(c.norm1_NA, w.qkv_A3D, None, c.qkv_N3D)
     attention_forward(
         c.qkv_N3D,
         ws.attention_shape,
@@ -83,31 +117,26 @@ def _attention_branch_forward(
         ws.work_BHTT,
         None if masks is None else masks.attention_BHTT,
     )
-    linear_forward(c.mixed_ND, p.projection_DD, p.projection_bias_D, branch_ND)
+    linear_forward(c.mixed_ND, w.projection_DD, w.projection_bias_D, ws.y_ND)
     if masks is not None:
-        np.multiply(branch_ND, masks.projection_ND, out=branch_ND)
+        np.multiply(ws.y_ND, masks.projection_ND, out=ws.y_ND)
 
 
 def _attention_branch_backward(
-    p: LayerTensors,
-    dp: LayerTensors,
-    c: LayerCache,
-    ws: Workspace,
-    dbranch_ND: FloatArray,
-    dnorm_ND: FloatArray,
-    spare: FloatArray | None,
+    w: FoldedLayer, dw: FoldedLayer, c: LayerCache, ws: Workspace, spare: FloatArray | None
 ) -> None:
-    dmixed_ND = ws.y_ND
+    """From `ws.dx_ND` to `ws.dnorm_ND`."""
+    dbranch_ND, dmixed_ND = ws.dx_ND, ws.y_ND
     if c.masks is not None:
-        dbranch_ND = np.multiply(dbranch_ND, c.masks.projection_ND, out=dnorm_ND)
+        dbranch_ND = np.multiply(ws.dx_ND, c.masks.projection_ND, out=ws.dnorm_ND)
     linear_backward(
         dbranch_ND,
         c.mixed_ND,
-        p.projection_DD,
+        w.projection_DD,
         ws.ones_N,
         dmixed_ND,
-        dp.projection_DD,
-        dp.projection_bias_D,
+        dw.projection_DD,
+        dw.projection_bias_D,
         spare,
     )
     attention_backward(
@@ -123,59 +152,27 @@ def _attention_branch_backward(
         ws.work_BHTT,
         None if c.masks is None else c.masks.attention_BHTT,
     )
-    linear_backward(ws.dqkv_N3D, c.norm1_ND, p.qkv_D3D, ws.ones_N, dnorm_ND, dp.qkv_D3D, None, spare)
+    linear_backward(ws.dqkv_N3D, c.norm1_NA, w.qkv_A3D[:-1], ws.ones_N, ws.dnorm_ND, dw.qkv_A3D, None, spare)
 
 
-def _feed_forward_branch_forward(
-    p: LayerTensors, c: LayerCache, ws: Workspace, branch_ND: FloatArray, *, training: bool
-) -> None:
-    linear_forward(c.norm2_ND, p.up_DF, p.up_bias_F, c.hidden_NF)
+def _feed_forward_branch_forward(w: FoldedLayer, c: LayerCache, ws: Workspace, *, training: bool) -> None:
+    """From `c.norm2_NA` to `ws.y_ND`."""
+    linear_forward(c.norm2_NA, w.up_AF, None, c.hidden_NF)
     gelu_forward(c.hidden_NF, c.dgelu_NF if training else None, ws.gelu_2W)
-    linear_forward(c.hidden_NF, p.down_FD, p.down_bias_D, branch_ND)
+    linear_forward(c.hidden_NF, w.down_FD, w.down_bias_D, ws.y_ND)
     if training and c.masks is not None:
-        np.multiply(branch_ND, c.masks.down_ND, out=branch_ND)
+        np.multiply(ws.y_ND, c.masks.down_ND, out=ws.y_ND)
 
 
 def _feed_forward_branch_backward(
-    p: LayerTensors,
-    dp: LayerTensors,
-    c: LayerCache,
-    ws: Workspace,
-    dbranch_ND: FloatArray,
-    dnorm_ND: FloatArray,
-    spare: FloatArray | None,
+    w: FoldedLayer, dw: FoldedLayer, c: LayerCache, ws: Workspace, spare: FloatArray | None
 ) -> None:
+    """From `ws.dx_ND` to `ws.dnorm_ND`."""
+    dbranch_ND = ws.dx_ND
     if c.masks is not None:
-        dbranch_ND = np.multiply(dbranch_ND, c.masks.down_ND, out=ws.y_ND)
+        dbranch_ND = np.multiply(ws.dx_ND, c.masks.down_ND, out=ws.y_ND)
     linear_backward(
-        dbranch_ND, c.hidden_NF, p.down_FD, ws.ones_N, ws.dhidden_NF, dp.down_FD, dp.down_bias_D, spare
+        dbranch_ND, c.hidden_NF, w.down_FD, ws.ones_N, ws.dhidden_NF, dw.down_FD, dw.down_bias_D, spare
     )
     gelu_backward(ws.dhidden_NF, c.dgelu_NF)
-    linear_backward(ws.dhidden_NF, c.norm2_ND, p.up_DF, ws.ones_N, dnorm_ND, dp.up_DF, dp.up_bias_F, spare)
-
-
-def _norm_backward(
-    dy_ND: FloatArray,
-    xhat_ND: FloatArray,
-    rstd_N: FloatArray,
-    gain_D: FloatArray,
-    dgain_D: FloatArray,
-    dbias_D: FloatArray,
-    ws: Workspace,
-    spare: FloatArray | None,
-) -> None:
-    """A layer norm's backward, in place of its output's gradient."""
-    layer_norm_backward(
-        dy_ND,
-        xhat_ND,
-        rstd_N,
-        gain_D,
-        ws.mean_D,
-        ws.ones_N,
-        dy_ND,
-        dgain_D,
-        dbias_D,
-        ws.row_N,
-        ws.work_ND,
-        spare,
-    )
+    linear_backward(ws.dhidden_NF, c.norm2_NA, w.up_AF[:-1], ws.ones_N, ws.dnorm_ND, dw.up_AF, None, spare)

@@ -1,40 +1,21 @@
 """The model one token at a time, with the keys and values of the tokens before it kept.
 
-It works on its own copy of the parameters, with all that is constant in them folded together beforehand: the
-attention scale into the queries, and each norm's gain and bias into the weights that follow it, where nothing
-else reads the norm's output. `model` is the reference: both give the same logits.
+It folds its own copy of the parameters (see `folding`), so that training can go on changing them meanwhile.
+`model` is the reference: both give the same logits.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import FloatArray
 from .attention import cached_attention_step
 from .config import ModelConfig, Recipe
+from .folding import FoldedLayer
 from .layers import LAYER_NORM_EPS, gelu_of_vector
-from .parameters import LayerTensors, Tensors, position_table
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One layer's weights as the step uses them. The norms' own are for the journal's wiring only."""
-
-    qkv_D3D: FloatArray
-    qkv_bias_3D: FloatArray
-    projection_DD: FloatArray
-    projection_bias_D: FloatArray
-    up_DF: FloatArray
-    up_bias_F: FloatArray
-    down_FD: FloatArray
-    down_bias_D: FloatArray
-    gain1_D: FloatArray
-    bias1_D: FloatArray
-    gain2_D: FloatArray
-    bias2_D: FloatArray
+from .model import Model
 
 
 class Decoder:
@@ -42,42 +23,13 @@ class Decoder:
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
         self.config = config
+        model = Model(config, recipe, flat_P.copy())
         self._is_journal = recipe.wiring == "journal"
-        p = Tensors.of(flat_P.copy(), config)
-        dtype = flat_P.dtype
-        self._embedding_VD = p.embedding_VD
-        self._positions_TD = position_table(config, recipe.init.position_amplitude).astype(dtype)
-        self._layers = [self._folded(layer) for layer in p.layers]
-        self._head_DV = p.gain_D[:, None] * p.head_DV
-        self._head_bias_V = p.bias_D @ p.head_DV + p.head_bias_V
+        self._weights, self._positions_TD = model.weights, model.positions_TD
+        self._mean_D = np.full(config.width, 1 / config.width, flat_P.dtype)
         shape = (config.n_layers, config.n_heads, config.context, config.head_size)
-        self._keys_LHTS, self._values_LHTS = np.zeros(shape, dtype), np.zeros(shape, dtype)
+        self._keys_LHTS, self._values_LHTS = np.zeros(shape, flat_P.dtype), np.zeros(shape, flat_P.dtype)
         self.position = 0
-
-    def _folded(self, layer: LayerTensors) -> _Layer:
-        d = self.config.width
-        qkv_D3D, up_DF = layer.qkv_D3D.copy(), layer.up_DF
-        qkv_D3D[:, :d] /= math.sqrt(self.config.head_size)
-        qkv_bias_3D, up_bias_F = np.zeros(3 * d, qkv_D3D.dtype), layer.up_bias_F
-        if not self._is_journal:
-            qkv_bias_3D = layer.bias1_D @ qkv_D3D
-            qkv_D3D *= layer.gain1_D[:, None]
-            up_bias_F = up_bias_F + layer.bias2_D @ up_DF
-            up_DF = layer.gain2_D[:, None] * up_DF
-        return _Layer(
-            qkv_D3D,
-            qkv_bias_3D,
-            layer.projection_DD,
-            layer.projection_bias_D,
-            up_DF,
-            up_bias_F,
-            layer.down_FD,
-            layer.down_bias_D,
-            layer.gain1_D,
-            layer.bias1_D,
-            layer.gain2_D,
-            layer.bias2_D,
-        )
 
     def reset(self) -> None:
         """Forget all tokens."""
@@ -91,31 +43,43 @@ class Decoder:
         IndexError
             When `context` tokens are in already.
         """
-        t = self.position
-        x_D = self._embedding_VD[token_id] + self._positions_TD[t]
-        for i, layer in enumerate(self._layers):
-            keys_HTS, values_HTS = self._keys_LHTS[i], self._values_LHTS[i]
-            x_D = self._layer_step(layer, x_D, keys_HTS, values_HTS, t)
+        w, t = self._weights, self.position
+        x_D = w.embedding_VD[token_id] + self._positions_TD[t]
+        for i, layer in enumerate(w.layers):
+            step = self._journal_step if self._is_journal else self._prenorm_step
+            x_D = step(layer, x_D, self._keys_LHTS[i], self._values_LHTS[i])
         self.position = t + 1
-        return _xhat(x_D) @ self._head_DV + self._head_bias_V
+        xhat_D = self._rms_norm(self._centred(x_D) if self._is_journal else x_D)
+        return xhat_D @ w.head_AV[:-1] + w.head_AV[-1]
 
-    def _layer_step(
-        self, layer: _Layer, x_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray, t: int
+    def _prenorm_step(
+        self, w: FoldedLayer, x_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
     ) -> FloatArray:
-        norm_D = _xhat(x_D)
-        if self._is_journal:
-            norm_D = x_D = norm_D * layer.gain1_D + layer.bias1_D
-        qkv_3D = norm_D @ layer.qkv_D3D + layer.qkv_bias_3D
-        mixed_D = cached_attention_step(qkv_3D, keys_HTS, values_HTS, t)
-        x_D = x_D + (mixed_D @ layer.projection_DD + layer.projection_bias_D)
-        norm_D = _xhat(x_D)
-        if self._is_journal:
-            norm_D = x_D = norm_D * layer.gain2_D + layer.bias2_D
-        hidden_F = gelu_of_vector(norm_D @ layer.up_DF + layer.up_bias_F)
-        return x_D + (hidden_F @ layer.down_FD + layer.down_bias_D)
+        x_D = x_D + self._attention_branch(w, self._rms_norm(x_D), keys_HTS, values_HTS)
+        return x_D + _feed_forward_branch(w, self._rms_norm(x_D))
+
+    def _journal_step(
+        self, w: FoldedLayer, x_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
+    ) -> FloatArray:
+        h_D = self._rms_norm(self._centred(x_D)) * w.gain1_D + w.bias1_D
+        x_D = h_D + self._attention_branch(w, h_D, keys_HTS, values_HTS)
+        x_D = self._rms_norm(self._centred(x_D)) * w.gain2_D + w.bias2_D
+        return x_D + _feed_forward_branch(w, x_D)
+
+    def _attention_branch(
+        self, w: FoldedLayer, norm_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
+    ) -> FloatArray:
+        qkv_3D = norm_D @ w.qkv_A3D[:-1] + w.qkv_A3D[-1]
+        mixed_D = cached_attention_step(qkv_3D, keys_HTS, values_HTS, self.position)
+        return mixed_D @ w.projection_DD + w.projection_bias_D
+
+    def _centred(self, x_D: FloatArray) -> FloatArray:
+        return x_D - x_D.dot(self._mean_D)
+
+    def _rms_norm(self, x_D: FloatArray) -> FloatArray:
+        return x_D * (1 / math.sqrt(x_D.dot(x_D) / x_D.size + LAYER_NORM_EPS))
 
 
-def _xhat(x_D: FloatArray) -> FloatArray:
-    """A row's layer norm, before gain and bias."""
-    centred_D = x_D - x_D.dot(np.ones_like(x_D)) / x_D.size
-    return centred_D * (1 / math.sqrt(centred_D.dot(centred_D) / x_D.size + LAYER_NORM_EPS))
+def _feed_forward_branch(w: FoldedLayer, norm_D: FloatArray) -> FloatArray:
+    hidden_F = gelu_of_vector(norm_D @ w.up_AF[:-1] + w.up_AF[-1])
+    return hidden_F @ w.down_FD + w.down_bias_D

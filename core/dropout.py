@@ -12,7 +12,7 @@ from .workspace import Workspace
 
 
 def draw_masks(ws: Workspace, dropout: float, seed: int, step: int, first_sequence: int) -> None:
-    """Fill the masks in `ws` for its sequences, the first of which is number `first_sequence` of the batch."""
+    """Fill the masks in `ws`; its first sequence is number `first_sequence` of the batch."""
     if ws.embedding_mask_ND is None:
         return
     per_sequence = [mask.reshape(ws.b, -1) for mask in _masks(ws)]

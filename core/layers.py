@@ -21,7 +21,7 @@ GELU_BLOCK = 65_536
 """Elements of the feed-forward's hidden layer that are worked on at once, so that they stay in the cache."""
 
 
-# Linear: y = x @ w + b
+# Linear: y = x @ w + b; where x carries a column of ones, b is the last row of w
 
 
 def linear_forward(x_NI: FloatArray, w_IO: FloatArray, b_O: FloatArray | None, y_NO: FloatArray) -> None:
@@ -34,80 +34,82 @@ def linear_forward(x_NI: FloatArray, w_IO: FloatArray, b_O: FloatArray | None, y
 def linear_backward(
     dy_NO: FloatArray,
     x_NI: FloatArray,
-    w_IO: FloatArray,
+    w_JO: FloatArray,
     ones_N: FloatArray,
-    dx_NI: FloatArray | None,
+    dx_NJ: FloatArray,
     dw_IO: FloatArray,
     db_O: FloatArray | None,
     spare: FloatArray | None,
 ) -> None:
-    """dx = dy @ w.T, dw = x.T @ dy, db = the sum of dy's rows. `dx_NI` may be None where nobody needs it."""
-    if dx_NI is not None:
-        np.matmul(dy_NO, w_IO.T, out=dx_NI)
+    """dx = dy @ w.T, dw = x.T @ dy, db = the sum of dy's rows.
+
+    `w_JO` is all of w, or without its last row where that is the bias: a column of ones wants no gradient.
+    """
+    np.matmul(dy_NO, w_JO.T, out=dx_NJ)
     product_into(x_NI.T, dy_NO, dw_IO, spare)
     if db_O is not None:
         product_into(ones_N, dy_NO, db_O, spare)
 
 
-# Layer norm: y = xhat * gain + bias, xhat = (x - mean(x)) * rstd, rstd = 1 / sqrt(var(x) + eps)
+# RMS norm: xhat = x * rrms, rrms = 1 / sqrt(mean(x^2) + eps). Layer norm is this on rows without their mean
 
 
-def layer_norm_forward(
-    x_ND: FloatArray,
-    gain_D: FloatArray,
-    bias_D: FloatArray,
-    mean_D: FloatArray,
-    xhat_ND: FloatArray,
-    rstd_N: FloatArray,
-    y_ND: FloatArray,
+def rms_norm_forward(
+    x_ND: FloatArray, mean_D: FloatArray, xhat_ND: FloatArray, rrms_N: FloatArray, work_ND: FloatArray
 ) -> None:
-    """Normalise each row. `mean_D` holds 1/D everywhere; `y_ND` may be `x_ND` itself.
+    """Divide each row by its root mean square. `mean_D` holds 1/D everywhere.
 
-    Source: Ba, Kiros and Hinton, "Layer Normalization" (2016), with the biased variance.
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019); see `folding` for why it is
+    a whole layer norm here.
     """
-    np.matmul(x_ND, mean_D, out=rstd_N)
-    np.subtract(x_ND, rstd_N[:, None], out=xhat_ND)
-    np.multiply(xhat_ND, xhat_ND, out=y_ND)
-    np.matmul(y_ND, mean_D, out=rstd_N)
-    np.add(rstd_N, LAYER_NORM_EPS, out=rstd_N)
-    np.sqrt(rstd_N, out=rstd_N)
-    np.reciprocal(rstd_N, out=rstd_N)
-    np.multiply(xhat_ND, rstd_N[:, None], out=xhat_ND)
-    np.multiply(xhat_ND, gain_D, out=y_ND)
-    np.add(y_ND, bias_D, out=y_ND)
+    np.multiply(x_ND, x_ND, out=work_ND)
+    np.matmul(work_ND, mean_D, out=rrms_N)
+    np.add(rrms_N, LAYER_NORM_EPS, out=rrms_N)
+    np.sqrt(rrms_N, out=rrms_N)
+    np.reciprocal(rrms_N, out=rrms_N)
+    np.multiply(x_ND, rrms_N[:, None], out=xhat_ND)
 
 
-def layer_norm_backward(
+def rms_norm_backward(
+    dx_ND: FloatArray,
+    xhat_ND: FloatArray,
+    rrms_N: FloatArray,
+    mean_D: FloatArray,
+    row_N: FloatArray,
+    work_ND: FloatArray,
+) -> None:
+    """dxhat becomes dx = rrms * (dxhat - xhat * mean(dxhat * xhat)), in place.
+
+    The mean is what a stretch of the row would have changed: the norm takes it out again.
+    """
+    np.multiply(dx_ND, xhat_ND, out=work_ND)
+    np.matmul(work_ND, mean_D, out=row_N)
+    np.multiply(xhat_ND, row_N[:, None], out=work_ND)
+    np.subtract(dx_ND, work_ND, out=dx_ND)
+    np.multiply(dx_ND, rrms_N[:, None], out=dx_ND)
+
+
+def centre_rows(x_ND: FloatArray, mean_D: FloatArray, row_N: FloatArray, out_ND: FloatArray) -> None:
+    """Take each row's mean out: forward and backward are the same."""
+    np.matmul(x_ND, mean_D, out=row_N)
+    np.subtract(x_ND, row_N[:, None], out=out_ND)
+
+
+def scale_and_shift_backward(
     dy_ND: FloatArray,
     xhat_ND: FloatArray,
-    rstd_N: FloatArray,
     gain_D: FloatArray,
-    mean_D: FloatArray,
     ones_N: FloatArray,
-    dx_ND: FloatArray,
     dgain_D: FloatArray,
     dbias_D: FloatArray,
-    row_N: FloatArray,
     work_ND: FloatArray,
     spare: FloatArray | None,
 ) -> None:
-    """With dxhat = dy * gain:  dx = rstd * (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat)).
-
-    The two means are what a shift and a stretch of the row would have changed: the norm takes both out
-    again, so their part of the gradient goes too. dgain = sum of dy * xhat, dbias = sum of dy, over rows.
-    `dx_ND` may be `dy_ND`.
-    """
+    """Of y = xhat * gain + bias: dy becomes dxhat, in place."""
     product_into(ones_N, dy_ND, dbias_D, spare)
     np.multiply(dy_ND, xhat_ND, out=work_ND)
     product_into(ones_N, work_ND, dgain_D, spare)
-    np.multiply(work_ND, gain_D, out=work_ND)
-    np.matmul(work_ND, mean_D, out=row_N)
-    np.multiply(xhat_ND, row_N[:, None], out=work_ND)
-    np.multiply(dy_ND, gain_D, out=dx_ND)
-    np.matmul(dx_ND, mean_D, out=row_N)
-    np.subtract(dx_ND, work_ND, out=dx_ND)
-    np.subtract(dx_ND, row_N[:, None], out=dx_ND)
-    np.multiply(dx_ND, rstd_N[:, None], out=dx_ND)
+    np.multiply(dy_ND, gain_D, out=dy_ND)
 
 
 # GELU: u * sigma(u), sigma(u) = (1 + tanh(c0 * (u + c1 * u^3))) / 2
@@ -115,46 +117,53 @@ def layer_norm_backward(
 _C0 = math.sqrt(2 / math.pi)
 _C1 = 0.044715
 
+GELU_SCALE = (_C0 * _C1) ** (1 / 3)
+"""a: with v = a * u, the tanh's argument is v^3 + _BETA * v."""
 
-def gelu_forward(u_NF: FloatArray, dgelu_NF: FloatArray | None, work_2W: FloatArray) -> None:
-    """Replace u by gelu(u) and keep the derivative for the backward, while both are in the cache.
+_BETA = _C0 / GELU_SCALE
 
-    With h = u * sigma:  gelu'(u) = sigma + h * (1 - sigma) * (2 * c0 + 6 * c0 * c1 * u^2).
+
+def gelu_forward(v_NF: FloatArray, dgelu_NF: FloatArray | None, work_2W: FloatArray) -> None:
+    """Replace v = a * u by h = 2 * a * gelu(u), and keep dh/dv for the backward, while both are in the cache.
+
+    With a = `GELU_SCALE`, which saves three passes over the widest array of the model; `folding` puts it and
+    its undoing into the weights before and after. With t = 1 + tanh(v^3 + beta * v):
+
+        h = v * t,   dh/dv = t + h * (2 - t) * (3 * v^2 + beta)
+
     `dgelu_NF` is None when there will be no backward. `work_2W` is two vectors of `GELU_BLOCK` elements.
 
     Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), the tanh form.
     """
-    flat_u = u_NF.reshape(-1)
+    flat_v = v_NF.reshape(-1)
     flat_dgelu = None if dgelu_NF is None else dgelu_NF.reshape(-1)
-    for start in range(0, flat_u.size, GELU_BLOCK):
-        u = flat_u[start : start + GELU_BLOCK]
-        square, sigma = work_2W[0, : u.size], work_2W[1, : u.size]
-        np.multiply(u, u, out=square)
-        np.multiply(square, _C0 * _C1, out=sigma)
-        np.add(sigma, _C0, out=sigma)
-        np.multiply(sigma, u, out=sigma)
-        np.tanh(sigma, out=sigma)
-        np.multiply(sigma, 0.5, out=sigma)
-        np.add(sigma, 0.5, out=sigma)
-        np.multiply(u, sigma, out=u)
+    for start in range(0, flat_v.size, GELU_BLOCK):
+        v = flat_v[start : start + GELU_BLOCK]
+        square, t = work_2W[0, : v.size], work_2W[1, : v.size]
+        np.multiply(v, v, out=square)
+        np.add(square, _BETA, out=t)
+        np.multiply(t, v, out=t)
+        np.tanh(t, out=t)
+        np.add(t, 1, out=t)
+        np.multiply(v, t, out=v)
         if flat_dgelu is not None:
             dgelu = flat_dgelu[start : start + GELU_BLOCK]
-            np.multiply(square, 6 * _C0 * _C1, out=square)
-            np.add(square, 2 * _C0, out=square)
-            np.multiply(square, u, out=square)
-            np.subtract(1, sigma, out=dgelu)
+            np.multiply(square, 3, out=square)
+            np.add(square, _BETA, out=square)
+            np.multiply(square, v, out=square)
+            np.subtract(2, t, out=dgelu)
             np.multiply(dgelu, square, out=dgelu)
-            np.add(dgelu, sigma, out=dgelu)
+            np.add(dgelu, t, out=dgelu)
 
 
 def gelu_backward(dh_NF: FloatArray, dgelu_NF: FloatArray) -> None:
-    """dh becomes du = dh * gelu'(u)."""
+    """dh becomes dv = dh * dh/dv."""
     np.multiply(dh_NF, dgelu_NF, out=dh_NF)
 
 
-def gelu_of_vector(u_F: FloatArray) -> FloatArray:
-    """gelu(u) of one short vector, for decoding."""
-    return u_F * (0.5 + 0.5 * np.tanh(u_F * (_C0 + _C0 * _C1 * (u_F * u_F))))
+def gelu_of_vector(v_F: FloatArray) -> FloatArray:
+    """The same of one short vector, for decoding."""
+    return v_F * (1 + np.tanh(v_F * (v_F * v_F + _BETA)))
 
 
 # Embedding: x = table[ids] + positions

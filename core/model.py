@@ -1,69 +1,70 @@
 """The GPT: embedding, layers, final norm, head, loss, and all of it backwards.
 
-`Model` holds one flat parameter vector and what is derived from it for a step; it holds no activations. A thread
-brings its own `Workspace` and gradient, so that several can work on shares of one batch at the same time.
+`Model` holds one flat parameter vector and the weights that a step folds out of it; it holds no activations.
+A thread brings its own `Workspace` and gradient, so that several can work on shares of one batch at the same
+time.
 """
 
 from __future__ import annotations
-
-import dataclasses
-import math
 
 import numpy as np
 
 from .arrays import FloatArray, IdArray, product_into
 from .block import block_backward, block_forward
 from .config import ModelConfig, Recipe
+from .folding import Folded, Folding, centre
 from .layers import (
+    centre_rows,
     cross_entropy_backward,
     cross_entropy_forward,
     embedding_backward,
     embedding_forward,
-    layer_norm_backward,
-    layer_norm_forward,
     linear_forward,
+    rms_norm_backward,
+    rms_norm_forward,
 )
 from .parameters import Tensors, position_table
 from .workspace import Workspace
 
 
 class Model:
-    """A GPT of `config`'s size in `recipe`'s wiring over the parameters `flat_P` (float32, or float64 in tests)."""
+    """A GPT of `config`'s size in `recipe`'s wiring, over the parameters `flat_P`."""
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
         self.config, self.wiring = config, recipe.wiring
         self.parameters = Tensors.of(flat_P, config)
-        positions = position_table(config, recipe.init.position_amplitude)
-        self.positions_TD = positions.astype(flat_P.dtype)
-        self.query_scale = 1 / math.sqrt(config.head_size)
-        self._scaled_qkv = [np.empty_like(layer.qkv_D3D) for layer in self.parameters.layers]
-        self.layers = tuple(
-            dataclasses.replace(layer, qkv_D3D=scaled)
-            for layer, scaled in zip(self.parameters.layers, self._scaled_qkv, strict=True)
-        )
+        self.folding = Folding(config, self.wiring, self.parameters)
+        self.weights = self.folding.weights
+        positions_TD = position_table(config, recipe.init.position_amplitude)
+        if self.wiring == "prenorm":
+            centre(positions_TD, positions_TD)
+        self.positions_TD = positions_TD.astype(flat_P.dtype)
         self.refresh()
 
     def refresh(self) -> None:
-        """Derive the scaled query weights; call it after every change of the parameters."""
-        d = self.config.width
-        for layer, scaled_D3D in zip(self.parameters.layers, self._scaled_qkv, strict=True):
-            scaled_D3D[...] = layer.qkv_D3D
-            scaled_D3D[:, :d] *= self.query_scale
+        """Fold the parameters anew; needed after every change of them."""
+        for piece in range(self.folding.n_pieces):
+            self.folding.fold(piece)
+
+    def empty_gradient(self) -> Folded:
+        """Room for a gradient of the folded weights, which `folding` turns into one of the parameters."""
+        return Folded.empty(self.config, self.wiring, self.parameters.flat_P.dtype)
 
     def forward(self, inputs_N: IdArray, ws: Workspace, *, training: bool = False) -> FloatArray:
         """Logits (N, V) in `ws`. `inputs_N` are whole sequences, one after the other."""
-        p = self.parameters
-        embedding_forward(inputs_N, p.embedding_VD, self.positions_TD, ws.x_ND)
+        embedding_forward(inputs_N, self.weights.embedding_VD, self.positions_TD, ws.x_ND)
         if training and ws.embedding_mask_ND is not None:
             np.multiply(ws.x_ND, ws.embedding_mask_ND, out=ws.x_ND)
-        for layer, cache in zip(self.layers, ws.layers, strict=True):
+        for layer, cache in zip(self.weights.layers, ws.layers, strict=True):
             block_forward(self.wiring, layer, cache, ws, training=training)
-        layer_norm_forward(ws.x_ND, p.gain_D, p.bias_D, ws.mean_D, ws.xhat_ND, ws.rstd_N, ws.norm_ND)
+        if self.wiring == "journal":
+            centre_rows(ws.x_ND, ws.mean_D, ws.row_N, ws.x_ND)
+        rms_norm_forward(ws.x_ND, ws.mean_D, ws.xhat_ND, ws.rrms_N, ws.work_ND)
         self._make_logits(ws)
         return ws.logits_NV
 
     def _make_logits(self, ws: Workspace) -> None:
-        linear_forward(ws.norm_ND, self.parameters.head_DV, self.parameters.head_bias_V, ws.logits_NV)
+        linear_forward(ws.norm_NA, self.weights.head_AV, None, ws.logits_NV)
 
     def loss(self, inputs_N: IdArray, targets_N: IdArray, ws: Workspace, *, training: bool = False) -> float:
         """The summed cross-entropy in nats. Leaves softmax in `ws`, not yet divided by its sums."""
@@ -77,7 +78,7 @@ class Model:
         inputs_N: IdArray,
         targets_N: IdArray,
         ws: Workspace,
-        gradient: Tensors,
+        gradient: Folded,
         n_total: int,
         *,
         add: bool,
@@ -90,40 +91,21 @@ class Model:
         spare = ws.spare_W if add else None
         self._head_backward(targets_N, ws, gradient, n_total, spare)
         for i in reversed(range(self.config.n_layers)):
-            block_backward(self.wiring, self.layers[i], gradient.layers[i], ws.layers[i], ws, spare)
+            block_backward(self.wiring, self.weights.layers[i], gradient.layers[i], ws.layers[i], ws, spare)
         if ws.embedding_mask_ND is not None:
             np.multiply(ws.dx_ND, ws.embedding_mask_ND, out=ws.dx_ND)
         embedding_backward(inputs_N, ws.dx_ND, gradient.embedding_VD, add=add)
         return loss
 
-    def finish_gradient(self, gradient: Tensors) -> None:
-        """Turn the gradient of the scaled query weights into that of the parameters, once all chunks are in."""
-        d = self.config.width
-        for layer in gradient.layers:
-            queries_DD = layer.qkv_D3D[:, :d]
-            np.multiply(queries_DD, self.query_scale, out=queries_DD)
-
     def _head_backward(
-        self, targets_N: IdArray, ws: Workspace, gradient: Tensors, n_total: int, spare: FloatArray | None
+        self, targets_N: IdArray, ws: Workspace, gradient: Folded, n_total: int, spare: FloatArray | None
     ) -> None:
-        p, scale_N = self.parameters, ws.sums_N
+        scale_N = ws.sums_N
         cross_entropy_backward(ws.logits_NV, targets_N, ws.rows_N, scale_N, n_total)
-        np.multiply(ws.norm_ND, scale_N[:, None], out=ws.norm_ND)
-        product_into(ws.norm_ND.T, ws.logits_NV, gradient.head_DV, spare)
-        product_into(scale_N, ws.logits_NV, gradient.head_bias_V, spare)
-        np.matmul(ws.logits_NV, p.head_DV.T, out=ws.dx_ND)
+        np.multiply(ws.norm_NA, scale_N[:, None], out=ws.scaled_NA)
+        product_into(ws.scaled_NA.T, ws.logits_NV, gradient.head_AV, spare)
+        np.matmul(ws.logits_NV, self.weights.head_AV[:-1].T, out=ws.dx_ND)
         np.multiply(ws.dx_ND, scale_N[:, None], out=ws.dx_ND)
-        layer_norm_backward(
-            ws.dx_ND,
-            ws.xhat_ND,
-            ws.rstd_N,
-            p.gain_D,
-            ws.mean_D,
-            ws.ones_N,
-            ws.dx_ND,
-            gradient.gain_D,
-            gradient.bias_D,
-            ws.row_N,
-            ws.work_ND,
-            spare,
-        )
+        rms_norm_backward(ws.dx_ND, ws.xhat_ND, ws.rrms_N, ws.mean_D, ws.row_N, ws.work_ND)
+        if self.wiring == "journal":
+            centre_rows(ws.dx_ND, ws.mean_D, ws.row_N, ws.dx_ND)

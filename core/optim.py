@@ -1,13 +1,14 @@
-"""AdamW over the flat vector, the learning-rate schedule, and the sum of the threads' gradients.
+"""AdamW over the flat vector, and the learning-rate schedule.
 
-Everything here goes through the vectors in blocks that stay in the cache, and blocks are shared between threads.
-Which thread takes which block changes no bit: each block's arithmetic and the order of the sums are fixed.
+Everything here goes through the vectors in blocks that stay in the cache, and blocks are shared between
+threads. Which thread takes which block changes no bit: each block's arithmetic and the order of the sums are
+fixed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,19 +78,15 @@ class AdamW:
         self.square_P = np.zeros(config.n_parameters, dtype)
         self._squares = [0.0] * len(self.blocks)
 
-    def sum_gradients(self, gradients_P: Sequence[FloatArray], share: Share) -> float:
-        """Add all gradients up in the first of them, in order; return the global norm of the sum."""
-        total_P = gradients_P[0]
+    def norm(self, gradient_P: FloatArray, share: Share) -> float:
+        """The gradient's global norm; infinite or NaN if any element is."""
 
-        def sum_block(i: int) -> None:
-            block = self.blocks[i]
-            total = total_P[block.start : block.stop]
-            for gradient_P in gradients_P[1:]:
-                np.add(total, gradient_P[block.start : block.stop], out=total)
-            self._squares[i] = float(np.dot(total, total))
+        def square_block(i: int) -> None:
+            block = gradient_P[self.blocks[i].start : self.blocks[i].stop]
+            self._squares[i] = float(np.dot(block, block))
 
-        share(sum_block, len(self.blocks))
-        return math.sqrt(math.fsum(self._squares))
+        share(square_block, len(self.blocks))
+        return math.sqrt(sum(self._squares))
 
     def step(
         self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share

@@ -1,4 +1,4 @@
-"""One model, several threads: each takes its share of the batch through it, and gradients are summed in order."""
+"""One model, several threads: each takes its share of a batch, and gradients are summed in order."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from .arrays import FloatArray, IdArray
+from .arrays import IdArray
 from .config import ModelConfig
 from .dropout import draw_masks
 from .model import Model
+from .optim import BLOCK
 from .parameters import Tensors
-from .team import Team
+from .team import Team, Work
 from .workspace import Pool, Workspace
 
 ACTIVATION_BYTES = 80 * 2**20
@@ -30,7 +31,7 @@ def usable_cores() -> int:
 def activation_bytes(config: ModelConfig) -> int:
     """What one sequence takes in a training workspace, float32, without constants."""
     t, d, h, v = config.context, config.width, config.n_heads, config.vocab_size
-    kept_a_layer = t * (16 * d + h * t + h + 2)
+    kept_a_layer = t * (16 * d + h * t + h + 34)
     if config.dropout:
         kept_a_layer += t * (2 * d + h * t)
     shared = t * (14 * d + h * t + v)
@@ -69,7 +70,8 @@ def chunks_of(batch: int, threads: int, chunk: int) -> tuple[tuple[Chunk, ...], 
 
 
 class Workers:
-    """Threads with a workspace and a gradient each, over one `model`.
+    """Threads with a workspace and a gradient each, over one `model`. `gradient` is the sum, of the
+    parameters.
 
     The same seed, thread count and chunk give the same bits, whichever thread finishes first.
     """
@@ -77,7 +79,8 @@ class Workers:
     def __init__(self, model: Model, config: ModelConfig, batch: int, threads: int, chunk: int) -> None:
         self.model, self.config = model, config
         self.team = Team(threads)
-        self.gradients = [Tensors.of(np.zeros_like(model.parameters.flat_P), config) for _ in range(threads)]
+        self._gradients = [model.empty_gradient() for _ in range(threads)]
+        self.gradient = Tensors.of(np.zeros_like(model.parameters.flat_P), config)
         self._chunks = chunks_of(batch, threads, chunk)
         self._chunk = chunk
         dtype = model.parameters.flat_P.dtype
@@ -90,16 +93,15 @@ class Workers:
         """The thread's workspace for `b` sequences, in the memory of its largest one."""
         kept = self._workspaces[thread]
         if b not in kept:
-            kept[b] = Workspace(self.config, b, self._pools[thread], training=True)
+            kept[b] = Workspace(self.config, self.model.wiring, b, self._pools[thread], training=True)
         return kept[b]
 
     def loss_and_gradient(self, inputs_BT: IdArray, targets_BT: IdArray, seed: int, step: int) -> float:
-        """The mean loss; each thread's gradient of it is left in `gradients`, to be summed."""
+        """The mean loss of a batch; its gradient is left in `gradient`."""
         n_total = inputs_BT.size
         losses = [0.0] * self.team.size
 
         def work(thread: int) -> None:
-            gradient = self.gradients[thread]
             with np.errstate(all="ignore"):  # what overflows is caught by the sums, or by the loss
                 for chunk in self._chunks[thread]:
                     ws = self._workspace(thread, chunk.stop - chunk.start)
@@ -108,14 +110,42 @@ class Workers:
                         inputs_BT[chunk.start : chunk.stop].reshape(-1),
                         targets_BT[chunk.start : chunk.stop].reshape(-1),
                         ws,
-                        gradient,
+                        self._gradients[thread],
                         n_total,
                         add=chunk.add,
                     )
-                self.model.finish_gradient(gradient)
 
         self.team.run(work)
+        self._sum_gradients()
         return sum(losses) / n_total
+
+    def _sum_gradients(self) -> None:
+        """Add the threads' gradients up in order, and unfold the sum."""
+        total, *others = (gradient.flat for gradient in self._gradients)
+
+        def sum_block(i: int) -> None:
+            at = slice(i * BLOCK, (i + 1) * BLOCK)
+            for other in others:
+                np.add(total[at], other[at], out=total[at])
+
+        def unfold(piece: int) -> None:
+            self.model.folding.unfold(piece, self._gradients[0], self.gradient)
+
+        self.share(sum_block, -(-total.size // BLOCK))
+        self.share(unfold, self.model.folding.n_pieces)
+
+    def refresh(self) -> None:
+        """Fold the changed parameters anew."""
+        self.share(self.model.folding.fold, self.model.folding.n_pieces)
+
+    def share(self, work: Work, n: int) -> None:
+        """Do work(0) to work(n - 1) on all threads. What overflows shows in the loss, or in the norm."""
+
+        def quiet_work(i: int) -> None:
+            with np.errstate(all="ignore"):
+                work(i)
+
+        self.team.share(quiet_work, n)
 
     def mean_loss(self, inputs_WT: IdArray, targets_WT: IdArray) -> float:
         """The mean loss of any number of windows, without dropout."""
@@ -134,6 +164,3 @@ class Workers:
 
         self.team.run(work)
         return sum(losses) / inputs_WT.size
-
-    def flat_gradients(self) -> list[FloatArray]:
-        return [gradient.flat_P for gradient in self.gradients]

@@ -139,7 +139,8 @@ def initial_parameters(config: ModelConfig, init: Initialisation, seed: int) -> 
 
 
 def position_table(config: ModelConfig, amplitude: float) -> FloatArray:
-    """The sinusoid (T, D) in float64: column c holds sin (c even) or cos (c odd) of t / 10000^(2i/D), i = c // 2.
+    """The sinusoid (T, D) in float64: column c holds sin (c even) or cos (c odd) of t / 10000^(2i/D), i = c
+    // 2.
 
     Source: Vaswani et al. (2017), 3.5; femtoGPT's exponent.
     """

@@ -50,7 +50,7 @@ _CHECKPOINT_NAME = re.compile(r"step-(\d{1,15})\.safetensors")
 _VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
 
 
-class DataInfo(Settings):
+class DataInfo(Settings, frozen=True):
     """The text that a run trains on: enough to recognise it, and to make it again."""
 
     name: str
@@ -60,7 +60,7 @@ class DataInfo(Settings):
     notes: tuple[str, ...] = ()
 
 
-class RunInfo(Settings):
+class RunInfo(Settings, frozen=True):
     """What run.json holds. `created` is local time with its offset, ISO 8601."""
 
     format: int
@@ -189,25 +189,36 @@ class RunFolder:
                     found.append((int(name[1]), path))
         return [path for _, path in sorted(found, reverse=True)]
 
-    def load_newest(self, expected: Mapping[str, NDArray[Any]]) -> checkpoints.Checkpoint:
-        """The newest checkpoint that is whole; newer ones that are damaged are set aside, not deleted.
+    def load_newest(
+        self, expected: Mapping[str, NDArray[Any]]
+    ) -> tuple[checkpoints.Checkpoint, tuple[str, ...]]:
+        """The newest checkpoint that is whole, and what to tell of newer ones.
+
+        Those are damaged: they are set aside under another name, not deleted.
 
         Raises: CheckpointError if none is whole, with what is wrong with the newest.
         """
-        problems: list[tuple[Path, CheckpointError]] = []
+        damaged: dict[Path, CheckpointError] = {}
         for path in self.checkpoint_paths():
             try:
                 loaded = checkpoints.load_checkpoint(path, expected, self.config.model)
             except CheckpointError as error:
-                problems.append((path, error))
+                damaged[path] = error
                 continue
-            for damaged, _ in problems:
-                with suppress(OSError):
-                    damaged.rename(damaged.with_name(f"{damaged.name}.damaged"))
-            return loaded
-        if problems:
-            raise problems[0][1]
+            return loaded, tuple(
+                f"{problem}; it was set aside, and training goes on from step {loaded.step:,}"
+                for problem in _set_aside(damaged)
+            )
+        if damaged:
+            raise next(iter(damaged.values()))
         raise CheckpointError(f"{self.path} has no checkpoint yet: start a new run")
+
+
+def _set_aside(damaged: dict[Path, CheckpointError]) -> list[CheckpointError]:
+    for path in damaged:
+        with suppress(OSError):
+            path.rename(path.with_name(f"{path.name}.damaged"))
+    return list(damaged.values())
 
 
 def read_info(path: Path) -> RunInfo:

@@ -85,7 +85,7 @@ def find_run(runs: Path, name: str) -> Path:
     with suppress(OSError, ValueError, RuntimeError):
         given = given.expanduser()
         if (given / "run.json").is_file():
-            return given
+            return given.absolute()
         if name not in ("", ".", "..") and (runs / name / "run.json").is_file():
             return runs / name
     names = [run.path.name for run in list_runs(runs)]

@@ -1,7 +1,7 @@
 """Generating text from a model, with what the model thought at every token.
 
-Sources: top-k as in Fan et al., "Hierarchical Neural Story Generation" (2018); top-p as in Holtzman et al., "The
-Curious Case of Neural Text Degeneration" (2020).
+Sources: top-k as in Fan et al., "Hierarchical Neural Story Generation" (2018); top-p as in Holtzman et al.,
+"The Curious Case of Neural Text Degeneration" (2020).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_TOKENS = 1_000_000
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0 always takes the most probable; `top_k` 0 cuts nothing."""
+    """How the next token is chosen. Temperature 0 takes the most probable; top-k 0 cuts nothing."""
 
     temperature: float = 1.0
     top_k: int = 0
@@ -63,8 +63,8 @@ class Alternative:
 class SampledToken:
     """A token that came, and what the model thought of it.
 
-    `rank` counts from 1 for the most probable; `surprise_bits` is -log2(p); `entropy_bits` is that of the whole
-    distribution as the model gave it; `top` lists the most probable tokens, best first.
+    `rank` counts from 1 for the most probable; `surprise_bits` is -log2(p); `entropy_bits` is that of the
+    whole distribution as the model gave it; `top` lists the most probable tokens, best first.
     """
 
     id: int

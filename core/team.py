@@ -1,7 +1,7 @@
 """A few threads that do one thing together, again and again, for as long as a training lasts.
 
-NumPy lets go of the interpreter while it computes, so threads work side by side. Whoever calls is the first of
-the team; the others wait for work on a queue. What a thread raises is raised where the work was given.
+NumPy lets go of the interpreter while it computes, so threads work side by side. Whoever calls is the first
+of the team; the others wait for work on a queue. What a thread raises is raised where the work was given.
 """
 
 from __future__ import annotations

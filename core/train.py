@@ -1,7 +1,7 @@
 """Training as a generator: whoever iterates decides what to show, what to keep and when to stop.
 
-A step is a pure function of the parameters, the optimizer's state and the step's number: batches and dropout are
-drawn from (seed, step). So a checkpoint needs no random state, and resuming equals never having stopped.
+A step is a pure function of the parameters, the optimizer's state and the step's number: batches and dropout
+are drawn from (seed, step). So a checkpoint needs no random state, and resuming equals never having stopped.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class Training:
         self.parameters_P = initial_parameters(model, recipe.init, train.seed)
         self.n_parameters = self.parameters_P.size
         self._blas_limit = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
-        self._model = Model(model, recipe, self.parameters_P)
-        self._workers = Workers(self._model, model, train.batch, self.threads, self.chunk)
+        self._workers = Workers(
+            Model(model, recipe, self.parameters_P), model, train.batch, self.threads, self.chunk
+        )
         self._optimizer = AdamW(model, recipe.optimizer, self.parameters_P.dtype)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self._lr_scale = 1.0
@@ -83,14 +84,13 @@ class Training:
         train, index = self.config.train, self.step
         inputs_BT, targets_BT = self.batches.batch(index)
         loss = self._workers.loss_and_gradient(inputs_BT, targets_BT, train.seed, index)
-        gradients_P = self._workers.flat_gradients()
-        with np.errstate(all="ignore"):
-            norm = self._optimizer.sum_gradients(gradients_P, self._workers.team.share)
+        gradient_P, share = self._workers.gradient.flat_P, self._workers.share
+        norm = self._optimizer.norm(gradient_P, share)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(_divergence(index + 1, loss, norm))
         lr = self._lr_scale * learning_rate(self.config.recipe.schedule, index, train.steps)
-        self._optimizer.step(self.parameters_P, gradients_P[0], norm, lr, self._workers.team.share)
-        self._model.refresh()
+        self._optimizer.step(self.parameters_P, gradient_P, norm, lr, share)
+        self._workers.refresh()
         self._recent.append(loss)
         self.step += 1
         seconds = time.perf_counter() - start
@@ -141,7 +141,7 @@ class Training:
         self._recent = deque(map(float, tensors["recent_losses"]), maxlen=RECENT_STEPS)
         self._lr_scale = float(tensors["lr_scale"][0])
         self._optimizer.steps_done = step
-        self._model.refresh()
+        self._workers.refresh()
         self.step, self.elapsed_s = step, elapsed_s
 
     def close(self) -> None:

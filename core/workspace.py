@@ -1,4 +1,4 @@
-"""Every array that one thread needs to push a chunk of sequences through the model and back, allocated once."""
+"""Every array that one thread needs to take a chunk of sequences through the model, allocated once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .arrays import FloatArray
 from .attention import AttentionShape
-from .config import ModelConfig
+from .config import ModelConfig, Wiring
 from .layers import GELU_BLOCK
 
 CACHE_LINE = 64
@@ -40,6 +40,12 @@ class Pool:
         self._next += 1
         return block[:size].reshape(shape)
 
+    def take_with_ones(self, n: int, d: int) -> FloatArray:
+        """An array (n, d + 1) whose last column is 1; rows start on cache lines if `d` fills whole ones."""
+        wide = self.take(n, d + CACHE_LINE // self.dtype.itemsize)
+        wide[:, d] = 1
+        return wide[:, : d + 1]
+
     def _aligned(self, size: int) -> FloatArray:
         per_line = CACHE_LINE // self.dtype.itemsize
         block = np.zeros(size + per_line, self.dtype)
@@ -49,18 +55,22 @@ class Pool:
 
 @dataclass(frozen=True)
 class LayerCache:
-    """What one layer's forward keeps for its backward. `norm1_ND` and `norm2_ND` are the norms' outputs."""
+    """What one layer's forward keeps for its backward.
+
+    `norm1_NA` and `norm2_NA` are what the norms give to the products after them, with a column of ones; in
+    the prenorm wiring that is `xhat` itself, see `folding`.
+    """
 
     xhat1_ND: FloatArray
-    rstd1_N: FloatArray
-    norm1_ND: FloatArray
+    rrms1_N: FloatArray
+    norm1_NA: FloatArray
     qkv_N3D: FloatArray
     exp_BHTT: FloatArray
     reciprocal_NH: FloatArray
     mixed_ND: FloatArray
     xhat2_ND: FloatArray
-    rstd2_N: FloatArray
-    norm2_ND: FloatArray
+    rrms2_N: FloatArray
+    norm2_NA: FloatArray
     hidden_NF: FloatArray
     dgelu_NF: FloatArray
     masks: DropoutMasks | None
@@ -76,9 +86,9 @@ class DropoutMasks:
 
 
 class Workspace:
-    """Room for `b` sequences. Without `training`, layers share one cache and there is nothing for a backward."""
+    """Room for `b` sequences. Without `training` layers share one cache, and nothing can go backwards."""
 
-    def __init__(self, config: ModelConfig, b: int, pool: Pool, *, training: bool) -> None:
+    def __init__(self, config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, training: bool) -> None:
         pool.rewind()
         t, d, h, v = config.context, config.width, config.n_heads, config.vocab_size
         n = b * t
@@ -88,34 +98,38 @@ class Workspace:
         self.mean_D, self.ones_V, self.ones_N = np.full(d, 1 / d, dtype), np.ones(v, dtype), np.ones(n, dtype)
         self.rows_N: NDArray[np.intp] = np.arange(n)
         self.x_ND, self.y_ND, self.work_ND = (pool.take(n, d) for _ in range(3))
-        self.xhat_ND, self.rstd_N, self.norm_ND = pool.take(n, d), pool.take(n), pool.take(n, d)
+        self.norm_NA, self.rrms_N = pool.take_with_ones(n, d), pool.take(n)
+        self.xhat_ND = self.norm_NA[:, :-1]
         self.logits_NV, self.sums_N, self.row_N = pool.take(n, v), pool.take(n), pool.take(n)
         self.work_NH, self.work_BHTT = pool.take(n, h), pool.take(b, h, t, t)
         self.gelu_2W = pool.take(2, GELU_BLOCK)
         n_caches = config.n_layers if training else 1
-        kept = [_layer_cache(config, b, pool, training=training) for _ in range(n_caches)]
+        kept = [_layer_cache(config, wiring, b, pool, training=training) for _ in range(n_caches)]
         self.layers = tuple(kept[i % n_caches] for i in range(config.n_layers))
         self.embedding_mask_ND = pool.take(n, d) if training and config.dropout else None
         if training:
-            self.dx_ND, self.dy_ND = pool.take(n, d), pool.take(n, d)
+            self.dx_ND, self.dnorm_ND = pool.take(n, d), pool.take(n, d)
+            self.scaled_NA = pool.take(n, d + 1)
             self.dqkv_N3D, self.dhidden_NF = pool.take(n, 3 * d), pool.take(n, 4 * d)
-            self.spare_W = pool.take(max(4 * d * d, d * v))
+            self.spare_W = pool.take(max(4 * d * (d + 1), (d + 1) * v))
 
 
-def _layer_cache(config: ModelConfig, b: int, pool: Pool, *, training: bool) -> LayerCache:
+def _layer_cache(config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, training: bool) -> LayerCache:
     t, d, h = config.context, config.width, config.n_heads
     n = b * t
+    norm1_NA, norm2_NA = pool.take_with_ones(n, d), pool.take_with_ones(n, d)
+    is_journal = wiring == "journal"
     return LayerCache(
-        xhat1_ND=pool.take(n, d),
-        rstd1_N=pool.take(n),
-        norm1_ND=pool.take(n, d),
+        xhat1_ND=pool.take(n, d) if is_journal else norm1_NA[:, :-1],
+        rrms1_N=pool.take(n),
+        norm1_NA=norm1_NA,
         qkv_N3D=pool.take(n, 3 * d),
         exp_BHTT=pool.take(b, h, t, t),
         reciprocal_NH=pool.take(n, h),
         mixed_ND=pool.take(n, d),
-        xhat2_ND=pool.take(n, d),
-        rstd2_N=pool.take(n),
-        norm2_ND=pool.take(n, d),
+        xhat2_ND=pool.take(n, d) if is_journal else norm2_NA[:, :-1],
+        rrms2_N=pool.take(n),
+        norm2_NA=norm2_NA,
         hidden_NF=pool.take(n, 4 * d),
         dgelu_NF=pool.take(n if training else 0, 4 * d),
         masks=(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from femtotui.core.config import AdamWConfig, Initialisation, ModelConfig, Recipe, ScheduleConfig
 from femtotui.core.parameters import parameter_table
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import msgspec
+
 from femtotui.core.commands import Steering
 from femtotui.core.config import (
     AdamWConfig,
@@ -76,7 +77,7 @@ def resumed_run(path: Path) -> tuple[RunFolder, Training]:
     """What the session does to go on with a run, without presets."""
     run = RunFolder.open(path)
     training = Training.begin(run.config, small_source(), run.tokenizer())
-    saved = run.load_newest(training.tensors())
+    saved, _ = run.load_newest(training.tensors())
     training.restore(saved.tensors, saved.step, saved.elapsed_s)
     run.cut_after(saved.step)
     return run, training

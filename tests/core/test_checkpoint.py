@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+from small_training import small_training
+
 from femtotui.core.checkpoint import load_checkpoint, save_checkpoint
 from femtotui.core.errors import CheckpointError
 from femtotui.core.machine import peak_rss_mib
 from femtotui.core.parameters import parameter_table
 from femtotui.core.train import Training
-from safetensors.numpy import load_file
-from small_training import small_training
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gradcheck import check_gradients
+
 from femtotui.core import layers
 from femtotui.core.attention import AttentionShape, attention_backward, attention_forward
-from gradcheck import check_gradients
 
 N, D, F, V = 6, 5, 20, 7
 
@@ -29,47 +30,85 @@ def test_linear(rng):
     check_gradients(loss, {"x": x, "w": w, "b": b}, {"x": dx, "w": dw, "b": db})
 
 
-def test_linear_without_bias_or_input_gradient_adds_to_what_is_there(rng):
+def test_a_bias_may_be_the_last_row_of_the_weight(rng):
+    """The input carries a column of ones, which wants no gradient."""
+    x, w, weight = (rng.normal(size=s) for s in ((N, D), (D + 1, F), (N, F)))
+    x_and_one = np.hstack([x, np.ones((N, 1))])
+    dx, dw = np.empty_like(x), np.empty_like(w)
+    layers.linear_backward(weight, x_and_one, w[:-1], np.ones(N), dx, dw, None, None)
+
+    def loss():
+        y = np.empty((N, F))
+        x_and_one[:, :-1] = x
+        layers.linear_forward(x_and_one, w, None, y)
+        return float((y * weight).sum())
+
+    check_gradients(loss, {"x": x, "w": w}, {"x": dx, "w": dw})
+
+
+def test_gradients_can_be_added_to_what_is_there(rng):
     x, w, dy = (rng.normal(size=s) for s in ((N, D), (D, F), (N, F)))
-    dw = np.ones_like(w)
-    layers.linear_backward(dy, x, w, np.ones(N), None, dw, None, np.empty(w.size))
+    dw, db = np.ones_like(w), np.ones(F)
+    layers.linear_backward(dy, x, w, np.ones(N), np.empty_like(x), dw, db, np.empty(w.size))
     np.testing.assert_allclose(dw, 1 + x.T @ dy, rtol=1e-12)
+    np.testing.assert_allclose(db, 1 + dy.sum(axis=0), rtol=1e-12)
 
 
-def test_layer_norm(rng):
-    x, gain, bias, weight = (rng.normal(size=s) for s in ((N, D), (D,), (D,), (N, D)))
-    mean_d = np.full(D, 1 / D)
+def test_rms_norm(rng):
+    x, weight = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    mean = np.full(D, 1 / D)
 
     def forward():
-        xhat, rstd, y = np.empty_like(x), np.empty(N), np.empty_like(x)
-        layers.layer_norm_forward(x, gain, bias, mean_d, xhat, rstd, y)
-        return xhat, rstd, y
+        xhat, rrms = np.empty_like(x), np.empty(N)
+        layers.rms_norm_forward(x, mean, xhat, rrms, np.empty_like(x))
+        return xhat, rrms
 
-    xhat, rstd, _ = forward()
-    dx, dgain, dbias = weight.copy(), np.empty(D), np.empty(D)
-    layers.layer_norm_backward(
-        dx, xhat, rstd, gain, mean_d, np.ones(N), dx, dgain, dbias, np.empty(N), np.empty((N, D)), None
-    )
+    xhat, rrms = forward()
+    dx = weight.copy()
+    layers.rms_norm_backward(dx, xhat, rrms, mean, np.empty(N), np.empty_like(x))
+    check_gradients(lambda: float((forward()[0] * weight).sum()), {"x": x}, {"x": dx})
+    np.testing.assert_allclose((xhat**2).mean(axis=1), 1, rtol=1e-3)
+
+
+def test_centring(rng):
+    x, weight = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    mean = np.full(D, 1 / D)
+
+    def centred(rows):
+        out = np.empty_like(rows)
+        layers.centre_rows(rows, mean, np.empty(N), out)
+        return out
+
+    assert abs(centred(x).mean(axis=1)).max() < 1e-15
+    check_gradients(lambda: float((centred(x) * weight).sum()), {"x": x}, {"x": centred(weight)})
+
+
+def test_scale_and_shift(rng):
+    xhat, gain, bias, weight = (rng.normal(size=s) for s in ((N, D), (D,), (D,), (N, D)))
+    dxhat, dgain, dbias = weight.copy(), np.empty(D), np.empty(D)
+    layers.scale_and_shift_backward(dxhat, xhat, gain, np.ones(N), dgain, dbias, np.empty((N, D)), None)
     check_gradients(
-        lambda: float((forward()[2] * weight).sum()),
-        {"x": x, "gain": gain, "bias": bias},
-        {"x": dx, "gain": dgain, "bias": dbias},
+        lambda: float(((xhat * gain + bias) * weight).sum()),
+        {"xhat": xhat, "gain": gain, "bias": bias},
+        {"xhat": dxhat, "gain": dgain, "bias": dbias},
     )
 
 
 def test_gelu(rng):
-    u, weight = rng.normal(size=(N, F)) * 2, rng.normal(size=(N, F))
+    v, weight = rng.normal(size=(N, F)), rng.normal(size=(N, F))
 
     def forward():
-        h, dgelu = u.copy(), np.empty_like(u)
+        h, dgelu = v.copy(), np.empty_like(v)
         layers.gelu_forward(h, dgelu, np.empty((2, layers.GELU_BLOCK)))
         return h, dgelu
 
-    du = weight.copy()
-    layers.gelu_backward(du, forward()[1])
-    check_gradients(lambda: float((forward()[0] * weight).sum()), {"u": u}, {"u": du})
-    for row, h in zip(u, forward()[0], strict=True):
-        np.testing.assert_allclose(layers.gelu_of_vector(row), h, rtol=1e-12)
+    dv = weight.copy()
+    layers.gelu_backward(dv, forward()[1])
+    check_gradients(lambda: float((forward()[0] * weight).sum()), {"v": v}, {"v": dv})
+    u = v / layers.GELU_SCALE
+    plain = 0.5 * u * (1 + np.tanh(np.sqrt(2 / np.pi) * (u + 0.044715 * u**3)))
+    np.testing.assert_allclose(forward()[0], 2 * layers.GELU_SCALE * plain, rtol=1e-12)
+    np.testing.assert_allclose(layers.gelu_of_vector(v[0]), forward()[0][0], rtol=1e-12)
 
 
 def test_gelu_works_block_by_block(rng):

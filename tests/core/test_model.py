@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import Reference
+from gradcheck import check_gradients
+
 from femtotui.core.config import ModelConfig
 from femtotui.core.decoder import Decoder
 from femtotui.core.dropout import draw_masks
@@ -13,12 +15,16 @@ from femtotui.core.optim import AdamW, learning_rate
 from femtotui.core.parallel import Workers, chunks_of
 from femtotui.core.parameters import Tensors, parameter_table, position_table
 from femtotui.core.workspace import Pool, Workspace
-from gradcheck import check_gradients
 
 
 def share(work, n):
     for i in range(n):
         work(i)
+
+
+def unfold(model, folded, gradient):
+    for piece in range(model.folding.n_pieces):
+        model.folding.unfold(piece, folded, gradient)
 
 
 def model_of(reference: Reference, dtype=np.float64):
@@ -29,17 +35,17 @@ def model_of(reference: Reference, dtype=np.float64):
 def loss_and_gradient(model, reference, ids, targets):
     """One workspace, the whole batch."""
     flat = model.parameters.flat_P
-    ws = Workspace(reference.config, len(ids), Pool(flat.dtype), training=True)
-    gradient = Tensors.of(np.empty_like(flat), reference.config)
-    loss = model.loss_and_gradient(ids.reshape(-1), targets.reshape(-1), ws, gradient, ids.size, add=False)
-    model.finish_gradient(gradient)
+    ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=True)
+    folded, gradient = model.empty_gradient(), Tensors.of(np.empty_like(flat), reference.config)
+    loss = model.loss_and_gradient(ids.reshape(-1), targets.reshape(-1), ws, folded, ids.size, add=False)
+    unfold(model, folded, gradient)
     return loss / ids.size, gradient.flat_P
 
 
 def test_logits_loss_and_gradients_equal_the_reference(reference):
     model, _ = model_of(reference)
     ids, targets = reference.ids_SBT[0], reference.targets_SBT[0]
-    ws = Workspace(reference.config, len(ids), Pool(np.dtype(np.float64)), training=False)
+    ws = Workspace(reference.config, model.wiring, len(ids), Pool(np.dtype(np.float64)), training=False)
     logits = model.forward(ids.reshape(-1), ws)
     np.testing.assert_allclose(
         logits.reshape(reference["logits"].shape), reference["logits"], rtol=1e-11, atol=1e-12
@@ -62,7 +68,7 @@ def test_float32_agrees_to_its_precision(reference):
 def test_every_parameter_tensor_against_central_differences(reference):
     model, flat = model_of(reference)
     ids, targets = reference.ids_SBT[0], reference.targets_SBT[0]
-    ws = Workspace(reference.config, len(ids), Pool(flat.dtype), training=True)
+    ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=True)
     _, gradient = loss_and_gradient(model, reference, ids, targets)
 
     def loss():
@@ -84,7 +90,7 @@ def test_three_adamw_steps_equal_the_reference(reference, optimizer):
         loss, gradient = loss_and_gradient(
             model, reference, reference.ids_SBT[step], reference.targets_SBT[step]
         )
-        norm = adamw.sum_gradients([gradient], share)
+        norm = adamw.norm(gradient, share)
         assert loss == pytest.approx(reference[f"{optimizer}/losses"][step], rel=1e-11)
         assert norm == pytest.approx(reference[f"{optimizer}/grad_norms"][step], rel=1e-10)
         adamw.step(flat, gradient, norm, float(rate), share)
@@ -92,25 +98,24 @@ def test_three_adamw_steps_equal_the_reference(reference, optimizer):
     np.testing.assert_allclose(flat, reference.flat_of(f"{optimizer}/parameters"), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
 @pytest.mark.parametrize(("threads", "chunk"), [(1, 3), (1, 1), (1, 2), (2, 1), (2, 2), (3, 1)])
-def test_any_split_of_the_batch_gives_the_same_gradient(reference_values, threads, chunk):
+def test_any_split_of_the_batch_gives_the_same_gradient(reference_values, wiring, threads, chunk):
     """Three sequences on two threads, in chunks that do not divide them: uneven on purpose."""
-    reference = Reference(reference_values, "two_layers", "prenorm")
+    reference = Reference(reference_values, "two_layers", wiring)
     model, flat = model_of(reference)
     workers = Workers(model, reference.config, 3, threads, chunk)
     try:
         loss = workers.loss_and_gradient(reference.ids_SBT[0], reference.targets_SBT[0], 0, 0)
         adamw = AdamW(reference.config, reference.optimizer("plain")[0], flat.dtype)
-        norm = adamw.sum_gradients(workers.flat_gradients(), workers.team.share)
+        norm = adamw.norm(workers.gradient.flat_P, workers.share)
         again = workers.mean_loss(reference.ids_SBT[0], reference.targets_SBT[0])
     finally:
         workers.team.close()
     assert loss == pytest.approx(float(reference["loss"]), rel=1e-13)
     assert again == pytest.approx(loss, rel=1e-13)
     assert norm == pytest.approx(float(reference["grad_norm"]), rel=1e-11)
-    np.testing.assert_allclose(
-        workers.flat_gradients()[0], reference.flat_of("gradients"), rtol=1e-9, atol=1e-12
-    )
+    np.testing.assert_allclose(workers.gradient.flat_P, reference.flat_of("gradients"), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +138,13 @@ def test_dropout_against_central_differences(reference_values, wiring):
     rng = np.random.default_rng(3)
     flat = rng.normal(size=config.n_parameters) / 2
     model = Model(config, reference.recipe, flat)
-    ws = Workspace(config, 2, Pool(flat.dtype), training=True)
+    ws = Workspace(config, wiring, 2, Pool(flat.dtype), training=True)
     draw_masks(ws, config.dropout, seed=1, step=0, first_sequence=0)
     ids, targets = (rng.integers(0, 5, 6).astype(np.int32) for _ in range(2))
     ids[:5] = range(5)  # a token that never stands anywhere would have no gradient to check
-    gradient = Tensors.of(np.empty_like(flat), config)
-    model.loss_and_gradient(ids, targets, ws, gradient, 6, add=False)
-    model.finish_gradient(gradient)
+    folded, gradient = model.empty_gradient(), Tensors.of(np.empty_like(flat), config)
+    model.loss_and_gradient(ids, targets, ws, folded, 6, add=False)
+    unfold(model, folded, gradient)
 
     def loss():
         model.refresh()
@@ -154,8 +159,8 @@ def test_dropout_against_central_differences(reference_values, wiring):
 
 def test_dropout_masks_do_not_depend_on_how_a_batch_is_split():
     config = ModelConfig(n_layers=2, width=4, n_heads=2, context=3, vocab_size=5, dropout=0.5)
-    whole = Workspace(config, 4, Pool(np.dtype(np.float32)), training=True)
-    part = Workspace(config, 1, Pool(np.dtype(np.float32)), training=True)
+    whole = Workspace(config, "prenorm", 4, Pool(np.dtype(np.float32)), training=True)
+    part = Workspace(config, "journal", 1, Pool(np.dtype(np.float32)), training=True)
     draw_masks(whole, 0.5, seed=9, step=5, first_sequence=0)
     draw_masks(part, 0.5, seed=9, step=5, first_sequence=2)
     np.testing.assert_array_equal(
@@ -194,7 +199,7 @@ def test_positions_equal_the_reference(reference_values):
 def test_the_decoder_gives_the_models_logits(reference):
     model, flat = model_of(reference)
     ids = reference.ids_SBT[0]
-    ws = Workspace(reference.config, len(ids), Pool(flat.dtype), training=False)
+    ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=False)
     logits = model.forward(ids.reshape(-1), ws).reshape(*ids.shape, -1)
     decoder = Decoder(reference.config, reference.recipe, flat)
     for sequence, expected in zip(ids, logits, strict=True):

@@ -9,6 +9,8 @@ from queue import SimpleQueue
 
 import numpy as np
 import pytest
+from small_training import record_all, resumed_run, rows, small_config, small_run
+
 from femtotui.core.commands import Checkpoint, Pause, Resume, SetLearningRate, Snapshot, Steering, Stop
 from femtotui.core.errors import ConfigError, DivergedError
 from femtotui.core.events import (
@@ -24,7 +26,6 @@ from femtotui.core.events import (
 from femtotui.core.recorder import record
 from femtotui.core.run import RunFolder
 from femtotui.core.train import Training
-from small_training import record_all, resumed_run, rows, small_config, small_run
 
 
 def kinds(events: list) -> list[type]:
@@ -230,8 +231,8 @@ def test_a_state_that_has_overflowed_is_not_kept_as_good(tmp_path: Path) -> None
         if isinstance(event, StepDone) and event.step == 2:
             commands.put(Checkpoint())
         if isinstance(event, StepDone) and event.step == 3:
-            training.parameters_P[:] = np.inf
-            training._model.refresh()
+            overflowed = np.full_like(training.parameters_P, np.inf)
+            training.restore({**training.tensors(), "parameters": overflowed}, 3, training.elapsed_s)
     failed = events[-1]
     assert isinstance(failed, RunFailed)
     assert "last good state is step-2.safetensors" in failed.message

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from small_training import record_all, rows, small_config, small_run, small_training
+
 from femtotui.core import rows as row_files
 from femtotui.core.errors import CheckpointError, RunError
 from femtotui.core.events import EvalDone, SampleDone, StepDone
 from femtotui.core.run import KEPT_CHECKPOINTS, RunFolder
 from femtotui.core.runs import find_run, list_runs
-from small_training import record_all, rows, small_config, small_run, small_training
 
 
 def step_done(step: int) -> StepDone:
@@ -156,7 +157,10 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(tmp_path: Path) ->
     run.save(training.tensors(), 2, 0.0)
     newest = run.checkpoint_paths()[0]
     newest.write_bytes(newest.read_bytes()[:-10])
-    assert run.load_newest(training.tensors()).step == 1
+    loaded, (note,) = run.load_newest(training.tensors())
+    assert loaded.step == 1
+    assert "step-2.safetensors is damaged" in note
+    assert "goes on from step 1" in note
     assert [path.name for path in run.checkpoint_paths()] == ["step-1.safetensors"]
     assert (newest.parent / "step-2.safetensors.damaged").exists()
 

@@ -1,4 +1,4 @@
-"""Sampling: the same seed gives the same text, cuts cut what they should, and the numbers are what they claim."""
+"""Sampling: same seed, same text; cuts cut what they should; the numbers are what they claim."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ def test_what_a_token_says_of_itself_is_what_the_model_says(made):
     ids = [int(i) for i in sampler.tokenizer.encode(b"abc")]
     window = list(ids)
     for token in sampler.generate(b"abc", 30, Sampling(seed=1, alternatives=3)):
-        ws = Workspace(ModelConfig(**{**_fields(config), "context": len(window)}), 1, Pool(flat.dtype), training=False)
+        ws = Workspace(
+            ModelConfig(**{**_fields(config), "context": len(window)}),
+            its_recipe.wiring,
+            1,
+            Pool(flat.dtype),
+            training=False,
+        )
         short = Model(ModelConfig(**{**_fields(config), "context": len(window)}), its_recipe, flat)
         logits = short.forward(np.array(window, np.int32), ws)[-1]
         p = softmax(logits)

@@ -1,0 +1,200 @@
+"""What is linear round a product is folded into its weight, once a step, so that no activation pays for it.
+
+A step touches each weight once, but each activation N times as often. So whatever can be done to the weights
+beforehand is, and the gradient is brought back to the parameters afterwards:
+
+    queries      q = x @ W                     the attention scale 1/sqrt(S) goes into W
+    biases       x @ W + b                     = [x, 1] @ [W; b]: activations carry a column of ones
+    GELU         its argument scaled by a, its result by 1/(2a): see `layers.gelu_forward`
+
+In the prenorm wiring the layer norms dissolve as well. LN(x) = rms(x C) * gain + bias, where C = I - 1/D
+takes a row's mean out and rms() divides it by its root mean square:
+
+    gain, bias   (xhat * gain + bias) @ W      = [xhat, 1] @ [gain[:, None] * W; bias @ W]
+    centring     the residual stream is only ever read through LN, so its mean is never seen. Whatever is written
+                 to it is centred beforehand: embedding @ C, positions @ C, projection @ C, down @ C, biases @
+                 C.
+
+What remains of a norm is rms(), half the work. In the journal's wiring the stream itself runs through both
+norms of a layer, so only the final norm's gain and bias can be folded, into the head.
+
+The gradients follow by the chain rule. For folded W' = gain[:, None] * W and b' = bias @ W + b:
+
+    dW = gain[:, None] * dW' + outer(bias, db'),   dgain = sum(W * dW', axis=1),   dbias = W @ db',   db = db'
+
+and C is symmetric: what was written through C gets its gradient through C.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import FloatArray
+from .config import ModelConfig, Wiring
+from .layers import GELU_SCALE
+from .parameters import LayerTensors, Tensors
+
+
+@dataclass(frozen=True)
+class FoldedLayer:
+    """One layer's folded weights; A is D + 1.
+
+    The norms' own are used in the journal's wiring only and empty in the other.
+    """
+
+    qkv_A3D: FloatArray
+    projection_DD: FloatArray
+    projection_bias_D: FloatArray
+    up_AF: FloatArray
+    down_FD: FloatArray
+    down_bias_D: FloatArray
+    gain1_D: FloatArray
+    bias1_D: FloatArray
+    gain2_D: FloatArray
+    bias2_D: FloatArray
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A flat vector of folded weights, or of their gradients, with views into it."""
+
+    flat: FloatArray
+    embedding_VD: FloatArray
+    layers: tuple[FoldedLayer, ...]
+    head_AV: FloatArray
+
+    @classmethod
+    def empty(cls, config: ModelConfig, wiring: Wiring, dtype: np.dtype[np.floating]) -> Folded:
+        d, v, n, a = config.width, config.vocab_size, config.n_layers, config.width + 1
+        own = d if wiring == "journal" else 0
+        shapes: list[tuple[int, ...]] = [(v, d)]
+        shapes += [(n, a, 3 * d), (n, d, d), (n, d), (n, a, 4 * d), (n, 4 * d, d), (n, d)]
+        shapes += [(n, own)] * 4 + [(a, v)]
+        flat = np.zeros(sum(map(math.prod, shapes)), dtype)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        tensors = [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+        layers = tuple(FoldedLayer(*(tensor[i] for tensor in tensors[1:-1])) for i in range(n))
+        return cls(flat, tensors[0], layers, tensors[-1])
+
+
+def centre(x: FloatArray, out: FloatArray) -> None:
+    """out = x @ C: each row without its mean."""
+    np.subtract(x, x.mean(axis=-1, keepdims=True), out=out)
+
+
+class Folding:
+    """Folds `parameters` into `weights`, and a gradient of these back, in pieces that threads can share.
+
+    Piece 0 is the embedding and the head, piece i > 0 is layer i - 1.
+    """
+
+    def __init__(self, config: ModelConfig, wiring: Wiring, parameters: Tensors) -> None:
+        self.wiring, self.parameters = wiring, parameters
+        self.weights = Folded.empty(config, wiring, parameters.flat_P.dtype)
+        self.n_pieces = config.n_layers + 1
+        self._query_scale = 1 / math.sqrt(config.head_size)
+
+    def fold(self, piece: int) -> None:
+        """Bring one piece of the weights up to date with the parameters."""
+        p, w = self.parameters, self.weights
+        if piece > 0:
+            self._fold_layer(p.layers[piece - 1], w.layers[piece - 1])
+            return
+        if self.wiring == "journal":
+            np.copyto(w.embedding_VD, p.embedding_VD)
+        else:
+            centre(p.embedding_VD, w.embedding_VD)
+        _fold_norm(p.head_DV, p.head_bias_V, p.gain_D, p.bias_D, w.head_AV)
+
+    def unfold(self, piece: int, dw: Folded, dp: Tensors) -> None:
+        """Turn one piece of the gradient of the weights, using it up, into that of the parameters."""
+        p = self.parameters
+        if piece > 0:
+            self._unfold_layer(p.layers[piece - 1], dw.layers[piece - 1], dp.layers[piece - 1])
+            return
+        if self.wiring == "journal":
+            np.copyto(dp.embedding_VD, dw.embedding_VD)
+        else:
+            centre(dw.embedding_VD, dp.embedding_VD)
+        _unfold_norm(p.head_DV, p.gain_D, p.bias_D, dw.head_AV, dp.head_DV, dp.gain_D, dp.bias_D)
+        np.copyto(dp.head_bias_V, dw.head_AV[-1])
+
+    def _fold_layer(self, p: LayerTensors, w: FoldedLayer) -> None:
+        d = p.gain1_D.size
+        if self.wiring == "journal":
+            for own, folded in zip(_shared(p), _shared_folded(w), strict=True):
+                np.copyto(folded, own)
+            w.qkv_A3D[:-1], w.qkv_A3D[-1] = p.qkv_D3D, 0
+            w.up_AF[:-1], w.up_AF[-1] = p.up_DF, p.up_bias_F
+        else:
+            centre(p.projection_DD, w.projection_DD)
+            centre(p.projection_bias_D, w.projection_bias_D)
+            centre(p.down_FD, w.down_FD)
+            centre(p.down_bias_D, w.down_bias_D)
+            _fold_norm(p.qkv_D3D, None, p.gain1_D, p.bias1_D, w.qkv_A3D)
+            _fold_norm(p.up_DF, p.up_bias_F, p.gain2_D, p.bias2_D, w.up_AF)
+        w.qkv_A3D[:, :d] *= self._query_scale
+        np.multiply(w.up_AF, GELU_SCALE, out=w.up_AF)
+        np.multiply(w.down_FD, 1 / (2 * GELU_SCALE), out=w.down_FD)
+
+    def _unfold_layer(self, p: LayerTensors, dw: FoldedLayer, dp: LayerTensors) -> None:
+        d = p.gain1_D.size
+        dw.qkv_A3D[:, :d] *= self._query_scale
+        np.multiply(dw.up_AF, GELU_SCALE, out=dw.up_AF)
+        np.multiply(dw.down_FD, 1 / (2 * GELU_SCALE), out=dw.down_FD)
+        np.copyto(dp.up_bias_F, dw.up_AF[-1])
+        if self.wiring == "journal":
+            for dfolded, down in zip(_shared_folded(dw), _shared(dp), strict=True):
+                np.copyto(down, dfolded)
+            np.copyto(dp.qkv_D3D, dw.qkv_A3D[:-1])
+            np.copyto(dp.up_DF, dw.up_AF[:-1])
+            return
+        centre(dw.projection_DD, dp.projection_DD)
+        centre(dw.projection_bias_D, dp.projection_bias_D)
+        centre(dw.down_FD, dp.down_FD)
+        centre(dw.down_bias_D, dp.down_bias_D)
+        _unfold_norm(p.qkv_D3D, p.gain1_D, p.bias1_D, dw.qkv_A3D, dp.qkv_D3D, dp.gain1_D, dp.bias1_D)
+        _unfold_norm(p.up_DF, p.gain2_D, p.bias2_D, dw.up_AF, dp.up_DF, dp.gain2_D, dp.bias2_D)
+
+
+def _shared(p: LayerTensors) -> tuple[FloatArray, ...]:
+    """What the journal's wiring takes as it is."""
+    branches = (p.projection_DD, p.projection_bias_D, p.down_FD, p.down_bias_D)
+    return (*branches, p.gain1_D, p.bias1_D, p.gain2_D, p.bias2_D)
+
+
+def _shared_folded(w: FoldedLayer) -> tuple[FloatArray, ...]:
+    branches = (w.projection_DD, w.projection_bias_D, w.down_FD, w.down_bias_D)
+    return (*branches, w.gain1_D, w.bias1_D, w.gain2_D, w.bias2_D)
+
+
+def _fold_norm(
+    w_DO: FloatArray, b_O: FloatArray | None, gain_D: FloatArray, bias_D: FloatArray, folded_AO: FloatArray
+) -> None:
+    """[gain * W; bias @ W + b]."""
+    np.multiply(w_DO, gain_D[:, None], out=folded_AO[:-1])
+    np.matmul(bias_D, w_DO, out=folded_AO[-1])
+    if b_O is not None:
+        np.add(folded_AO[-1], b_O, out=folded_AO[-1])
+
+
+def _unfold_norm(
+    w_DO: FloatArray,
+    gain_D: FloatArray,
+    bias_D: FloatArray,
+    dfolded_AO: FloatArray,
+    dw_DO: FloatArray,
+    dgain_D: FloatArray,
+    dbias_D: FloatArray,
+) -> None:
+    """The chain rule through `_fold_norm`; see the module's docstring."""
+    dscaled_DO, db_O = dfolded_AO[:-1], dfolded_AO[-1]
+    np.multiply(w_DO, dscaled_DO, out=dw_DO)
+    np.matmul(dw_DO, np.ones_like(db_O), out=dgain_D)
+    np.matmul(w_DO, db_O, out=dbias_D)
+    np.multiply(bias_D[:, None], db_O, out=dw_DO)
+    np.multiply(dscaled_DO, gain_D[:, None], out=dscaled_DO)
+    np.add(dw_DO, dscaled_DO, out=dw_DO)
