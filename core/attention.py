@@ -143,5 +143,6 @@ def cached_attention_step(
     keys_HTS[:, t], values_HTS[:, t] = k_HS, v_HS
     scores_Ht = np.matmul(keys_HTS[:, : t + 1], q_HS[:, :, None])[:, :, 0]
     exp_Ht = np.exp(scores_Ht - scores_Ht.max(axis=1, keepdims=True))
-    out_HS = np.matmul(exp_Ht[:, None, :], values_HTS[:, : t + 1])[:, 0]
-    return (out_HS / exp_Ht.sum(axis=1, keepdims=True)).reshape(-1)
+    out_HS: FloatArray = np.matmul(exp_Ht[:, None, :], values_HTS[:, : t + 1])[:, 0]
+    np.divide(out_HS, exp_Ht.sum(axis=1, keepdims=True), out=out_HS)
+    return out_HS.reshape(-1)

@@ -147,10 +147,10 @@ class ScheduleConfig(Settings, frozen=True):
     base_lr: float = 1e-3
     min_lr: float = 1e-5
     warmup_steps: int = 100
-    decay_steps: int | None = 50_000
+    decay_steps: int | None = None
 
     def __post_init__(self) -> None:
-        _real("base_lr", self.base_lr, 0, 10)
+        _real("base_lr", self.base_lr, 1e-12, 10)
         _real("min_lr", self.min_lr, 0, 10)
         _whole("warmup_steps", self.warmup_steps, 0, 1_000_000)
         if self.decay_steps is not None:

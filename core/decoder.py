@@ -50,7 +50,8 @@ class Decoder:
             x_D = step(layer, x_D, self._keys_LHTS[i], self._values_LHTS[i])
         self.position = t + 1
         xhat_D = self._rms_norm(self._centred(x_D) if self._is_journal else x_D)
-        return xhat_D @ w.head_AV[:-1] + w.head_AV[-1]
+        logits_V: FloatArray = xhat_D @ w.head_AV[:-1] + w.head_AV[-1]
+        return logits_V
 
     def _prenorm_step(
         self, w: FoldedLayer, x_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
@@ -74,10 +75,12 @@ class Decoder:
         return mixed_D @ w.projection_DD + w.projection_bias_D
 
     def _centred(self, x_D: FloatArray) -> FloatArray:
-        return x_D - x_D.dot(self._mean_D)
+        centred_D: FloatArray = x_D - x_D.dot(self._mean_D)
+        return centred_D
 
     def _rms_norm(self, x_D: FloatArray) -> FloatArray:
-        return x_D * (1 / math.sqrt(x_D.dot(x_D) / x_D.size + LAYER_NORM_EPS))
+        xhat_D: FloatArray = x_D * (1 / math.sqrt(x_D.dot(x_D) / x_D.size + LAYER_NORM_EPS))
+        return xhat_D
 
 
 def _feed_forward_branch(w: FoldedLayer, norm_D: FloatArray) -> FloatArray:

@@ -11,9 +11,8 @@ In the prenorm wiring the layer norms dissolve as well. LN(x) = rms(x C) * gain 
 takes a row's mean out and rms() divides it by its root mean square:
 
     gain, bias   (xhat * gain + bias) @ W      = [xhat, 1] @ [gain[:, None] * W; bias @ W]
-    centring     the residual stream is only ever read through LN, so its mean is never seen. Whatever is written
-                 to it is centred beforehand: embedding @ C, positions @ C, projection @ C, down @ C, biases @
-                 C.
+    centring     the residual stream is only ever read through LN, so its mean is never seen. Whatever is
+                 written to it is centred beforehand: embedding @ C, positions @ C, projection @ C, down @ C
 
 What remains of a norm is rms(), half the work. In the journal's wiring the stream itself runs through both
 norms of a layer, so only the final norm's gain and bias can be folded, into the head.

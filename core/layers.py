@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import FloatArray, IdArray, product_into
 
@@ -163,7 +164,8 @@ def gelu_backward(dh_NF: FloatArray, dgelu_NF: FloatArray) -> None:
 
 def gelu_of_vector(v_F: FloatArray) -> FloatArray:
     """The same of one short vector, for decoding."""
-    return v_F * (1 + np.tanh(v_F * (v_F * v_F + _BETA)))
+    h_F: FloatArray = v_F * (1 + np.tanh(v_F * (v_F * v_F + _BETA)))
+    return h_F
 
 
 # Embedding: x = table[ids] + positions
@@ -206,7 +208,7 @@ def sums_are_safe(sums: FloatArray) -> bool:
 def cross_entropy_forward(
     logits_NV: FloatArray,
     targets_N: IdArray,
-    rows_N: IdArray,
+    rows_N: NDArray[np.intp],
     ones_V: FloatArray,
     sums_N: FloatArray,
     remake_logits: Callable[[], None],
@@ -229,7 +231,7 @@ def cross_entropy_forward(
 
 
 def cross_entropy_backward(
-    exp_NV: FloatArray, targets_N: IdArray, rows_N: IdArray, sums_N: FloatArray, n_total: int
+    exp_NV: FloatArray, targets_N: IdArray, rows_N: NDArray[np.intp], sums_N: FloatArray, n_total: int
 ) -> None:
     """Make `exp_NV` and `sums_N` into dlogits = exp * sums[:, None], for the mean loss over `n_total` tokens.
 

@@ -148,8 +148,9 @@ class Sampler:
 
 def softmax(logits_V: FloatArray) -> FloatArray:
     """Probabilities that sum to 1."""
-    exp_V = np.exp(logits_V - logits_V.max())
-    return exp_V / exp_V.sum()
+    exp_V: FloatArray = np.exp(logits_V - logits_V.max())
+    np.divide(exp_V, exp_V.sum(), out=exp_V)
+    return exp_V
 
 
 def cut(logits_V: FloatArray, order_V: NDArray[np.intp], sampling: Sampling) -> FloatArray:

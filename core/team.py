@@ -14,7 +14,7 @@ Work = Callable[[int], None]
 
 
 class Team:
-    """`size` threads, the caller's included. Close it when done, or use it in a `with`."""
+    """`size` threads, the caller's included. Close it when done."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -31,11 +31,7 @@ class Team:
         """Call `work(i)` on every thread i, and wait for all of them."""
         for orders in self._orders:
             orders.put(work)
-        faults: list[BaseException | None] = []
-        try:
-            work(0)
-        except BaseException as fault:
-            faults.append(fault)
+        faults = [_fault_of(work, 0)]
         faults += [self._reports.get() for _ in self._orders]
         for fault in faults:
             if fault is not None:
@@ -65,9 +61,13 @@ class Team:
     def _serve(self, i: int) -> None:
         orders = self._orders[i - 1]
         while (work := orders.get()) is not None:
-            fault: BaseException | None = None
-            try:
-                work(i)
-            except BaseException as raised:
-                fault = raised
-            self._reports.put(fault)
+            self._reports.put(_fault_of(work, i))
+
+
+def _fault_of(work: Work, i: int) -> BaseException | None:
+    """What `work(i)` raises; it is raised again when all threads are done."""
+    try:
+        work(i)
+    except BaseException as fault:
+        return fault
+    return None

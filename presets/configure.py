@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+
 from femtotui.core.config import DataConfig, RunConfig, TrainConfig
 from femtotui.core.errors import ConfigError
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
 from femtotui.core.data import Source
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
@@ -134,8 +135,8 @@ def _fetch(remote: RemoteText, progress: Download) -> bytes:
                 progress(min(len(text), remote.n_bytes), remote.n_bytes)
     except urllib.error.HTTPError as error:
         raise DataError(
-            f"{remote.url} cannot be had: the server answers {error.code} {visible(error.reason)}: try later, "
-            "or give a text of your own with --data"
+            f"{remote.url} cannot be had: the server answers {error.code} {visible(error.reason)}; "
+            "try later, or give a text of your own with --data"
         ) from error
     except (OSError, http.client.HTTPException) as error:
         raise DataError(

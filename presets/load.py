@@ -87,12 +87,7 @@ def _entry(key: str) -> Preset:
 @functools.cache
 def _recipe(name: str) -> Recipe:
     file = _recipe_files()[name]
-    tables = parse_toml(file.read_bytes(), file.name)
-    schedule = tables.get("schedule")
-    if isinstance(schedule, dict):
-        # TOML has no null: a schedule that does not say how long it falls falls until the run ends.
-        schedule.setdefault("decay_steps", None)
-    recipe = to_settings(tables, Recipe, file.name)
+    recipe = to_settings(parse_toml(file.read_bytes(), file.name), Recipe, file.name)
     require_printable(name=recipe.name, summary=recipe.summary)
     return recipe
 

@@ -10,6 +10,7 @@ import re
 from typing import Annotated, Literal
 
 import msgspec
+
 from femtotui.core.config import DataConfig, ModelConfig, Settings, TokenizerConfig, TrainConfig
 from femtotui.core.errors import ConfigError
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+
 from femtotui.core.config import Settings
 from femtotui.core.errors import PresetError
 

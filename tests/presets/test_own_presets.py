@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from femtotui.core.errors import FemtoError, PresetError
 from femtotui.presets import Preset, load_preset
 

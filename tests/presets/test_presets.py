@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import ConfigError, PresetError
 from femtotui.presets import (
