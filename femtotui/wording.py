@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """A count of parameters in four characters at most, cut off as the journal does: `67K`, `331K`, `6.4M`."""
+    """A count of parameters in four characters at most, cut off as the journal does: `67K`, `6.4M`."""
     for unit, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "K")):
         if count >= unit:
             tenths = count * 10 // unit
@@ -63,7 +63,7 @@ def rate(tokens_per_s: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from outside on one line, with whatever could move a cursor or hide shown as a replacement mark."""
+    """Text from outside on one line; whatever could move a cursor, or hide, becomes a replacement mark."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
 
 

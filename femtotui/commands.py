@@ -1,0 +1,45 @@
+"""The commands that the app sends to a trainer process: what to train, and how to steer it."""
+
+from __future__ import annotations
+
+from femtotui.core.commands import (
+    Checkpoint,
+    Command,
+    Pause,
+    Resume,
+    SetLearningRate,
+    Snapshot,
+    Steering,
+    Stop,
+)
+from femtotui.core.config import RunConfig
+
+__all__ = [
+    "AnyCommand",
+    "Checkpoint",
+    "Command",
+    "Continue",
+    "Pause",
+    "Resume",
+    "SetLearningRate",
+    "Snapshot",
+    "Start",
+    "Steering",
+    "Stop",
+]
+
+
+class Start(Command, frozen=True):
+    """Begin a new run in the folder `runs`. The first command to a trainer process is Start or Continue."""
+
+    config: RunConfig
+    runs: str
+
+
+class Continue(Command, frozen=True):
+    """Go on with the run in the folder `run`, from its newest checkpoint."""
+
+    run: str
+
+
+AnyCommand = Start | Continue | Steering

@@ -1,0 +1,32 @@
+"""Where femtotui keeps things on this machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from femtotui.core.errors import RunError
+
+RUNS_VARIABLE = "FEMTOTUI_RUNS"
+
+
+def lasting_path(path: str) -> Path:
+    """`path` (or glob) made absolute, so that it means the same from another folder."""
+    given = Path(path)
+    with suppress(RuntimeError):  # `~nobody`: then that is the name of a file
+        given = given.expanduser()
+    try:
+        return given.absolute()
+    except OSError as error:
+        raise RunError("the current folder no longer exists: change to one that does") from error
+
+
+def runs_folder(asked: str | None = None) -> Path:
+    """The folder of all runs: the one asked for, else `FEMTOTUI_RUNS`, else one in the user's data folder."""
+    chosen = asked or os.environ.get(RUNS_VARIABLE)
+    if chosen:
+        return lasting_path(chosen)
+    import platformdirs  # noqa: PLC0415  (only where nothing was chosen)
+
+    return platformdirs.user_data_path("femtotui", appauthor=False) / "runs"

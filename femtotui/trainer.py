@@ -1,0 +1,163 @@
+"""The seam between the app and the trainer process: starts it, hands over its events, sends it commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING
+
+from femtotui.core.events import AnyEvent
+
+from .commands import Command, Stop
+from .environment import limited_blas
+from .wire import EventsFrame, SnapshotFrame, WireError, read_frame, write_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_KEPT_STDERR_LINES = 40
+_LONGEST_STDERR_LINE = 4096
+_JOIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class EventsArrived:
+    """Events of the training, oldest first; at most ten such messages a second while it only makes steps."""
+
+    events: tuple[AnyEvent, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SnapshotArrived:
+    """The parameters as they were at `step`: the flat float32 vector, read-only."""
+
+    step: int
+    parameters_P: NDArray[np.float32]
+    train_loss: float
+
+
+@dataclass(frozen=True)
+class TrainerExited:
+    """The process is gone: the last message of a trainer. `stderr` holds the last lines it printed."""
+
+    code: int
+    stderr: str
+
+
+TrainerMessage = EventsArrived | SnapshotArrived | TrainerExited
+
+
+class Trainer:
+    """One trainer process, for one run.
+
+    It is spawned at once, so that it imports NumPy while its user still does other things. `listener` is
+    called from a reader thread, must be quick and must not raise.
+    """
+
+    def __init__(self, listener: Callable[[TrainerMessage], None]) -> None:
+        self._listener = listener
+        self._outgoing: SimpleQueue[Command | None] = SimpleQueue()
+        self._stderr: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
+        self._process = _spawn()
+        self._threads = [
+            threading.Thread(target=target, name=f"trainer {name}", daemon=True)
+            for name, target in (("writer", self._write), ("stderr", self._collect), ("reader", self._read))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, command: Command) -> None:
+        """Hands a command over; never blocks, and never raises when the process is gone."""
+        self._outgoing.put(command)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Asks the training to save and end, waits, and after `timeout` seconds ends the process."""
+        self._outgoing.put(Stop())
+        self._outgoing.put(None)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                # With a limit: a listener may be waiting for the very thread that is here.
+                thread.join(_JOIN_SECONDS)
+
+    def _write(self) -> None:
+        stream = _pipe(self._process.stdin)
+        # The other end may be gone at any moment; the reader is the one to notice and tell.
+        with suppress(OSError):
+            while (command := self._outgoing.get()) is not None:
+                write_frame(stream, command)
+        with suppress(OSError):
+            stream.close()
+
+    def _collect(self) -> None:
+        stream = _pipe(self._process.stderr)
+        while line := stream.readline(_LONGEST_STDERR_LINE):
+            self._stderr.append(line.decode(errors="replace").rstrip("\n"))
+
+    def _read(self) -> None:
+        stream = _pipe(self._process.stdout)
+        try:
+            while (frame := read_frame(stream)) is not None:
+                self._listener(_message(frame))
+        except (OSError, WireError) as error:
+            self._stderr.append(str(error))
+            self._process.kill()  # what cannot be understood cannot be steered either
+        code = self._process.wait()
+        self._outgoing.put(None)
+        self._threads[1].join(_JOIN_SECONDS)
+        self._listener(TrainerExited(code, "\n".join(self._stderr)))
+
+
+def _message(frame: EventsFrame | SnapshotFrame) -> TrainerMessage:
+    if isinstance(frame, EventsFrame):
+        return EventsArrived(frame.events)
+    import numpy as np  # noqa: PLC0415  (the app draws its first frame without it)
+
+    return SnapshotArrived(frame.step, np.frombuffer(frame.parameters, "<f4"), frame.train_loss)
+
+
+def _spawn() -> subprocess.Popen[bytes]:
+    # -P: a file called random.py in the current folder must not become a part of the trainer.
+    command = [sys.executable, "-P", "-m", "femtotui.trainer_process"]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=limited_blas(dict(os.environ)),
+        # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is the app's.
+        start_new_session=True,
+        creationflags=_windows_flags(),
+    )
+
+
+def _windows_flags() -> int:
+    if sys.platform == "win32":
+        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return 0
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise RuntimeError("the trainer process was started without its pipes")
+    return stream

@@ -1,0 +1,99 @@
+"""What goes over the pipes between the app and a trainer process: length-prefixed msgpack frames.
+
+A frame is 4 bytes of length (little-endian) and that many bytes of msgpack. Towards the trainer each frame
+is a command; from it, each is an `EventsFrame` or a `SnapshotFrame`. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TypeVar
+
+import msgspec
+
+from femtotui.core.errors import FemtoError
+from femtotui.core.events import AnyEvent, Event
+
+from .commands import AnyCommand, Command
+
+MAX_COMMAND_BYTES = 4 * 1024 * 1024
+MAX_REPORT_BYTES = 2**31 - 1
+"""A snapshot of the largest model that fits a laptop; more is damage."""
+
+_LENGTH_BYTES = 4
+
+_Message = TypeVar("_Message")
+
+
+class WireError(FemtoError):
+    """A frame that is torn, too long or not what it should be."""
+
+    title = "Trouble with the trainer process"
+
+
+class EventsFrame(msgspec.Struct, frozen=True, tag_field="frame", tag="events"):
+    """Some events, oldest first."""
+
+    events: tuple[AnyEvent, ...]
+
+
+class SnapshotFrame(msgspec.Struct, frozen=True, tag_field="frame", tag="snapshot"):
+    """The parameters at a step; `parameters` is the flat vector, raw little-endian float32."""
+
+    step: int
+    train_loss: float
+    parameters: memoryview
+
+
+AnyFrame = EventsFrame | SnapshotFrame
+
+_encoder = msgspec.msgpack.Encoder()
+_command_decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
+_frame_decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
+
+
+def write_frame(stream: IO[bytes], message: Command | EventsFrame | SnapshotFrame) -> None:
+    """Writes one frame and flushes. Raises: OSError when nobody reads any more, WireError if too long."""
+    payload = _encoder.encode(message)
+    if len(payload) > MAX_REPORT_BYTES:
+        raise WireError(f"a frame of {len(payload):,} bytes is too long")
+    stream.write(len(payload).to_bytes(_LENGTH_BYTES, "little") + payload)
+    stream.flush()
+
+
+def events_frame(events: list[Event]) -> EventsFrame:
+    """A frame of `events`."""
+    return EventsFrame(tuple(events))  # type: ignore[arg-type]  # every Event is one of AnyEvent
+
+
+def read_command(stream: IO[bytes]) -> AnyCommand | None:
+    """The next command, or None at the end. Raises: WireError."""
+    payload = _read_payload(stream, MAX_COMMAND_BYTES)
+    return None if payload is None else _decode(_command_decoder, payload)
+
+
+def read_frame(stream: IO[bytes]) -> AnyFrame | None:
+    """The next frame from a trainer, or None at the end. Raises: WireError."""
+    payload = _read_payload(stream, MAX_REPORT_BYTES)
+    return None if payload is None else _decode(_frame_decoder, payload)
+
+
+def _read_payload(stream: IO[bytes], limit: int) -> bytes | None:
+    prefix = stream.read(_LENGTH_BYTES)
+    if not prefix:
+        return None
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < _LENGTH_BYTES:
+        raise WireError("the stream ended inside a frame's length")
+    if length > limit:
+        raise WireError(f"a frame claims {length:,} bytes; at most {limit:,} are allowed")
+    payload = stream.read(length)
+    if len(payload) < length:
+        raise WireError(f"the stream ended inside a frame: {len(payload):,} of {length:,} bytes")
+    return payload
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Message], payload: bytes) -> _Message:
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, FemtoError, RecursionError) as error:
+        raise WireError(f"a frame cannot be understood: {error}") from error
