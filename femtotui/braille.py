@@ -1,0 +1,207 @@
+"""Curves as braille: cells of 2 x 4 dots, filled with NumPy, never a point at a time.
+
+A curve is first reduced to at most one vertical run of dots a dot column (its least and greatest value
+there, so that no spike is lost), then the runs are drawn; so the cost after one pass over the points
+depends on the size of the chart only.
+
+Shapes, as suffixes: K points, C dot columns (2 a cell), H and W rows and columns of cells.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+BLANK = 0x2800
+NOBODY = -1
+DOTS_X = 2
+DOTS_Y = 4
+
+# Unicode numbers the dots down the left column, then the right; the lowest pair came later (7 and 8).
+_BITS_42 = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
+_BITS_8 = np.ascontiguousarray(_BITS_42.reshape(-1))
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the plane that a chart shows: `y_high` is the middle of the top row of dots."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A drawn chart. `codes_HW` are Unicode code points; `owners_HW` index the series, -1 where none is."""
+
+    codes_HW: NDArray[np.uint32]
+    owners_HW: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """A curve reduced to dot columns, y in dot rows counted from the top.
+
+    `first`, `last`, `least`, `greatest` are NaN where the column is empty; `joined` says whether the curve
+    goes on unbroken from a column to the next.
+    """
+
+    first_C: Floats
+    last_C: Floats
+    least_C: Floats
+    greatest_C: Floats
+    joined_C: Bools
+
+
+def _slice(x_K: Floats, y_K: Floats, window: Window) -> tuple[Floats, Floats]:
+    """The points in the window, and one more on each side for the line that enters or leaves it."""
+    low = max(int(np.searchsorted(x_K, window.x_low, "left")) - 1, 0)
+    high = int(np.searchsorted(x_K, window.x_high, "right")) + 1
+    return x_K[low:high], y_K[low:high]
+
+
+def _finite(x_K: Floats, y_K: Floats) -> tuple[Floats, Floats, Bools | None]:
+    """The finite points, and for each whether a gap follows it (None: there is no gap at all)."""
+    finite_K = np.isfinite(y_K)
+    if finite_K.all():
+        return x_K, y_K, None
+    gaps_K = np.cumsum(~finite_K)[finite_K]
+    return x_K[finite_K], y_K[finite_K], np.append(np.diff(gaps_K) > 0, True)
+
+
+def _reduce(x_K: Floats, y_K: Floats, broken_K: Bools | None, window: Window, n_columns: int) -> _Columns:
+    """Reduce finite points, sorted by x, to dot columns; columns between two points are interpolated."""
+    span = max(window.x_high - window.x_low, sys.float_info.min)
+    # Column c holds the points nearest to its middle, which lies at x_low + c * span / (n_columns - 1).
+    step = span / max(n_columns - 1, 1)
+    edges = window.x_low + (np.arange(n_columns + 1, dtype=np.float64) - 0.5) * step
+    bounds = np.searchsorted(x_K, edges)
+    starts, stops = bounds[:-1], bounds[1:]
+    filled_C = stops > starts
+
+    middle_C, inside_C = _interpolate(
+        x_K, y_K, broken_K, window.x_low + np.arange(n_columns, dtype=np.float64) * step
+    )
+    middle_C[~inside_C] = np.nan
+    first_C, last_C = middle_C.copy(), middle_C.copy()
+    least_C, greatest_C = middle_C.copy(), middle_C.copy()
+    if filled_C.any():
+        begin, end = starts[filled_C], stops[filled_C]
+        inner = y_K[begin[0] : end[-1]]
+        first_C[filled_C], last_C[filled_C] = y_K[begin], y_K[end - 1]
+        least_C[filled_C] = np.minimum.reduceat(inner, begin - begin[0])
+        greatest_C[filled_C] = np.maximum.reduceat(inner, begin - begin[0])
+    return _Columns(first_C, last_C, least_C, greatest_C, _joined(stops, broken_K, x_K.size))
+
+
+def _interpolate(x_K: Floats, y_K: Floats, broken_K: Bools | None, at_C: Floats) -> tuple[Floats, Bools]:
+    """The curve's height at each x, and where it has one: between two points with no gap between them."""
+    inside_C = (at_C >= x_K[0]) & (at_C <= x_K[-1])
+    if broken_K is not None:
+        before_C = np.clip(np.searchsorted(x_K, at_C, "right") - 1, 0, x_K.size - 1)
+        inside_C &= ~broken_K[before_C] | (x_K[before_C] == at_C)
+    return np.interp(at_C, x_K, y_K), inside_C
+
+
+def _joined(stops_C: Ints, broken_K: Bools | None, n_points: int) -> Bools:
+    """Whether the last point up to each column has a successor without a gap between them."""
+    if broken_K is None:
+        return np.ones(stops_C.size, dtype=np.bool_)
+    return ~broken_K[np.clip(stops_C - 1, 0, n_points - 1)]
+
+
+def _runs(columns: _Columns, window: Window, n_rows: int) -> tuple[Ints, Ints]:
+    """The first and last dot row of each column's run, joined into a line; first > last where empty."""
+    scale = (n_rows - 1) / max(window.y_high - window.y_low, sys.float_info.min)
+    far = 4.0 * n_rows
+
+    def rows(values_C: Floats) -> Ints:
+        # Far outside is as good as farther: integers must not overflow.
+        with np.errstate(over="ignore"):
+            rows_C = np.clip((window.y_high - values_C) * scale, -far, far)
+        return np.rint(np.nan_to_num(rows_C, nan=far)).astype(np.intp)
+
+    empty_C = np.isnan(columns.first_C)
+    first_C, last_C = rows(columns.first_C), rows(columns.last_C)
+    top_C, bottom_C = rows(columns.greatest_C), rows(columns.least_C)
+    meets_C = columns.joined_C[:-1] & ~empty_C[:-1] & ~empty_C[1:]
+    drop_C = np.where(meets_C, first_C[1:] - last_C[:-1], 0)
+    # A steep line is shared by the two columns that it joins: each runs to the middle of the drop.
+    middle_C = last_C[:-1] + np.sign(drop_C) * (np.abs(drop_C) // 2)
+    next_C = np.where(drop_C == 0, first_C[1:], middle_C + np.sign(drop_C))
+    middle_C = np.where(drop_C == 0, last_C[:-1], middle_C)
+    top_C[:-1] = np.minimum(top_C[:-1], middle_C)
+    bottom_C[:-1] = np.maximum(bottom_C[:-1], middle_C)
+    top_C[1:] = np.minimum(top_C[1:], next_C)
+    bottom_C[1:] = np.maximum(bottom_C[1:], next_C)
+    bottom_C[empty_C] = -1
+    top_C[empty_C] = n_rows
+    return top_C, bottom_C
+
+
+def _pack(dots: Bools) -> NDArray[np.uint8]:
+    """Dots (4H, 2W) as the low bytes of braille code points (H, W)."""
+    height, width = dots.shape[0] // DOTS_Y, dots.shape[1] // DOTS_X
+    dots_HW8 = dots.reshape(height, DOTS_Y, width, DOTS_X).swapaxes(1, 2).reshape(height, width, 8)
+    return dots_HW8.view(np.uint8) @ _BITS_8
+
+
+def curve_bits(x_K: Floats, y_K: Floats, window: Window, height: int, width: int) -> NDArray[np.uint8]:
+    """One curve as braille bits (H, W): the low byte of each cell's code point.
+
+    `x_K` must not decrease; a y that is not finite leaves a gap.
+    """
+    n_rows, n_columns = DOTS_Y * height, DOTS_X * width
+    x_K, y_K = _slice(x_K, y_K, window)
+    x_K, y_K, broken_K = _finite(x_K, y_K)
+    if not x_K.size:
+        return np.zeros((height, width), dtype=np.uint8)
+    columns = _reduce(x_K, y_K, broken_K, window, n_columns)
+    top_C, bottom_C = _runs(columns, window, n_rows)
+    rows = np.arange(n_rows)[:, None]
+    return _pack((rows >= top_C) & (rows <= bottom_C))
+
+
+def level_bits(y: float, window: Window, height: int, width: int) -> NDArray[np.uint8]:
+    """A faint horizontal line at `y`: every other dot of one dot row; nothing if `y` is not in the window."""
+    bits_HW = np.zeros((height, width), dtype=np.uint8)
+    row = dot_row(y, window, height)
+    if row is not None:
+        bits_HW[row // DOTS_Y] = _BITS_42[row % DOTS_Y, 0]
+    return bits_HW
+
+
+def dot_row(y: float, window: Window, height: int) -> int | None:
+    """The dot row of `y`, counted from the top; None if that is outside the window."""
+    n_rows = DOTS_Y * height
+    span = window.y_high - window.y_low
+    if not np.isfinite(y) or span <= 0:
+        return None
+    row = (window.y_high - y) / span * (n_rows - 1)
+    return int(np.rint(row)) if -0.5 <= row <= n_rows - 0.5 else None
+
+
+def draw(series: Sequence[tuple[Floats, Floats]], window: Window, height: int, width: int) -> Cells:
+    """Draw curves (x, y) into cells; where two meet in a cell, the later one has it to itself."""
+    return stack([curve_bits(x_K, y_K, window, height, width) for x_K, y_K in series], height, width)
+
+
+def stack(layers: Sequence[NDArray[np.uint8]], height: int, width: int) -> Cells:
+    """Lay braille bits over each other: a cell has one colour, so the topmost layer with a dot owns it."""
+    codes_HW = np.full((height, width), BLANK, dtype=np.uint32)
+    owners_HW = np.full((height, width), NOBODY, dtype=np.int8)
+    for index, bits_HW in enumerate(layers):
+        drawn_HW = bits_HW != 0
+        codes_HW[drawn_HW] = BLANK + bits_HW[drawn_HW].astype(np.uint32)
+        owners_HW[drawn_HW] = index
+    return Cells(codes_HW, owners_HW)

@@ -1,0 +1,244 @@
+"""The loss chart as a grid of characters: a pure function of what is to be seen and the room there is.
+
+From top to bottom: a legend, the plot with its y axis, the x axis. To the right of the plot, if there is
+room, the lines that cross it are named. What does not fit is left out, the least important first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .braille import BLANK, DOTS_X, DOTS_Y, Window, curve_bits, dot_row, level_bits, stack
+from .cell_grid import CellGrid
+from .chart_picture import Floats, Ink, Layout, Picture, plot_window, plotted, plotted_one
+from .ticks import Tick, linear_ticks, log_ticks, time_ticks
+
+
+def compose(picture: Picture, height: int, width: int) -> CellGrid:
+    """Draw `picture` into a grid of `height` rows and `width` columns, whatever these are."""
+    grid = CellGrid.blank(height, width)
+    if not height or not width:
+        return grid
+    y_ticks = _y_ticks(picture, height)
+    layout = _lay_out(picture, y_ticks, height, width)
+    _draw_curves(grid, layout, picture)
+    _draw_y_axis(grid, layout, picture, y_ticks)
+    _draw_x_axis(grid, layout, picture)
+    _draw_names(grid, layout, picture)
+    _draw_goal(grid, layout, picture)
+    if layout.has_legend:
+        _draw_legend(grid, picture)
+    return grid
+
+
+def _lay_out(picture: Picture, y_ticks: Sequence[Tick], height: int, width: int) -> Layout:
+    has_legend, has_x_axis = height >= 5, height >= 4
+    left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0
+    names = [level.label for level in picture.levels] + ([picture.newest.label] if picture.newest else [])
+    gutter = max(map(len, names), default=0) + 3 if width >= 56 else 0
+    return Layout(
+        top=int(has_legend),
+        left=left,
+        height=height - has_legend - has_x_axis,
+        width=max(width - left - gutter, 1),
+        gutter=gutter,
+        has_legend=has_legend,
+        has_x_axis=has_x_axis,
+    )
+
+
+def _draw_curves(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+    window, size = plot_window(picture), (layout.height, layout.width)
+    levels = np.zeros(size, dtype=np.uint8)
+    for level in picture.levels:
+        levels |= level_bits(plotted_one(level.value, picture.log_y), window, *size)
+    curves = (
+        (picture.x_K, picture.raw_K),
+        (picture.validation_x_K, picture.validation_y_K),
+        (picture.x_K, picture.smoothed_K),
+    )
+    inks = np.array([Ink.BASELINE, Ink.RAW, Ink.VALIDATION, Ink.SMOOTHED, Ink.TEXT], dtype=np.uint8)
+    layers = [curve_bits(x, plotted(y, picture.log_y), window, *size) for x, y in curves]
+    cells = stack([levels, *layers], *size)
+    plot = (slice(layout.top, layout.bottom), slice(layout.left, layout.right))
+    drawn = cells.codes_HW != BLANK
+    grid.codes_HW[plot][drawn] = cells.codes_HW[drawn]
+    grid.inks_HW[plot][drawn] = inks[cells.owners_HW[drawn]]
+    _draw_points(grid, layout, picture, window)
+
+
+def _draw_points(grid: CellGrid, layout: Layout, picture: Picture, window: Window) -> None:
+    """Mark the validation measurements, unless they lie so close that only their line is legible."""
+    rows, columns = _places(
+        picture.validation_x_K, plotted(picture.validation_y_K, picture.log_y), layout, window
+    )
+    if rows.size > 1 and (columns[-1] - columns[0]) / (columns.size - 1) < 3:
+        return
+    grid.codes_HW[rows, columns] = ord("•")
+    grid.inks_HW[rows, columns] = Ink.VALIDATION
+
+
+def _places(
+    x_K: Floats, y_K: Floats, layout: Layout, window: Window
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The cells (rows, columns of the grid) of those points that lie in the window."""
+    spans = window.x_high - window.x_low, window.y_high - window.y_low
+    if min(spans) <= 0 or not all(map(math.isfinite, spans)):
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+    across = (x_K - window.x_low) / spans[0]
+    down = (window.y_high - y_K) / spans[1]
+    inside = (across >= 0) & (across <= 1) & (down >= 0) & (down <= 1)
+    columns = np.rint(across[inside] * (DOTS_X * layout.width - 1)).astype(np.intp) // DOTS_X
+    rows = np.rint(down[inside] * (DOTS_Y * layout.height - 1)).astype(np.intp) // DOTS_Y
+    return rows + layout.top, columns + layout.left
+
+
+def _y_ticks(picture: Picture, height: int) -> tuple[Tick, ...]:
+    window = picture.window
+    most = max(3, min(8, (height - 1) // 2))
+    make = log_ticks if picture.log_y else linear_ticks
+    return make(window.y_low, window.y_high, most)
+
+
+def _draw_y_axis(grid: CellGrid, layout: Layout, picture: Picture, ticks: Sequence[Tick]) -> None:
+    if not layout.left:
+        return
+    window = plot_window(picture)
+    for row in range(layout.top, layout.bottom):
+        grid.put(row, layout.left - 1, "│", Ink.AXIS)
+    for tick in ticks:
+        dots = dot_row(plotted_one(tick.value, picture.log_y), window, layout.height)
+        if dots is not None:
+            row = layout.top + dots // DOTS_Y
+            grid.put(row, layout.left - 1, "┤", Ink.AXIS)
+            grid.put(row, layout.left - 2 - len(tick.label), tick.label, Ink.TEXT)
+
+
+def _draw_x_axis(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+    """The x axis: its numbers stand in the line itself, each in the middle of its place."""
+    if not layout.has_x_axis:
+        return
+    row, window = layout.bottom, picture.window
+    grid.put(row, max(layout.left - 1, 0), ("╰" if layout.left else "") + "─" * layout.width, Ink.AXIS)
+    most = max(2, min(10, layout.width // 12))
+    if picture.x_axis == "time":
+        ticks = time_ticks(window.x_low, window.x_high, most)
+    else:
+        ticks = linear_ticks(window.x_low, window.x_high, most, whole=True)
+    free = layout.left
+    for tick in ticks:
+        text = f" {tick.label.strip()} "
+        across = (tick.value - window.x_low) / (window.x_high - window.x_low)
+        column = layout.left + round(across * (layout.width - 1)) - len(text) // 2
+        column = min(max(column, layout.left), max(layout.right - len(text), layout.left))
+        if column >= free:
+            grid.put(row, column, text, Ink.TEXT)
+            free = column + len(text)
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A line's name: the row of its line, and how soon it may be left out (the highest rank first)."""
+
+    text: str
+    value: float
+    row: int
+    ink: Ink
+    rank: int
+
+
+def _draw_names(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+    """Name the lines at the right edge: each at its height or, where two meet, in the next row."""
+    names = _names(layout, picture)
+    for row, name in _spread(names, layout.height):
+        column = layout.right + 1 if layout.gutter else layout.right - len(name.text)
+        cells = (layout.top + row, slice(max(column, 0), column + len(name.text)))
+        if layout.gutter or (grid.inks_HW[cells] < Ink.RAW).all():
+            grid.put(layout.top + row, column, name.text, name.ink)
+
+
+def _names(layout: Layout, picture: Picture) -> list[_Name]:
+    window = plot_window(picture)
+    names = []
+    for level in picture.levels:
+        y = plotted_one(level.value, picture.log_y)
+        dots = dot_row(y, window, layout.height)
+        if dots is not None:
+            names.append(_Name(f"┄ {level.label}", level.value, dots // DOTS_Y, Ink.BASELINE, 1))
+    names += _beyond(layout, picture)
+    if picture.newest is not None:
+        dots = dot_row(plotted_one(picture.newest.value, picture.log_y), window, layout.height)
+        if dots is not None:
+            names.append(
+                _Name(f"◂ {picture.newest.label}", picture.newest.value, dots // DOTS_Y, Ink.SMOOTHED, 0)
+            )
+    return names
+
+
+def _beyond(layout: Layout, picture: Picture) -> list[_Name]:
+    """The nearest line above the window and the nearest below, each with an arrow that points to it."""
+    if not layout.gutter:
+        return []
+    low, high = picture.window.y_low, picture.window.y_high
+    above = min((lv for lv in picture.levels if lv.value > high), key=lambda lv: lv.value, default=None)
+    below = max((lv for lv in picture.levels if lv.value < low), key=lambda lv: lv.value, default=None)
+    names = [_Name(f"↑ {above.label}", above.value, 0, Ink.BASELINE, 2)] if above else []
+    return names + (
+        [_Name(f"↓ {below.label}", below.value, layout.height - 1, Ink.BASELINE, 2)] if below else []
+    )
+
+
+def _spread(names: Sequence[_Name], height: int) -> list[tuple[int, _Name]]:
+    """A row of its own for every name, in order of height; the lowest ranks go where there are too many."""
+    kept = sorted(names, key=lambda name: name.rank)[:height]
+    kept.sort(key=lambda name: -name.value)
+    rows: list[int] = []
+    for name in kept:
+        rows.append(max(name.row, rows[-1] + 1 if rows else 0))
+    limit = height - 1
+    for index in reversed(range(len(rows))):
+        rows[index] = min(rows[index], limit)
+        limit = rows[index] - 1
+    return list(zip(rows, kept, strict=True))
+
+
+def _draw_goal(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+    """The goal as a diamond; outside the window, an arrow at the edge nearest to it."""
+    if picture.goal is None:
+        return
+    window = plot_window(picture)
+    x, y = picture.goal[0], plotted_one(picture.goal[1], picture.log_y)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return
+    inside_x = min(max(x, window.x_low), window.x_high)
+    inside_y = min(max(y, window.y_low), window.y_high)
+    rows, columns = _places(np.array([inside_x]), np.array([inside_y]), layout, window)
+    mark = "▲" if y > inside_y else "▼" if y < inside_y else "▶" if x > inside_x else "◆"
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        grid.put(row, column, mark, Ink.GOAL)
+
+
+def _draw_legend(grid: CellGrid, picture: Picture) -> None:
+    items = list(picture.legend)
+    while sum(item.width + 2 for item in items) - 2 > grid.width:
+        items.remove(max(items, key=lambda item: item.rank))
+    column = 0
+    for item in items:
+        grid.put(0, column, item.mark, item.ink)
+        ink = item.ink if item.ink is Ink.WARNING else Ink.TEXT
+        grid.put(0, column + len(item.mark) + 1, item.text, ink)
+        column += item.width + 2
+    if column + len(picture.modes) <= grid.width:
+        grid.put(0, grid.width - len(picture.modes), picture.modes, Ink.AXIS)
+
+
+def compose_message(text: str, height: int, width: int) -> CellGrid:
+    """A line of text in the middle of an empty grid."""
+    grid = CellGrid.blank(height, width)
+    grid.put(height // 2, max((width - len(text)) // 2, 0), text, Ink.TEXT)
+    return grid

@@ -1,0 +1,110 @@
+"""What a frame of the loss chart shows and where: plain data between the widget and the drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .braille import Window
+
+Floats = NDArray[np.float64]
+XAxis = Literal["steps", "time"]
+
+
+class Ink(IntEnum):
+    """What a cell belongs to; the widget has a style for each."""
+
+    TEXT = 0
+    AXIS = 1
+    BASELINE = 2
+    RAW = 3
+    SMOOTHED = 4
+    VALIDATION = 5
+    GOAL = 6
+    WARNING = 7
+
+
+@dataclass(frozen=True)
+class Level:
+    """A named horizontal line. `label` is what the right edge says, one cell a character."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class LegendItem:
+    """A mark and its meaning; where room is short, the items of the highest rank go first."""
+
+    mark: str
+    text: str
+    ink: Ink
+    rank: int = 0
+
+    @property
+    def width(self) -> int:
+        return len(self.mark) + 1 + len(self.text)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a frame shows. x is in steps or seconds as `x_axis` says, y in loss; x never decreases."""
+
+    x_K: Floats
+    raw_K: Floats
+    smoothed_K: Floats
+    validation_x_K: Floats
+    validation_y_K: Floats
+    window: Window
+    x_axis: XAxis
+    log_y: bool
+    levels: tuple[Level, ...]
+    newest: Level | None
+    goal: tuple[float, float] | None
+    legend: tuple[LegendItem, ...]
+    modes: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the plot lies in the grid; `gutter` is the room for names to its right (0: none)."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    gutter: int
+    has_legend: bool
+    has_x_axis: bool
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+
+def plotted(y: Floats, log_y: bool) -> Floats:
+    """Loss as it is drawn: itself, or its logarithm, NaN where it has none."""
+    if not log_y:
+        return y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(y > 0, np.log10(y), np.nan)
+
+
+def plotted_one(y: float, log_y: bool) -> float:
+    """`plotted` for a single value."""
+    return float(plotted(np.array([y]), log_y)[0])
+
+
+def plot_window(picture: Picture) -> Window:
+    """The window in the plane that is drawn: with the logarithms of the losses, if so."""
+    window = picture.window
+    low, high = (plotted_one(y, picture.log_y) for y in (window.y_low, window.y_high))
+    return Window(window.x_low, window.x_high, low, high)

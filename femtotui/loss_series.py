@@ -1,0 +1,240 @@
+"""What a loss chart knows: points in growing buffers, their running average, and ranges that show them well.
+
+Pure NumPy. Shapes, as suffixes: K points.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .ticks import nice_ceiling
+
+Floats = NDArray[np.float64]
+
+_FIRST_CAPACITY = 1024
+_NEGLIGIBLE = 1e-12
+_RANGE_SAMPLE = 4096
+_EARLY_POINTS = 40  # so long, the first values are most of what there is to see
+_X_STEPS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10)
+
+
+class GrowingArray:
+    """A float64 vector that doubles its room when it is full, so that appending stays cheap."""
+
+    def __init__(self) -> None:
+        self._room = np.empty(_FIRST_CAPACITY)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def values(self) -> Floats:
+        """What is in it: a view, good until the next change."""
+        return self._room[: self._size]
+
+    def extend(self, values_K: Floats) -> None:
+        """Append all of `values_K`."""
+        needed = self._size + values_K.size
+        if needed > self._room.size:
+            room = np.empty(max(needed, 2 * self._room.size))
+            room[: self._size] = self.values
+            self._room = room
+        self._room[self._size : needed] = values_K
+        self._size = needed
+
+    def truncate(self, size: int) -> None:
+        """Forget everything from index `size` on."""
+        self._size = min(size, self._size)
+
+
+class Smoother:
+    """A running average with exponentially falling weights, free of the bias towards its start at 0.
+
+    `beta` is the weight that each value hands down: 0 leaves the curve as it is, 0.99 averages about a
+    hundred values. Values that are not finite are passed over. Source: Kingma and Ba, "Adam" (2015),
+    section 3, for the correction.
+    """
+
+    def __init__(self, beta: float) -> None:
+        self.beta = beta
+        self._sum = 0.0
+        self._count = 0
+
+    def extend(self, values_K: Floats) -> Floats:
+        """Take further values in; the average after each, NaN where the value is not finite."""
+        finite_K = np.isfinite(values_K)
+        sums = self._scan((1 - self.beta) * values_K[finite_K])
+        counts = self._count + 1 + np.arange(sums.size)
+        averages_K = np.full(values_K.shape, np.nan)
+        averages_K[finite_K] = sums / -np.expm1(counts * math.log(self.beta)) if self.beta else sums
+        if sums.size:
+            self._sum, self._count = float(sums[-1]), int(counts[-1])
+        return averages_K
+
+    def _scan(self, terms_K: Floats) -> Floats:
+        """s[k] = beta * s[k - 1] + terms[k], by doubling: after pass i each s holds 2 ** i terms."""
+        sums = terms_K.copy()
+        if not sums.size:
+            return sums
+        sums[0] += self.beta * self._sum
+        reach, weight = 1, self.beta
+        while reach < sums.size and weight > _NEGLIGIBLE:
+            sums[reach:] = sums[reach:] + weight * sums[:-reach]
+            reach, weight = 2 * reach, weight * weight
+        return sums
+
+
+class LossSeries:
+    """One run's training loss, and the same smoothed.
+
+    Steps never decrease: points that go back to an earlier step (a run resumed from a checkpoint) replace
+    everything from that step on.
+    """
+
+    def __init__(self, beta: float) -> None:
+        self._steps, self._losses = GrowingArray(), GrowingArray()
+        self._elapsed, self._smoothed = GrowingArray(), GrowingArray()
+        self._smoother = Smoother(beta)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @property
+    def steps(self) -> Floats:
+        return self._steps.values
+
+    @property
+    def losses(self) -> Floats:
+        return self._losses.values
+
+    @property
+    def elapsed_s(self) -> Floats:
+        return self._elapsed.values
+
+    @property
+    def smoothed(self) -> Floats:
+        return self._smoothed.values
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the newest point says when it was."""
+        return len(self) > 0 and bool(np.isfinite(self.elapsed_s[-1]))
+
+    def extend(self, steps: ArrayLike, losses: ArrayLike, elapsed_s: ArrayLike | None = None) -> None:
+        """Append points; those whose step is not a finite number are left out."""
+        steps_K = np.atleast_1d(np.asarray(steps, dtype=np.float64)).ravel()
+        losses_K = np.atleast_1d(np.asarray(losses, dtype=np.float64)).ravel()
+        times_K = np.full(steps_K.shape, np.nan)
+        if elapsed_s is not None:
+            times_K[:] = elapsed_s
+        if steps_K.size != losses_K.size:
+            raise ValueError(f"{steps_K.size} steps for {losses_K.size} losses")
+        known_K = np.isfinite(steps_K)
+        steps_K, losses_K, times_K = steps_K[known_K], losses_K[known_K], times_K[known_K]
+        if not steps_K.size:
+            return
+        order = np.argsort(steps_K, kind="stable")
+        self._rewind(steps_K[order[0]])
+        self._steps.extend(steps_K[order])
+        self._losses.extend(losses_K[order])
+        self._elapsed.extend(times_K[order])
+        self._smoothed.extend(self._smoother.extend(losses_K[order]))
+
+    def smooth(self, beta: float) -> None:
+        """Average over more or fewer values, from the first point on."""
+        self._smoother = Smoother(beta)
+        self._smoothed.truncate(0)
+        self._smoothed.extend(self._smoother.extend(self.losses))
+
+    def clear(self) -> None:
+        """Forget all points."""
+        for column in (self._steps, self._losses, self._elapsed, self._smoothed):
+            column.truncate(0)
+        self._smoother = Smoother(self._smoother.beta)
+
+    def _rewind(self, step: float) -> None:
+        if not len(self) or step > self.steps[-1]:
+            return
+        keep = int(np.searchsorted(self.steps, step, "left"))
+        for column in (self._steps, self._losses, self._elapsed):
+            column.truncate(keep)
+        self.smooth(self._smoother.beta)
+
+    def times_of(self, steps: Floats) -> Floats:
+        """When those steps were, in seconds; beyond the ends at the average pace."""
+        known = np.isfinite(self.elapsed_s)
+        if not known.any():
+            return np.full(np.shape(steps), np.nan)
+        known_steps, known_times = self.steps[known], self.elapsed_s[known]
+        pace = known_times[-1] / max(known_steps[-1], 1.0)
+        ahead = np.maximum(np.asarray(steps) - known_steps[-1], 0.0)
+        return np.asarray(np.interp(steps, known_steps, known_times) + pace * ahead)
+
+
+def newest_finite(values_K: Floats) -> float:
+    """The last finite value; NaN if there is none."""
+    recent = values_K[-_RANGE_SAMPLE:]
+    finite = recent[np.isfinite(recent)]
+    return float(finite[-1]) if finite.size else math.nan
+
+
+def x_range(newest: float, ahead: float) -> tuple[float, float]:
+    """From 0 to a round number a little beyond the newest point and `ahead`: it moves seldom."""
+    end = max(newest, ahead, 1e-3)
+    return 0.0, nice_ceiling(end, _X_STEPS)
+
+
+def y_range(raw_K: Floats, smoothed_K: Floats, extras: Floats, near: Floats) -> tuple[float, float] | None:
+    """A range of loss in which the interesting part fills the chart; None if nothing is finite.
+
+    The high values of the first steps drop out of the range once they are few (a tenth); the newest values
+    never do, nor those of `extras` (validation). `near` (baselines, a goal) are taken in if they lie close.
+    """
+    raw, smoothed = _finite_sample(raw_K), _finite_sample(smoothed_K)
+    if not raw.size:
+        return None
+    recent = raw[-max(8, raw.size // 8) :]
+    lows = [np.percentile(raw, 0.5), smoothed.min(), newest_finite(smoothed_K)]
+    highs = [np.percentile(raw, 90), np.percentile(recent, 97), newest_finite(smoothed_K)]
+    if raw.size <= _EARLY_POINTS:
+        highs.append(raw.max())
+    extras = _finite_sample(extras)
+    if extras.size:
+        lows += [np.percentile(extras, 2), extras[-1]]
+        highs += [np.percentile(extras, 75), extras[-1]]
+    low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
+    return _take_in(low, high, near)
+
+
+def _finite_sample(values_K: Floats) -> Floats:
+    """The finite ones among at most a few thousand evenly picked values: percentiles need no more."""
+    sample = values_K[:: max(1, values_K.size // _RANGE_SAMPLE)]
+    return sample[np.isfinite(sample)]
+
+
+def _take_in(low: float, high: float, near: Floats) -> tuple[float, float]:
+    """Widen a range to values that lie close to it, and to a width that can be drawn at all."""
+    span = high - low
+    for value in near[np.isfinite(near)]:
+        if low - 0.3 * span <= value <= high + 0.1 * span:
+            low, high = min(low, float(value)), max(high, float(value))
+    least = max(1e-3 * abs(low), 1e-6)
+    if high - low < least:
+        middle = (low + high) / 2
+        low, high = middle - least / 2, middle + least / 2
+    return low, high
+
+
+def settle(wanted: tuple[float, float], current: tuple[float, float] | None) -> tuple[float, float]:
+    """`wanted` with a margin, or `current` if that still fits well: a restless axis is hard to read."""
+    low, high = wanted
+    if current is not None:
+        span = current[1] - current[0]
+        if current[0] <= low and high <= current[1] and high - low >= 0.8 * span:
+            return current
+    margin = 0.05 * (high - low)
+    return low - margin, high + margin

@@ -1,0 +1,297 @@
+"""Text, token by token: each generated one on a colour for its probability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.events import Click, Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from ..palette import shade_of, shades, text_on
+from ..safe_text import Glyph
+from ..token_layout import PROMPT, TokenLayout
+from ..token_legend import fitting_legend, plain_style
+from ..token_protocol import TokenLike
+
+_PROMPT_SHADE = -1
+_LEGEND_MIN_HEIGHT = 4
+
+
+class TokenView(ScrollView, can_focus=True):
+    """A prompt, plain, and the tokens that follow it, coloured; with a cursor that walks the tokens.
+
+    While the cursor is off the text (None), the view follows the end of a growing text.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "token-view--prompt",
+        "token-view--cursor",
+        "token-view--legend",
+    }
+    DEFAULT_CSS = """
+    TokenView {
+        height: 1fr;
+        min-height: 3;
+        border: round $foreground 25%;
+        border-title-color: $text-muted;
+        padding: 0 1;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        &:focus { border: round $border; border-title-color: $text; }
+        & > .token-view--prompt { color: $text-muted; }
+        & > .token-view--cursor {
+            color: $block-cursor-foreground;
+            background: $block-cursor-background;
+            text-style: bold;
+        }
+        & > .token-view--legend { color: $text-muted; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(-1)", "Previous token", show=False),
+        Binding("right", "move(1)", "Next token", show=False),
+        Binding("up", "move_line(-1)", "Line up", show=False),
+        Binding("down", "move_line(1)", "Line down", show=False),
+        Binding("home", "first", "First token", show=False),
+        Binding("end", "last", "Last token", show=False),
+        Binding("escape", "release", "Leave the tokens", show=False),
+    ]
+
+    cursor: reactive[int | None] = reactive(None, init=False, repaint=False)
+
+    @dataclass
+    class Highlighted(Message):
+        """The cursor is on another token; None: it left the text. `index` counts generated tokens from 0."""
+
+        token_view: TokenView
+        token: TokenLike | None
+        index: int | None
+
+        @property
+        def control(self) -> TokenView:
+            return self.token_view
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+        disabled: bool = False,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+        self._tokens: list[TokenLike] = []
+        self._layout_of_tokens = TokenLayout()
+        self._style_cache: dict[tuple[int, bool, bool], Style] = {}
+
+    # What is shown
+
+    def show(self, prompt: bytes, tokens: Iterable[TokenLike] = ()) -> None:
+        """Show a prompt and tokens in place of what was there."""
+        self.cursor = None
+        self._tokens = []
+        self._layout_of_tokens.reset(prompt)
+        self._text_changed(0)
+        self.append(tokens)
+
+    def set_prompt(self, prompt: bytes) -> None:
+        """Begin a new text: the prompt, and no tokens yet."""
+        self.show(prompt)
+
+    def append(self, tokens: Iterable[TokenLike]) -> None:
+        """Add tokens at the end; the view follows them unless the cursor is on the text."""
+        new = list(tokens)
+        if not new:
+            return
+        self._tokens += new
+        self._text_changed(self._layout_of_tokens.extend(token.bytes for token in new))
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.show(b"")
+
+    @property
+    def tokens(self) -> tuple[TokenLike, ...]:
+        """The generated tokens, in order."""
+        return tuple(self._tokens)
+
+    @property
+    def highlighted(self) -> TokenLike | None:
+        """The token under the cursor."""
+        return None if self.cursor is None else self._tokens[self.cursor]
+
+    # Cursor
+
+    def action_move(self, by: int) -> None:
+        """Go some tokens on; from off the text, to its last token (back) or its first."""
+        if self.cursor is None:
+            self.cursor = len(self._tokens) - 1 if by < 0 else 0
+        else:
+            self.cursor += by
+
+    def action_move_line(self, by: int) -> None:
+        """Go to the token above or below."""
+        if self.cursor is None:
+            self.action_move(by)
+            return
+        layout = self._layout_of_tokens
+        line = layout.lines_of(self.cursor).start + by
+        token = layout.token_at(line, layout.column_of(self.cursor))
+        if token is not None:
+            self.cursor = token
+
+    def action_first(self) -> None:
+        """Go to the first token."""
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        """Go to the last token."""
+        self.cursor = len(self._tokens) - 1
+
+    def action_release(self) -> None:
+        """Take the cursor off the text and follow its end again."""
+        self.cursor = None
+        self._follow_end()
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor on the token under the mouse."""
+        offset = event.get_content_offset(self)
+        if offset is None or self._is_legend(offset.y):
+            return
+        token = self._layout_of_tokens.token_at(offset.y + self.scroll_offset.y, offset.x)
+        if token is not None:
+            self.cursor = token
+
+    def validate_cursor(self, cursor: int | None) -> int | None:
+        if cursor is None or not self._tokens:
+            return None
+        return min(max(cursor, 0), len(self._tokens) - 1)
+
+    def watch_cursor(self, before: int | None, cursor: int | None) -> None:
+        for token in (before, cursor):
+            if token is not None and token < len(self._tokens):
+                lines = self._layout_of_tokens.lines_of(token)
+                self.refresh_lines(lines.start, len(lines))
+        if cursor is not None:
+            line = self._layout_of_tokens.lines_of(cursor).start
+            height = max(self._text_height, 1)
+            if not self.scroll_offset.y <= line < self.scroll_offset.y + height:
+                top = line if line < self.scroll_offset.y else line - height + 1
+                self.scroll_to(y=top, animate=False, force=True)
+        self.post_message(self.Highlighted(self, self.highlighted, cursor))
+
+    # Layout
+
+    @property
+    def _has_legend(self) -> bool:
+        return self.scrollable_content_region.height >= _LEGEND_MIN_HEIGHT
+
+    @property
+    def _text_height(self) -> int:
+        return self.scrollable_content_region.height - self._has_legend
+
+    def _is_legend(self, y: int) -> bool:
+        return self._has_legend and y == self.scrollable_content_region.height - 1
+
+    def on_resize(self, event: Resize) -> None:
+        """Wrap the text at the new width."""
+        del event
+        self._layout_of_tokens.set_width(self.scrollable_content_region.width)
+        self._text_changed(0)
+
+    def _text_changed(self, first_line: int) -> None:
+        """Lines from `first_line` on are different: adapt the scroll area and paint those in sight."""
+        if not self.is_attached:
+            return  # `on_resize` lays the text out with the first frame
+        width = self.scrollable_content_region.width
+        n_lines = self._layout_of_tokens.n_lines
+        self.virtual_size = Size(width, n_lines + self._has_legend)
+        self.refresh_lines(first_line, max(n_lines - first_line, self._text_height))
+        if self.cursor is None:
+            self._follow_end()
+
+    def _follow_end(self) -> None:
+        # `force`: the scroll bar that the text needs by now may not be there yet.
+        self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
+
+    # Drawing
+
+    def notify_style_update(self) -> None:
+        """Mix the colours again for another theme."""
+        self._style_cache = {}
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the view: text, or the legend at the bottom."""
+        width = self.scrollable_content_region.width
+        base = self.rich_style
+        if self._is_legend(y):
+            return self._legend(width)
+        segments = [
+            Segment(glyph.text, self._style(glyph))
+            for glyph in self._layout_of_tokens.line(y + self.scroll_offset.y)
+        ]
+        return Strip(segments).simplify().adjust_cell_length(width, base).crop(0, width)
+
+    def _style(self, glyph: Glyph) -> Style:
+        tokens = self._layout_of_tokens.tokens_of(glyph)
+        shade = _PROMPT_SHADE if tokens[-1] == PROMPT else self._shade(tokens)
+        is_blank = glyph.kind in ("space", "newline")
+        return self._mixed_style(shade, is_blank, self.cursor is not None and self.cursor in tokens)
+
+    def _shade(self, tokens: range) -> int:
+        """A character that took several tokens is as likely as all of them together."""
+        return shade_of(math.prod(self._tokens[token].p for token in tokens if token != PROMPT))
+
+    @property
+    def _in_colour(self) -> bool:
+        """Whether the terminal shows a scale of colours; one with 16 of them does not."""
+        app = self.app
+        has_few = app.console.color_system == "standard" and not app.is_headless
+        return not (app.no_color or app.native_ansi_color or has_few)
+
+    def _mixed_style(self, shade: int, faint: bool, under_cursor: bool) -> Style:
+        key = (shade, faint, under_cursor)
+        if key not in self._style_cache:
+            self._style_cache[key] = self._mix_style(*key)
+        return self._style_cache[key]
+
+    def _mix_style(self, shade: int, faint: bool, under_cursor: bool) -> Style:
+        if under_cursor:
+            cursor = self.get_component_rich_style("token-view--cursor")
+            return cursor if self._in_colour else cursor + Style(reverse=True)
+        if shade == _PROMPT_SHADE:
+            prompt = self.get_component_rich_style("token-view--prompt")
+            return prompt + Style(dim=True) if faint else prompt
+        if not self._in_colour:
+            return self.rich_style + plain_style(shade)
+        background = shades(self._ground)[shade]
+        foreground = text_on(background)
+        if faint:
+            foreground = background.blend(foreground, 0.55)
+        return Style.from_color(foreground.rich_color, background.rich_color)
+
+    @property
+    def _ground(self) -> Color:
+        return self.background_colors[1]
+
+    def _legend(self, width: int) -> Strip:
+        """What the colours mean, in as many words as there is room for."""
+        style = self.get_component_rich_style("token-view--legend")
+        lead, entries = fitting_legend(width, self._in_colour)
+        shown = [Segment(f" {name} ", self._mixed_style(shade_of(p), False, False)) for name, p in entries]
+        strip = Strip([Segment(lead, style), *shown])
+        return strip.adjust_cell_length(width, style).crop(0, width)
