@@ -153,6 +153,8 @@ def test_a_snapshot_answers_while_training_and_while_paused(watched: Watched, tm
     assert first.parameters_P.shape == (started.parameters,)
     assert first.parameters_P.dtype == np.float32
     assert np.isfinite(first.parameters_P).all()
+    while watched.until_event(StepDone).step <= first.step:
+        pass
     send(Pause())
     paused = watched.until_event(Paused)
     send(Snapshot())

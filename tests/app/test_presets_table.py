@@ -7,9 +7,9 @@ import json
 
 import msgspec
 import pytest
-from femtotui.presets import list_presets, load_preset
 from rich.console import Console
 
+from femtotui.presets import list_presets, load_preset
 from femtotui.presets_table import presets_rows, presets_table
 
 
