@@ -1,0 +1,50 @@
+"""Keeps the loss chart in step with a run: adds what is new, or draws all of it when another run is shown."""
+
+from __future__ import annotations
+
+from femtotui.presets import Preset
+
+from .run_view import RunView
+from .widgets.loss_chart import LossChart
+
+
+class ChartFeed:
+    """What of which run the chart has been given."""
+
+    def __init__(self, chart: LossChart) -> None:
+        self._chart = chart
+        self._view: RunView | None = None
+        self._rewritten = -1
+        self._points = 0
+        self._evals = 0
+
+    def feed(self, view: RunView, preset: Preset) -> None:
+        """Bring the chart up to date with a run."""
+        if view is not self._view or view.rewritten != self._rewritten:
+            self._start_over(view, preset)
+        if len(view.steps) > self._points:
+            new = slice(self._points, None)
+            self._chart.add_points(view.steps[new], view.losses[new], view.seconds[new])
+            self._points = len(view.steps)
+        for step, val_loss in view.evals[self._evals :]:
+            self._chart.add_validation(step, val_loss)
+        self._evals = len(view.evals)
+
+    def _start_over(self, view: RunView, preset: Preset) -> None:
+        self._view, self._rewritten = view, view.rewritten
+        self._points = self._evals = 0
+        self._chart.clear()
+        self._chart.set_baselines(_baselines(view))
+        if preset.journal is None:
+            self._chart.clear_goal()
+        else:
+            record = preset.journal
+            self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
+
+
+def _baselines(view: RunView) -> list[tuple[str, float]]:
+    if view.started is None:
+        return []
+    known = view.started.baselines
+    lines = [("ln V", known.uniform), ("unigram", known.unigram), ("bigram", known.bigram)]
+    return lines if known.floor is None else [*lines, ("floor", known.floor)]

@@ -1,0 +1,208 @@
+"""What is known of one run, folded from its events: numbers only, no screen.
+
+A `RunView` outlives its trainer: a parked, finished or failed run keeps its last numbers and its curve.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+
+from femtotui.core.config import RunConfig
+from femtotui.core.events import (
+    AnyEvent,
+    CheckpointSaved,
+    EvalDone,
+    Paused,
+    Resumed,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
+
+SMOOTHING_STEPS = 20
+"""The loss on the panel is the mean of this many steps, as in `RunFinished.train_loss`."""
+
+SPEED_STEPS = 50
+"""Speed and time left come from this many steps, so that they follow a machine that gets busy."""
+
+
+class Status(Enum):
+    """Where a run stands. The value is what the header says."""
+
+    STARTING = "starting"
+    TRAINING = "training"
+    PAUSED = "paused"
+    PARKED = "parked"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class RunView:
+    """One run as far as its events told it.
+
+    `steps`, `losses` and `seconds` are the curve; `evals` are (step, validation loss). Losses are in nats a
+    token, memory in MiB, `elapsed_s` in seconds of training. `rewritten` counts how often the curve was more
+    than added to: whoever drew it must draw it anew.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.status = Status.STARTING
+        self.started: RunStarted | None = None
+        self.failure: RunFailed | None = None
+        self.finished: RunFinished | None = None
+        self.step = 0
+        self.elapsed_s = 0.0
+        self.checkpoint_step: int | None = None
+        self.rss_mib = 0.0
+        self.total_mib = 0.0
+        self.peak_mib = 0.0
+        self.steps = array("q")
+        self.losses = array("d")
+        self.seconds = array("d")
+        self.rewritten = 0
+        self.evals: list[tuple[int, float]] = []
+        self._recent: deque[StepDone] = deque(maxlen=SPEED_STEPS)
+
+    # -- folding ---------------------------------------------------------------------------------------
+
+    def fold(self, events: Iterable[AnyEvent]) -> None:
+        """Take in a batch of events, in order."""
+        for event in events:
+            self._fold_one(event)
+
+    def _fold_one(self, event: AnyEvent) -> None:
+        match event:
+            case StepDone():
+                self._add_step(event)
+            case EvalDone():
+                self.evals.append((event.step, event.val_loss))
+            case RunStarted():
+                self._begin(event)
+            case Paused():
+                self.status = Status.PAUSED
+            case Resumed():
+                self.status = Status.TRAINING
+            case CheckpointSaved():
+                self.checkpoint_step = event.step
+            case RunFinished():
+                self.finished = event
+                self.elapsed_s = event.elapsed_s
+                self.status = Status.FINISHED if event.reason == "finished" else Status.PARKED
+            case RunFailed():
+                self.failure = event
+                self.status = Status.FAILED
+            case _:  # a SampleDone is for the run folder
+                pass
+
+    def _begin(self, event: RunStarted) -> None:
+        self.started, self.failure, self.finished = event, None, None
+        self.config = event.config
+        self.step, self.elapsed_s, self.rss_mib = event.step, event.elapsed_s, event.rss_mib
+        self.checkpoint_step = event.step if event.resumed else None
+        self.status = Status.TRAINING
+        self._recent.clear()
+        self._forget_after(event.step)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what lies after `step`: a run resumed from a checkpoint goes over those steps again."""
+        while self.steps and self.steps[-1] > step:
+            for column in (self.steps, self.losses, self.seconds):
+                column.pop()
+        self.rewritten += 1
+        self.evals = [(at, value) for at, value in self.evals if at <= step]
+
+    def _add_step(self, event: StepDone) -> None:
+        self.step, self.elapsed_s, self.rss_mib = event.step, event.elapsed_s, event.rss_mib
+        self.steps.append(event.step)
+        self.losses.append(event.loss)
+        self.seconds.append(event.elapsed_s)
+        self._recent.append(event)
+
+    def note_memory(self, app_mib: float) -> None:
+        """Add the app's memory to the trainer's, as long as there is a trainer."""
+        if self.status in {Status.TRAINING, Status.PAUSED}:
+            self.total_mib = self.rss_mib + app_mib
+            self.peak_mib = max(self.peak_mib, self.total_mib)
+
+    def trainer_lost(self, code: int, stderr: str) -> None:
+        """The trainer process ended; a surprise unless the run had finished, parked or failed already."""
+        if self.status in {Status.FINISHED, Status.PARKED, Status.FAILED}:
+            return
+        last_line = next((line for line in reversed(stderr.splitlines()) if line.strip()), "")
+        because = f": {last_line.strip()}" if last_line else f" (exit code {code})"
+        self.failure = RunFailed(
+            step=self.step, title="The trainer stopped", message=f"its process ended{because}", run=self.run
+        )
+        self.status = Status.FAILED
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> str | None:
+        """The run folder, once there is one."""
+        if self.started is not None:
+            return self.started.run
+        return self.failure.run if self.failure is not None else None
+
+    @property
+    def can_recover(self) -> bool:
+        """Whether the run failed and left a checkpoint to resume from."""
+        return self.status is Status.FAILED and self.run is not None and self.checkpoint_step is not None
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.train.steps
+
+    @property
+    def parameters(self) -> int | None:
+        return self.started.parameters if self.started is not None else None
+
+    @property
+    def smoothed_loss(self) -> float | None:
+        """The mean training loss of the last `SMOOTHING_STEPS` steps."""
+        if self.finished is not None:
+            return self.finished.train_loss
+        last = self.losses[-SMOOTHING_STEPS:]
+        return math.fsum(last) / len(last) if last else None
+
+    @property
+    def val_loss(self) -> float | None:
+        return self.evals[-1][1] if self.evals else None
+
+    @property
+    def ms_per_step(self) -> float | None:
+        """Milliseconds a step, over the last `SPEED_STEPS` steps."""
+        if not self._recent:
+            return None
+        return math.fsum(event.ms for event in self._recent) / len(self._recent)
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens trained on a second, from the same steps."""
+        ms = self.ms_per_step
+        return self.config.train.batch * self.config.model.context / ms * 1000 if ms else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to the last step at the recent pace, with whatever else happens between the steps."""
+        if self.status is Status.FINISHED:
+            return 0.0
+        if len(self._recent) < 2:
+            return None
+        first, last = self._recent[0], self._recent[-1]
+        pace = (last.elapsed_s - first.elapsed_s) / max(1, last.step - first.step)
+        return max(0.0, pace * (self.total_steps - self.step))
+
+    @property
+    def lr(self) -> float | None:
+        return self._recent[-1].lr if self._recent else None
+
+    @property
+    def grad_norm(self) -> float | None:
+        return self._recent[-1].grad_norm if self._recent else None

@@ -1,0 +1,51 @@
+"""What is shown instead of everything else while the terminal is too small for it."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Static
+
+LEAST_WIDTH = 40
+LEAST_HEIGHT = 12
+
+
+def fits(size: Size) -> bool:
+    """Whether there is room for the app."""
+    return size.width >= LEAST_WIDTH and size.height >= LEAST_HEIGHT
+
+
+class TooSmallScreen(Screen[None]):
+    """Asks for more room, and leaves by itself when there is."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="too-small")
+
+    def on_mount(self) -> None:
+        self._tell(self.app.size)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._tell(event.size)
+        self._leave_if_there_is_room(event.size)
+
+    def on_screen_resume(self) -> None:
+        self._leave_if_there_is_room(self.app.size)
+
+    def _leave_if_there_is_room(self, size: Size) -> None:
+        if fits(size) and self.is_current:
+            self.dismiss()
+
+    def _tell(self, size: Size) -> None:
+        self.query_one("#too-small", Static).update(
+            Content.assemble(
+                ("Please make the terminal larger\n", "bold"),
+                (
+                    f"now {size.width}×{size.height}, needs {LEAST_WIDTH}×{LEAST_HEIGHT}\n",
+                    "$foreground-muted",
+                ),
+                ("the run is not disturbed", "$text-success"),
+            )
+        )

@@ -1,0 +1,255 @@
+"""The Train screen: what the current run does, and the keys that steer it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Footer, Static
+
+from femtotui.core.machine import rss_mib
+
+from ..chart_feed import ChartFeed
+from ..desk import Taken
+from ..helm import Helm
+from ..messages import PresetChosen, SampleAsked
+from ..panel_lines import PANELS, figures_line, panel_lines, summary_facts
+from ..run_view import RunView, Status
+from ..sampling import Pace
+from ..widgets.header import Header
+from ..widgets.loss_chart import LossChart
+from ..widgets.notice import Notice
+from ..widgets.panels import StatPanel
+from ..widgets.preset_list import PresetList
+from ..widgets.sample_pane import SamplePane
+from ..widgets.status_line import StatusLine
+from ..widgets.summary import Summary
+from .choosing import ChoosingScreen
+from .help import HelpScreen
+
+_NOT_ASKED = -1
+
+
+class TrainScreen(ChoosingScreen):
+    """Shows the desk's current run. What is known of it lives in its RunView, what can be done in Helm."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
+
+    AUTO_FOCUS = ""  # where nothing is focused, every key is a command
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pause", "pause"),
+        Binding("space", "resume", "resume"),
+        Binding("r", "recover", "resume run"),
+        Binding("s", "sample", "sample"),
+        Binding("n", "anew", "new run"),
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("q", "app.quit", "quit"),
+        Binding("c", "checkpoint", "checkpoint"),
+        Binding("p", "presets", "presets"),
+        Binding("l", "log_axis", "linear/log", show=False),
+        Binding("x", "time_axis", "steps/time", show=False),
+        Binding("plus", "smooth(1)", "smoother", show=False),
+        Binding("minus", "smooth(-1)", "rougher", show=False),
+        Binding("escape", "leave", "back", show=False),
+    ]
+
+    def __init__(self, helm: Helm) -> None:
+        super().__init__(helm)
+        self._pace = Pace()
+        self._shown: RunView | None = None
+        self._last_status: Status | None = None
+        self._asked = False
+        self._saved_before: int | None = _NOT_ASKED
+        self._feed: ChartFeed | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        with Horizontal(id="body"):
+            yield PresetList(tuple(self.presets.values()))
+            with Vertical(id="main"):
+                with Horizontal(id="panels"):
+                    for name in PANELS:
+                        yield StatPanel(name, id=f"panel-{name.lower()}")
+                yield Summary()
+                yield Notice()
+                yield LossChart(id="chart")
+                yield SamplePane()
+        yield StatusLine()
+        with Horizontal(id="keys"):
+            yield Footer(compact=True, show_command_palette=False)
+            yield Static("…", id="more-keys")
+
+    def on_mount(self) -> None:
+        self._feed = ChartFeed(self.query_one(LossChart))
+        self.open_preset(self.helm.choices.opening.key)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._focus_list_in_sight)
+
+    def _focus_list_in_sight(self) -> None:
+        if self.focused is None and self._list_in_sight:
+            self.query_one(PresetList).focus()
+
+    # -- showing ---------------------------------------------------------------------------------------
+
+    def show_saving(self) -> None:
+        """Say that the runs are being saved before the program ends."""
+        self.query_one(Header).show_saving()
+        self.say("saving…", "warning")
+
+    def show_news(self, taken: Taken) -> None:
+        """Bring the screen up to date with what was taken from the trainers."""
+        self._mark_presets()
+        place = self.helm.current
+        if place is None or not (taken.changed or place.view is not self._shown):
+            return
+        other = place.view is not self._shown
+        self._show_view(place.view)
+        if taken.snapshot is not None or other:
+            self._sample(asked=self._asked)
+        if self._sample_pane.can_show and self._pace.due(place.view):
+            self.helm.desk.ask_snapshot()
+
+    def _show_view(self, view: RunView) -> None:
+        if view is not self._shown:
+            self._shown, self._last_status = view, None
+            self._asked, self._saved_before = False, _NOT_ASKED
+            self._sample_pane.clear()
+            self.query_one(PresetList).point_at(view.config.preset)
+        view.note_memory(rss_mib())
+        self.query_one(Header).show_run(view)
+        self.query_one(Notice).show_run(view)
+        for name, lines in panel_lines(view).items():
+            self.query_one(f"#panel-{name.lower()}", StatPanel).update(lines.main, lines.sub)
+        self.query_one(Summary).show_facts(summary_facts(view))
+        self.query_one(StatusLine).show_figures(figures_line(view))
+        if self._feed is not None:
+            self._feed.feed(view, self.presets[view.config.preset])
+        if view.status is not self._last_status:
+            self._status_changed(view)
+        if self._saved_before not in {_NOT_ASKED, view.checkpoint_step}:
+            self._saved_before = _NOT_ASKED
+            self.say(f"step {view.checkpoint_step or 0:,} is saved", "good")
+
+    def _status_changed(self, view: RunView) -> None:
+        before, self._last_status = self._last_status, view.status
+        self.refresh_bindings()
+        match view.status:
+            case Status.PAUSED:
+                self.say(f"paused at step {view.step:,}; the run is saved", "warning")
+            case Status.FINISHED if before is not None:
+                self.say(f"finished after {view.step:,} steps; n starts a new run", "good")
+            case Status.FAILED if before is not None and view.failure is not None:
+                self.say(f"{view.failure.title} at step {view.step:,}", "error")
+                self.app.bell()
+            case Status.TRAINING if before is Status.PAUSED:
+                self.say("going on", "good")
+
+    def _mark_presets(self) -> None:
+        places = self.helm.desk.places
+        statuses = {key: place.view.status for key, place in places.items()}
+        for key, place in places.items():
+            if place is not self.helm.current and statuses[key] is Status.TRAINING:
+                statuses[key] = Status.PARKED  # it is being saved
+        self.query_one(PresetList).mark(statuses)
+
+    def steered(self) -> None:
+        self.show_news(Taken())
+        self.refresh_bindings()
+
+    @on(PresetChosen)
+    def _fold_list_away(self) -> None:
+        if not self._list_in_sight:
+            self.action_leave()
+
+    # -- keys ------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done now."""
+        del parameters
+        status = self._shown.status if self._shown is not None else None
+        offered = {
+            "pause": status in {Status.STARTING, Status.TRAINING},
+            "resume": status is Status.PAUSED,
+            "recover": self._shown is not None and self._shown.can_recover,
+        }
+        return offered.get(action, True)
+
+    def action_pause(self) -> None:
+        self.steer(self.helm.pause)
+
+    def action_resume(self) -> None:
+        self.steer(self.helm.resume)
+
+    def action_recover(self) -> None:
+        self.steer(self.helm.recover)
+
+    def action_anew(self) -> None:
+        self.steer(self.helm.anew)
+
+    def action_checkpoint(self) -> None:
+        self._saved_before = self._shown.checkpoint_step if self._shown is not None else _NOT_ASKED
+        self.steer(self.helm.checkpoint)
+
+    def action_log_axis(self) -> None:
+        self.query_one(LossChart).action_toggle_log_y()
+
+    def action_time_axis(self) -> None:
+        self.query_one(LossChart).action_toggle_x_axis()
+
+    def action_smooth(self, direction: int) -> None:
+        self.query_one(LossChart).action_smooth(direction)
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen())
+
+    def action_presets(self) -> None:
+        self.toggle_class("-presets-open")
+        presets = self.query_one(PresetList)
+        self.call_after_refresh(lambda: presets.focus() if presets.display else self.action_leave())
+
+    def action_leave(self) -> None:
+        """Back from wherever the keys go, to the list of presets where that is in sight."""
+        self.remove_class("-presets-open", "-sampling")
+        self.set_focus(self.query_one(PresetList) if self._list_in_sight else None)
+
+    @property
+    def _list_in_sight(self) -> bool:
+        return self.has_class("-wide") or self.has_class("-huge")
+
+    # -- sampling --------------------------------------------------------------------------------------
+
+    @property
+    def _sample_pane(self) -> SamplePane:
+        return self.query_one(SamplePane)
+
+    def action_sample(self) -> None:
+        self.add_class("-sampling")
+        if self._sample_pane.can_show:
+            self._sample_pane.focus_prompt()  # at once, for those who type ahead
+        else:
+            self.call_after_refresh(self._sample_pane.focus_prompt)
+
+    def on_sample_asked(self, message: SampleAsked) -> None:
+        message.stop()
+        place = self.helm.current
+        if place is None or place.view.started is None:
+            self.say("nothing to sample from yet")
+        elif place.snapshot is not None:
+            self._sample(asked=True)
+        elif self.helm.desk.ask_snapshot():
+            self._asked = True
+        else:
+            self.say("this run left no parameters to sample from", "warning")
+
+    def _sample(self, *, asked: bool) -> None:
+        place = self.helm.current
+        if place is None or place.snapshot is None or (self._sample_pane.is_read and not asked):
+            return
+        self._asked = False
+        self._sample_pane.sample(place.view, place.snapshot, asked=asked)

@@ -1,0 +1,173 @@
+"""The sample pane: a prompt to type, and what the model makes of it, token by token."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+from textual.worker import get_current_worker
+
+from femtotui.core.errors import FemtoError
+from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken
+
+from ..messages import SampleAsked, SampleGrew
+from ..run_view import RunView
+from ..sampling import SampleTask, draw, prompt_bytes
+from ..trainer import SnapshotArrived
+from ..wording import printable
+from .next_token import NextToken
+from .prompt import Prompt
+from .token_view import TokenView
+
+PIECE_SECONDS = 0.1
+"""Tokens travel to the screen in pieces, at most this often."""
+
+
+class SamplePane(Horizontal):
+    """Draws samples in a thread, one at a time; a new one takes the place of the one being drawn.
+
+    A sample that was asked for streams; one drawn for the sake of freshness appears when it is complete, so
+    that the pane stays calm.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="sample-pane")
+        self._number = 0
+        self._seed = 0
+        self._streams = False
+        self._drawing = False
+        self._collected: list[SampledToken] = []
+        self._sample_task: SampleTask | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="sample"):
+            yield TokenView(id="tokens")
+            with Horizontal(id="prompt-row"):
+                yield Static("prompt", id="prompt-label")
+                yield Prompt()
+            yield Static(id="sample-trouble")
+        yield NextToken(id="next-token")
+
+    def on_mount(self) -> None:
+        self.query_one("#sample").border_title = "sample"
+        self.query_one("#sample-trouble").display = False
+
+    # -- asking ----------------------------------------------------------------------------------------
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody walks through the tokens, which must not change under the cursor then."""
+        return self.query_one(TokenView).has_focus
+
+    @property
+    def can_show(self) -> bool:
+        """Whether there is a place on the screen for a sample."""
+        return self.display and self.size.height > 0
+
+    def focus_prompt(self) -> None:
+        """Move to the prompt."""
+        self.query_one(Prompt).focus()
+
+    @on(Input.Submitted, "#prompt")
+    def _prompt_entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._seed += 1
+        self.post_message(SampleAsked(event.value))
+
+    def sample(self, view: RunView, snapshot: SnapshotArrived, *, asked: bool) -> None:
+        """Draw a sample from a snapshot of a run; `asked` by a person, or for freshness."""
+        if view.started is None:
+            return
+        prompt = prompt_bytes(self.query_one(Prompt).value)
+        self._number += 1
+        self._sample_task = SampleTask(Path(view.started.run), view.config, snapshot, prompt, self._seed)
+        self._streams = asked
+        self._drawing = True
+        self._collected = []
+        if asked:
+            self.query_one(TokenView).show(prompt)
+        self._draw(self._number, self._sample_task)
+
+    def clear(self) -> None:
+        """Forget the sample: another run is on screen."""
+        self._number += 1
+        self._drawing = False
+        self.workers.cancel_node(self)
+        self.query_one(TokenView).clear()
+        self.query_one(NextToken).clear()
+        self.query_one("#sample").border_subtitle = ""
+        self._show_trouble("")
+
+    # -- drawing ---------------------------------------------------------------------------------------
+
+    @work(thread=True, exclusive=True, group="sample")
+    def _draw(self, number: int, task: SampleTask) -> None:
+        worker = get_current_worker()
+        piece: list[SampledToken] = []
+        sent = time.monotonic()
+        failure = ""
+        try:
+            for token in draw(task):
+                if worker.is_cancelled:
+                    return
+                piece.append(token)
+                if time.monotonic() - sent >= PIECE_SECONDS:
+                    self.post_message(SampleGrew(number, tuple(piece)))
+                    piece, sent = [], time.monotonic()
+        except FemtoError as error:
+            failure = str(error)
+        except OSError as error:
+            failure = f"the run's tokenizer cannot be read: {error.strerror or error}"
+        except Exception as error:  # a bug here must not end the training that goes on beside it
+            failure = f"an error in femtotui itself: {type(error).__name__}: {error}"
+        self.post_message(SampleGrew(number, tuple(piece), done=True, failure=failure))
+
+    def on_sample_grew(self, message: SampleGrew) -> None:
+        message.stop()
+        if message.number != self._number or self._sample_task is None:
+            return
+        first = not self._collected
+        self._collected.extend(message.tokens)
+        tokens = self.query_one(TokenView)
+        if self._streams:
+            tokens.append(message.tokens)
+        elif message.done and self._collected:
+            tokens.show(self._sample_task.prompt, self._collected)
+        if self._collected and ((first and self._streams) or message.done):
+            self.query_one(NextToken).show(self._collected[0])
+        if message.done:
+            self._finish(self._sample_task, message.failure)
+
+    def on_resize(self) -> None:
+        if not self._drawing:
+            self.call_after_refresh(self._show_beginning)
+
+    def _show_beginning(self) -> None:
+        """A sample is read from its start; TokenView follows the end while it grows."""
+        tokens = self.query_one(TokenView)
+        if tokens.cursor is None:
+            tokens.scroll_home(animate=False, immediate=True, x_axis=False)
+
+    def _finish(self, task: SampleTask, failure: str) -> None:
+        self._drawing = False
+        self._show_beginning()
+        self._show_trouble(failure)
+        at = f"step {task.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
+        self.query_one("#sample").border_subtitle = Content(at)
+
+    def _show_trouble(self, words: str) -> None:
+        trouble = self.query_one("#sample-trouble", Static)
+        trouble.display = bool(words)
+        trouble.update(Content(printable(words)))
+
+    def on_token_view_highlighted(self, message: TokenView.Highlighted) -> None:
+        message.stop()
+        if message.index is not None and message.index < len(self._collected):
+            self.query_one(NextToken).show(self._collected[message.index])
+        elif self._collected:
+            self.query_one(NextToken).show(self._collected[0])

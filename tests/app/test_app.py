@@ -1,0 +1,233 @@
+"""The app under Pilot: training, steering, sampling, leaving."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from stage import Stage, stage, training
+from textual.widgets import Input
+
+from femtotui.commands import Checkpoint, Pause, Resume, Snapshot, Start
+from femtotui.core.events import RunFailed
+from femtotui.run_view import Status
+from femtotui.widgets.loss_chart import LossChart
+from femtotui.widgets.notice import Notice
+from femtotui.widgets.preset_list import PresetList
+from femtotui.widgets.token_view import TokenView
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+async def test_it_opens_training_the_preset_it_was_asked_for(runs: Path) -> None:
+    async with training(runs) as it:
+        assert it.sent(Start) == 1 and len(it.fleet.trainers) == 1
+        assert "#2 very simple model 2 · modern · 232,320 parameters · byte · simple_dummy" in it.header()
+        assert "seed 0" in it.news
+
+
+async def test_panels_and_chart_follow_the_steps(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(150)
+        assert it.panel("step")[1].startswith("of ")
+        assert it.panel("loss")[0] != "–" and it.panel("loss")[1].startswith("val ")
+        assert it.panel("elapsed") == ("0m 02s", it.panel("elapsed")[1])
+        assert it.panel("ram")[0].endswith("MiB") and it.panel("ram")[1].startswith("peak ")
+        assert it.panel("speed") == ("16.9 ms/step", "121k tok/s")
+        early = it.app.train.query_one(LossChart).latest_smoothed
+        await it.playing(600)
+        assert it.app.train.query_one(LossChart).latest_smoothed < early
+
+
+async def test_the_screen_is_refreshed_a_few_times_a_second_whatever_comes(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with training(runs) as it:
+        takes = 0
+        take = it.desk.take
+
+        def counted() -> object:
+            nonlocal takes
+            takes += 1
+            return take()
+
+        monkeypatch.setattr(it.desk, "take", counted)
+        began = time.monotonic()
+        for step in range(1, 60):
+            it.trainer.play(step)
+            await it.pilot.pause(0.01)
+        await it.until(lambda: it.panel("step")[0] == "59")
+        assert takes <= (time.monotonic() - began) / 0.2 + 2
+
+
+async def test_space_pauses_and_goes_on(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(10)
+        await it.pilot.press("space")
+        await it.until(lambda: "paused" in it.header())
+        assert it.sent(Pause) == 1 and "paused at step 10" in it.news
+        await it.pilot.press("space")
+        await it.until(lambda: "training" in it.header())
+        assert it.sent(Resume) == 1
+
+
+async def test_c_saves_a_checkpoint(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(7)
+        await it.pilot.press("c")
+        await it.until(lambda: it.sent(Checkpoint) == 1 and it.news == "step 7 is saved")
+
+
+async def test_arrows_and_enter_switch_presets_and_back(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(12)
+        first = it.trainer
+        await it.pilot.press("down", "enter")
+        await it.until(lambda: "#3 " in it.header() and "training" in it.header())
+        await it.until(lambda: first.closed)
+        assert "#2 very simple model 2 is saved" in it.news
+        assert it.panel("step")[0] == "0"
+        await it.playing(4)
+        await it.pilot.press("up", "enter")
+        await it.until(lambda: "#2 " in it.header() and "training" in it.header())
+        assert "parked run from step 12" in it.news and it.panel("step")[0] == "12"
+        await it.playing(20)
+
+
+async def test_a_digit_chooses_at_once_and_two_digits_choose_the_later_entries(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("9")
+        await it.until(lambda: "#9 " in it.header())
+        await it.pilot.press("1", "0")
+        await it.until(lambda: "#10 " in it.header())
+        await it.pilot.press("1")
+        await it.until(lambda: "#1 " in it.header())
+        await it.pilot.press("0")
+        await it.until(lambda: "no preset 0" in it.news)
+
+
+async def test_n_starts_a_new_run_with_a_new_seed(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(5)
+        await it.pilot.press("n")
+        await it.until(lambda: it.panel("step")[0] == "0")
+        start = it.trainer.commands[0]
+        assert isinstance(start, Start) and start.config.train.seed == 1 and "seed 1" in it.news
+
+
+async def test_a_sample_is_drawn_by_itself_and_at_once_on_enter(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(3)
+        tokens = it.app.train.query_one(TokenView)
+        await it.until(lambda: len(tokens.tokens) > 100)
+        by_itself = tokens.tokens
+        await it.pilot.press("s", *"ab", "enter")
+        await it.until(lambda: len(tokens.tokens) > 100 and tokens.tokens != by_itself)
+        assert it.app.train.query_one(Input).value == "ab"
+        await it.pilot.press("escape")
+        assert isinstance(it.app.focused, PresetList)
+
+
+async def test_it_samples_while_paused_and_after_the_trainer_is_gone(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(3)
+        await it.pilot.press("space")
+        await it.until(lambda: "paused" in it.header())
+        it.trainer.exit(1, "out of memory")
+        await it.until(lambda: "failed" in it.header())
+        tokens = it.app.train.query_one(TokenView)
+        await it.until(lambda: len(tokens.tokens) > 100)
+        before = tokens.tokens
+        await it.pilot.press("s", "enter")
+        await it.until(lambda: len(tokens.tokens) > 100 and tokens.tokens != before)
+
+
+def sent_at_least(it: Stage, snapshots: int) -> bool:
+    return it.sent(Snapshot) >= snapshots
+
+
+async def test_samples_are_drawn_every_few_seconds_of_training(runs: Path) -> None:
+    async with training(runs) as it:
+        for step, snapshots in ((3, 1), (40, 1), (80, 2), (120, 2), (180, 3), (600, 4), (700, 4), (900, 5)):
+            await it.playing(step)
+            await it.until(partial(sent_at_least, it, snapshots))
+            assert it.sent(Snapshot) == snapshots, f"at step {step}, {step * 0.0169:.1f} s"
+
+
+async def test_a_prompt_the_tokenizer_lacks_is_refused_at_the_place(runs: Path) -> None:
+    async with stage(runs, key="1") as it:
+        await it.until(lambda: "training" in it.header())
+        await it.playing(3)
+        await it.pilot.press("s", "X", "enter")
+        trouble = it.app.train.query_one("#sample-trouble")
+        await it.until(lambda: trouble.display)
+        assert "X" in str(trouble.render())
+        await it.pilot.press("backspace", "a", "enter")
+        await it.until(lambda: not trouble.display and len(it.app.train.query_one(TokenView).tokens) > 100)
+
+
+async def test_a_failure_is_told_in_words_and_r_resumes(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(30)
+        it.trainer.save()
+        failed = RunFailed(step=30, title="Training diverged", message="try less", run=str(runs / "run-2"))
+        it.trainer.say(failed)
+        it.trainer.exit(1, "")
+        await it.until(lambda: "failed" in it.header())
+        notice = it.app.train.query_one(Notice)
+        assert notice.display and "Training diverged: try less" in str(notice.render())
+        assert it.panel("step")[0] == "30"
+        await it.pilot.press("r")
+        await it.until(lambda: "training" in it.header())
+        assert not notice.display
+        await it.playing(40)
+
+
+async def test_a_stand_in_is_said_plainly(runs: Path) -> None:
+    async with stage(runs) as it:
+        it.trainer.notes = ("This is the standard library, not your own Rust.",)
+        await it.pilot.press("n")
+        await it.until(lambda: "training" in it.header())
+        it.trainer.notes = ("a stand-in for your own Rust",)
+        it.trainer.send(it.trainer.commands[0])
+        await it.until(lambda: it.app.train.query_one(Notice).display)
+        assert "a stand-in" in str(it.app.train.query_one(Notice).render())
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving_saves_first(runs: Path, key: str) -> None:
+    async with training(runs) as it:
+        await it.playing(5)
+        await it.pilot.press("down", "enter")
+        await it.until(lambda: "#3 " in it.header())
+        await it.pilot.press(key)
+        await it.until(lambda: not it.app.is_running)
+        assert all(trainer.closed for trainer in it.fleet.trainers)
+        assert it.app.return_code == 0
+        it.desk.take()
+        assert {place.view.status for place in it.desk.places.values()} == {Status.PARKED}
+
+
+async def test_ctrl_c_leaves_from_the_prompt_and_from_help_too(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("s", "question_mark", "escape", "question_mark", "ctrl+c")
+        await it.until(lambda: not it.app.is_running)
+        assert it.trainer.closed
+
+
+async def test_every_key_at_every_moment_is_harmless(runs: Path) -> None:
+    keys = ["l", "x", "plus", "minus", "c", "r", "p", "p", "s", "escape", "tab", "question_mark", "escape"]
+    async with stage(runs) as it:
+        await it.pilot.press(*keys)
+        await it.until(lambda: it.desk.current is not None)
+        await it.playing(20)
+        await it.pilot.press(*keys)
+        it.trainer.exit(1, "gone")
+        await it.until(lambda: "failed" in it.header())
+        await it.pilot.press(*(key for key in keys if key != "r"))
+        assert it.app.is_running
