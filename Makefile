@@ -1,4 +1,4 @@
-# make run, make test, make lint: each sets up .venv first, if it is not there yet.
+# make run, make test, make lint, make bench: each sets up .venv first, if it is not there yet.
 #
 #   make run ARGS="train 3 --recipe journal"     anything the command line knows
 #   make run PYTHON=/opt/python3.12/bin/python3  with a Python of your choice (3.11 or newer)
@@ -15,7 +15,7 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run test lint clean
+.PHONY: run test lint pictures bench clean
 
 run: $(RUN_STAMP)
 	@$(VENV)/bin/femtotui $(ARGS)
@@ -30,6 +30,14 @@ lint: $(DEV_STAMP)
 	rm -rf build
 	$(PIP) install --no-deps --no-build-isolation --target $(STAGE) .
 	MYPYPATH=$(STAGE) $(PY) -m mypy --strict -p femtotui
+
+# How fast it trains here. Against another program: tests/bench/compare.py.
+bench: $(RUN_STAMP)
+	@$(VENV)/bin/femtotui bench $(ARGS)
+
+# The README's pictures, made from the running app.
+pictures: $(DEV_STAMP)
+	$(PY) tests/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -22,9 +22,6 @@ RESAMPLE_SECONDS = 5.0
 
 FIRST_RESAMPLE_SECONDS = 1.0
 
-NEAR_END_SECONDS = 0.7
-"""So long before the end the last snapshot is asked for."""
-
 _ESCAPES = {"\\n": "\n", "\\t": "\t"}
 
 
@@ -57,14 +54,14 @@ def draw(task: SampleTask) -> Iterator[SampledToken]:
 
 
 class Pace:
-    """Says when a snapshot is due: at a run's first steps, every few seconds of training, at a pause, and
-    shortly before the end, because a trainer that has finished is gone.
+    """Says when a snapshot is due: at a run's first steps, every few seconds of training, and at a pause.
+
+    The last one comes unasked: a trainer that has finished sends its parameters and is gone.
     """
 
     def __init__(self) -> None:
         self._view: RunView | None = None
         self._status: Status | None = None
-        self._near_end = False
         self._elapsed_s = 0.0
         self._interval = FIRST_RESAMPLE_SECONDS
 
@@ -72,15 +69,13 @@ class Pace:
         """Whether to ask for a snapshot now; asking is taken as done."""
         if view.step == 0 or view.status not in {Status.TRAINING, Status.PAUSED}:
             return False
-        near_end = view.left_s is not None and view.left_s <= NEAR_END_SECONDS
         due = (
             view is not self._view
             or (view.status is Status.PAUSED and self._status is not Status.PAUSED)
-            or (near_end and not self._near_end)
             or abs(view.elapsed_s - self._elapsed_s) >= self._interval
         )
         if due:
             self._interval = min(RESAMPLE_SECONDS, max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))
             self._elapsed_s = view.elapsed_s
-        self._view, self._status, self._near_end = view, view.status, near_end
+        self._view, self._status = view, view.status
         return due

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from femtotui.core.calibration import remembered_choice
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
 from femtotui.core.run import RunFolder
 from femtotui.core.tokenizer import build_tokenizer
-from femtotui.core.train import Training
+from femtotui.core.train import Training, resolved
 from femtotui.presets.sources import open_source
+
+from .paths import cache_folder
 
 if TYPE_CHECKING:
     from femtotui.core.data import Source
@@ -34,6 +39,7 @@ def prepare(config: RunConfig, runs: Path, download: Download | None = None) -> 
     """
     source = open_source(config.data, config.train.seed, download=download)
     tokenizer = build_tokenizer(config.tokenizer, _text_to_learn_from(config, source))
+    config = _with_threads(resolved(config, tokenizer), asked=config)
     training = Training.begin(config, source, tokenizer)
     try:
         run = RunFolder.create(runs, training.config, tokenizer, source)
@@ -41,6 +47,16 @@ def prepare(config: RunConfig, runs: Path, download: Download | None = None) -> 
         training.close()
         raise
     return Session(run, training)
+
+
+def _with_threads(config: RunConfig, asked: RunConfig) -> RunConfig:
+    """`config` with the threads and chunk that are fastest here, unless either was asked for."""
+    train = config.train
+    if asked.train.threads or asked.train.chunk:
+        return config
+    choice = remembered_choice(cache_folder() / "threads.json", config.model, config.recipe, train.batch)
+    train = msgspec.structs.replace(train, threads=choice.threads, chunk=choice.chunk)
+    return msgspec.structs.replace(config, train=train)
 
 
 def _text_to_learn_from(config: RunConfig, source: Source) -> bytes:

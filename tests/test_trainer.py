@@ -41,7 +41,7 @@ from femtotui.core.runs import list_runs
 from femtotui.environment import limited_blas
 from femtotui.presets import load_preset, run_config
 from femtotui.trainer import EventsArrived, SnapshotArrived, Trainer, TrainerExited, TrainerMessage
-from femtotui.wire import WireError, read_frame, write_frame
+from femtotui.wire import EventsFrame, WireError, read_frame, write_frame
 
 PATIENCE_S = 30.0
 
@@ -164,6 +164,14 @@ def test_a_snapshot_answers_while_training_and_while_paused(watched: Watched, tm
     assert not np.array_equal(first.parameters_P, second.parameters_P)
 
 
+def test_the_last_parameters_come_unasked_before_the_end(watched: Watched, tmp_path: Path) -> None:
+    watched.trainer.send(Start(config=config(7), runs=str(tmp_path)))
+    last = watched.until(lambda m: isinstance(m, SnapshotArrived))
+    finished = watched.until_event(RunFinished)
+    assert last.step == finished.step == 7
+    assert watched.until_exit().code == 0
+
+
 def test_a_stopped_run_goes_on_in_another_process(watched: Watched, tmp_path: Path) -> None:
     watched.trainer.send(Start(config=config(100_000), runs=str(tmp_path)))
     watched.until_event(StepDone)
@@ -278,7 +286,7 @@ def test_stray_prints_cannot_break_a_frame(tmp_path: Path) -> None:
     write_frame(process.stdin, Start(config=config(5), runs=str(tmp_path)))
     events: list[Event] = []
     while (frame := read_frame(process.stdout)) is not None:
-        events += frame.events
+        events += frame.events if isinstance(frame, EventsFrame) else ()
     _, stderr = process.communicate(timeout=PATIENCE_S)
     assert isinstance(events[-1], RunFinished)
     assert b"raw noise" in stderr
@@ -300,7 +308,7 @@ def test_a_bug_in_the_trainer_arrives_in_words_and_is_logged(tmp_path: Path) -> 
     write_frame(process.stdin, Start(config=config(5), runs=str(tmp_path)))
     events: list[Event] = []
     while (frame := read_frame(process.stdout)) is not None:
-        events += frame.events
+        events += frame.events if isinstance(frame, EventsFrame) else ()
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     failed = events[-1]

@@ -1,0 +1,124 @@
+"""How many threads share a batch, and how much each works on at a time: found out by a short measurement.
+
+The choice decides the order of sums and so the last bits of every number. It is therefore remembered (see
+`remembered_choice`), recorded in the run and used again when the run is resumed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from .config import ModelConfig, Recipe
+from .machine import describe_machine
+from .model import Model
+from .parallel import Workers, choose_chunk, choose_threads
+from .parameters import initial_parameters
+
+LONGEST_STEP_MS = 60.0
+"""Where the usual choice takes longer than this, arithmetic outweighs all else and nothing is tried."""
+
+LEAST_GAIN = 1.03
+"""Another choice must be this much faster than the usual one: below that it is noise."""
+
+_FORMAT = 1
+_TIMED_STEPS = 3
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Threads, sequences at a time, and the milliseconds that forward and backward took with them."""
+
+    threads: int
+    chunk: int
+    ms: float
+
+
+class _Remembered(msgspec.Struct, kw_only=True):
+    format: int = _FORMAT
+    choices: dict[str, Choice] = msgspec.field(default_factory=dict)
+
+
+def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> Choice:
+    """The choice in `file` for this machine and size, or a new one, measured and added to it.
+
+    A file that cannot be read or written only costs the measurement.
+    """
+    key = _key(model, recipe, batch)
+    kept = _read(file)
+    if key in kept.choices:
+        return kept.choices[key]
+    choice = measured_choice(model, recipe, batch)
+    # Read again: another process may have measured another size meanwhile.
+    kept = _read(file)
+    kept.choices[key] = choice
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(f"{file.name}.{os.getpid()}")
+        new.write_bytes(msgspec.json.encode(kept))
+        new.replace(file)
+    return choice
+
+
+def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> Choice:
+    """The fastest of a few candidates, the usual one if none is clearly faster."""
+    usual, *others = _candidates(model, batch)
+    first = _measured(model, recipe, batch, *usual)
+    if first.ms > LONGEST_STEP_MS:
+        return first
+    best = min((_measured(model, recipe, batch, *other) for other in others), key=_ms, default=first)
+    return best if best.ms * LEAST_GAIN < first.ms else first
+
+
+def _ms(choice: Choice) -> float:
+    return choice.ms
+
+
+def _candidates(model: ModelConfig, batch: int) -> Iterator[tuple[int, int]]:
+    """The usual choice first; then smaller chunks, which stay in the cache, and fewer threads."""
+    most = choose_threads(batch)
+    usual_chunk = choose_chunk(model, batch, most)
+    yield most, usual_chunk
+    if usual_chunk > 1:
+        yield most, -(-usual_chunk // 2)
+    if most > 1:
+        fewer = -(-most // 2)
+        yield fewer, choose_chunk(model, batch, fewer)
+
+
+def _measured(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int) -> Choice:
+    """The best of a few steps after one that warms up; that one alone if it is slow enough to judge by."""
+    flat_P = initial_parameters(model, recipe.init, 0)
+    rng = np.random.default_rng(0)
+    shape = (batch, model.context)
+    inputs_BT, targets_BT = (rng.integers(0, model.vocab_size, shape, np.int32) for _ in range(2))
+    workers = Workers(Model(model, recipe, flat_P), model, batch, threads, chunk)
+    best = float("inf")
+    try:
+        for _ in range(1 + _TIMED_STEPS):
+            start = time.perf_counter()
+            workers.loss_and_gradient(inputs_BT, targets_BT, 0, 0)
+            best = min(best, 1e3 * (time.perf_counter() - start))
+            if best > 2 * LONGEST_STEP_MS:
+                break
+    finally:
+        workers.team.close()
+    return Choice(threads=threads, chunk=chunk, ms=best)
+
+
+def _key(model: ModelConfig, recipe: Recipe, batch: int) -> str:
+    size = f"{model.n_layers}/{model.width}/{model.n_heads}/{model.context}/{model.vocab_size}"
+    return f"{describe_machine()} {size} dropout {model.dropout:g} batch {batch} {recipe.wiring}"
+
+
+def _read(file: Path) -> _Remembered:
+    with suppress(OSError, msgspec.MsgspecError):
+        kept = msgspec.json.decode(file.read_bytes(), type=_Remembered)
+        if kept.format == _FORMAT:
+            return kept
+    return _Remembered()
