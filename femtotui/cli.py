@@ -18,8 +18,10 @@ from femtotui.core.errors import DataError, FemtoError
 
 from . import __version__
 from .arguments import DataCommand, DataGroup, say
-from .environment import limit_blas_threads
+from .environment import limit_blas_threads, prepare_blas
 from .paths import lasting_path, runs_folder
+from .thread_options import thread_options, too_many_threads
+from .tool_commands import bench, doctor
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
@@ -99,8 +101,7 @@ def cli(
 @click.option("--seed", type=int, help="The same seed gives the same run (default: 0).")
 @click.option("--data", metavar="PATH...", multiple=True, help=_DATA_HELP)
 @click.option("--runs", metavar="DIR", help=_RUNS_HELP)
-@click.option("--threads", type=int, help="How many threads share a batch (default: one a core).")
-@click.option("--chunk", type=int, help="Sequences a thread works on at a time (default: chosen).")
+@thread_options
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: its folder, its name or a part of it, or `latest`."
 )
@@ -132,6 +133,7 @@ def train(
             raise click.UsageError(
                 "--resume takes everything from the run: leave out the preset and its settings"
             )
+        prepare_blas()
         session = _resumed(folder, resume)
     else:
         if preset is None:
@@ -147,7 +149,10 @@ def train(
             threads=threads or 0,
             chunk=chunk or 0,
         )
+        prepare_blas()
         session = _begun(config, folder, download)
+        if words := too_many_threads(threads):
+            say(f"note: {words}: fewer would be faster")
     from .headless import train_headless  # noqa: PLC0415
 
     return train_headless(session, _face(as_json))
@@ -205,6 +210,10 @@ def english() -> None:
         say("the English text is already here")
     else:
         _download_english()
+
+
+cli.add_command(bench)
+cli.add_command(doctor)
 
 
 def _require_terminal(preset: str) -> None:

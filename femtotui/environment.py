@@ -1,4 +1,4 @@
-"""BLAS thread limits. They only take effect if they are set before NumPy is first imported."""
+"""What must be settled before NumPy is first imported: how many threads BLAS has, and its kernel."""
 
 from __future__ import annotations
 
@@ -16,3 +16,15 @@ def limit_blas_threads() -> None:
     """Sets the limits for this process."""
     for name in BLAS_VARIABLES:
         os.environ.setdefault(name, "1")
+
+
+def prepare_blas() -> None:
+    """Sets this process up to train: the limits, and the fastest kernel (measured on the first start here).
+
+    To be called before NumPy is imported, and not where somebody waits for a screen.
+    """
+    from .blas_kernel import apply_kernel_choice  # noqa: PLC0415  (only what trains needs it)
+    from .paths import cache_folder  # noqa: PLC0415
+
+    limit_blas_threads()
+    apply_kernel_choice(cache_folder())

@@ -9,6 +9,7 @@ from pathlib import Path
 from femtotui.core.errors import RunError
 
 RUNS_VARIABLE = "FEMTOTUI_RUNS"
+CACHE_VARIABLE = "FEMTOTUI_CACHE"
 
 
 def lasting_path(path: str) -> Path:
@@ -30,3 +31,16 @@ def runs_folder(asked: str | None = None) -> Path:
     import platformdirs  # noqa: PLC0415  (only where nothing was chosen)
 
     return platformdirs.user_data_path("femtotui", appauthor=False) / "runs"
+
+
+def cache_folder() -> Path:
+    """Where things are kept that can be had again: `FEMTOTUI_CACHE`, else one in the user's cache folder.
+
+    The same folder that presets keep their downloads in.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111  (never raises, unlike Path's)
+    import platformdirs  # noqa: PLC0415  (only where nothing was chosen)
+
+    return platformdirs.user_cache_path("femtotui", appauthor=False)

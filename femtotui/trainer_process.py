@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from femtotui.core.commands import Steering, Stop
 from femtotui.core.errors import FemtoError
-from femtotui.core.events import Event, RunFailed, StepDone
+from femtotui.core.events import Event, RunFailed, RunFinished, StepDone
 
 from .commands import Continue, Start
-from .environment import limit_blas_threads
+from .environment import prepare_blas
 from .wire import SnapshotFrame, WireError, events_frame, read_command, write_frame
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def main() -> int:
     stream_in, stream_out = _take_over_pipes()
     inbox = Inbox(stream_in)
     _obey_signals(inbox)
-    limit_blas_threads()
+    prepare_blas()
     reporter = Reporter(stream_out, inbox.steering)
     from . import session  # noqa: F401, PLC0415  (NumPy loads while the app draws its first frame)
 
@@ -155,6 +155,8 @@ def _record(session: Session, inbox: Inbox, reporter: Reporter) -> int:
         on_snapshot=reporter.snapshot,
         notes=session.notes,
     ):
+        if isinstance(event, RunFinished):
+            reporter.snapshot(session.training)  # to sample from when this process is gone
         if isinstance(event, RunFailed):
             _log(session, f"{event.title}: {event.message}\n")
             code = EXIT_FAILED

@@ -1,0 +1,171 @@
+"""`python -m femtotui.bench`: times training steps, in a process that does nothing else.
+
+It reads one BenchOrder as JSON from standard input and writes a Measurement to standard output, or in words
+what is wrong with the order to standard error. A process of its own for each order keeps their peaks of
+memory apart.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from femtotui.core.config import AdamWConfig, ModelConfig, RunConfig, Settings
+from femtotui.core.errors import FemtoError
+
+from .environment import prepare_blas
+
+if TYPE_CHECKING:
+    from femtotui.core.train import Training
+
+EXIT_REFUSED = 2
+
+_GEMM_SIZE = 1024
+_GEMM_SECONDS = 0.5
+
+
+class BenchOrder(Settings, frozen=True):
+    """Time `steps` steps of a run, after `warmup` steps that do not count."""
+
+    config: RunConfig
+    steps: int
+    warmup: int
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast a run trains.
+
+    `gflops` counts the arithmetic of `step_gflop`, in the median time. `sgemm_gflops` is what the machine
+    reaches in float32 products of 1024 x 1024 matrices on as many threads, and `gemm_share` the former as a
+    share of the latter. `config` holds the sizes: layers, width, heads, context, batch, vocab.
+
+    Units: milliseconds a step, 10^9 floating-point operations a second, MiB.
+    """
+
+    preset: str
+    recipe: str
+    optimizer: str
+    config: dict[str, int]
+    steps: int
+    ms_median: float
+    ms_min: float
+    tokens_per_s: float
+    gflops: float
+    sgemm_gflops: float
+    gemm_share: float
+    peak_rss_mib: float
+    threads: int
+    chunk: int
+    blas_kernel: str
+
+
+def step_gflop(model: ModelConfig, batch: int) -> float:
+    """The multiplications and additions of one training step, in 10^9; elementwise work is not counted.
+
+    With N = batch * T tokens: products with weights take 2 operations a weight and token forward, and twice
+    that backward, 6 N (12 d^2 L + d V) in all; attention, its masked half included, takes 12 N T d L.
+    """
+    t, d, n_layers, v = model.context, model.width, model.n_layers, model.vocab_size
+    n = batch * t
+    return (6 * n * (12 * d * d * n_layers + d * v) + 12 * n * t * d * n_layers) / 1e9
+
+
+def time_steps(training: Training, steps: int, warmup: int) -> list[float]:
+    """Milliseconds of each of `steps` steps, after `warmup` others."""
+    for _ in range(warmup):
+        training.advance()
+    times = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        training.advance()
+        times.append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def measure(order: BenchOrder) -> Measurement:
+    """Do what is ordered, on the preset's own text or, where that would be a download, its stand-in.
+
+    Raises: FemtoError.
+    """
+    import numpy as np  # noqa: PLC0415  (BLAS must be settled first)
+
+    from femtotui.core.machine import peak_rss_mib  # noqa: PLC0415
+
+    from .blas_rate import blas_pool, product_rates  # noqa: PLC0415
+
+    training = _training(order.config)
+    try:
+        times = time_steps(training, order.steps, order.warmup)
+    finally:
+        training.close()
+    # The peak first: the yardstick's matrices are not the training's.
+    peak = peak_rss_mib()
+    sgemm = float(np.median(product_rates(_GEMM_SIZE, training.threads, _GEMM_SECONDS)))
+    pool = blas_pool()
+    config, median = training.config, float(np.median(times))
+    rate = step_gflop(config.model, config.train.batch) / (median / 1e3)
+    return Measurement(
+        preset=config.preset,
+        recipe=config.recipe.name,
+        optimizer=_optimizer_name(config.recipe.optimizer),
+        config=_sizes(config),
+        steps=order.steps,
+        ms_median=round(median, 3),
+        ms_min=round(min(times), 3),
+        tokens_per_s=round(config.train.batch * config.model.context / (median / 1e3), 1),
+        gflops=round(rate, 2),
+        sgemm_gflops=round(sgemm, 2),
+        gemm_share=round(rate / sgemm, 4),
+        peak_rss_mib=round(peak, 1),
+        threads=training.threads,
+        chunk=training.chunk,
+        blas_kernel=str(pool.get("architecture") or pool.get("internal_api") or "unknown"),
+    )
+
+
+def _training(config: RunConfig) -> Training:
+    from femtotui.core.tokenizer import build_tokenizer  # noqa: PLC0415
+    from femtotui.core.train import Training  # noqa: PLC0415
+    from femtotui.presets.sources import open_source  # noqa: PLC0415
+
+    source = open_source(config.data, config.train.seed)
+    return Training.begin(config, source, build_tokenizer(config.tokenizer, source.train))
+
+
+def _sizes(config: RunConfig) -> dict[str, int]:
+    model = config.model
+    return {
+        "layers": model.n_layers,
+        "width": model.width,
+        "heads": model.n_heads,
+        "context": model.context,
+        "batch": config.train.batch,
+        "vocab": model.vocab_size,
+    }
+
+
+def _optimizer_name(optimizer: AdamWConfig) -> str:
+    return str(type(optimizer).__struct_config__.tag)
+
+
+def main() -> int:
+    """Measure what standard input orders."""
+    prepare_blas()
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=BenchOrder)
+    try:
+        measurement = measure(order)
+    except FemtoError as error:
+        print(f"{error.title}: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except MemoryError:
+        print("Out of memory: take a smaller preset or chunk, or fewer threads", file=sys.stderr)
+        return EXIT_REFUSED
+    sys.stdout.buffer.write(msgspec.json.encode(measurement) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

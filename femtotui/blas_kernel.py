@@ -1,0 +1,244 @@
+"""The right BLAS kernel for this processor, found out once a machine.
+
+OpenBLAS knows processors by name. One that is newer than the library gets a fallback kernel without AVX-512,
+which runs at about half the speed that the hardware has. `OPENBLAS_CORETYPE` names another kernel, but only
+before the library is loaded. So a throw-away process measures OpenBLAS's own choice, and if the processor has
+AVX-512 and that choice does not use it, another one tries the kernel that does. It is taken only if its
+results are right and it is clearly faster. The decision is remembered for this processor and these libraries.
+
+What the user has set is never touched, nor is any BLAS library but OpenBLAS. To have femtotui decide all the
+same, or to name a kernel for femtotui alone, there is `FEMTOTUI_BLAS_KERNEL`:
+
+    not set     respect OPENBLAS_CORETYPE; decide by measuring where that is not set
+    auto        ignore OPENBLAS_CORETYPE; decide by measuring
+    a name      hand that to OpenBLAS (Haswell, SkylakeX, ...)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from femtotui.core.files import read_limited, write_atomically
+
+from .blas_probe import TOGETHER, Probe
+
+VARIABLE = "OPENBLAS_CORETYPE"
+SWITCH = "FEMTOTUI_BLAS_KERNEL"
+AUTO = "auto"
+
+CANDIDATE = "SkylakeX"
+"""OpenBLAS's kernel for AVX-512; the later ones (Cooperlake, SapphireRapids) multiply float32 as it does."""
+
+USES_AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
+LEAST_GAIN = 1.1
+MOST_ERROR = 1e-5
+PROBE_SECONDS = 10.0
+
+_FORMAT = 1
+_MAX_BYTES = 64 * 1024
+
+
+class ProbeError(Exception):
+    """Matrix products could not be measured; says what happened to the process that tried."""
+
+
+Prober = Callable[[Mapping[str, str]], Probe]
+"""Measures under an environment. Raises: ProbeError."""
+
+
+class KernelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to train with: `kernel` is the value for `OPENBLAS_CORETYPE`, "" for none, `reason` says why.
+
+    `default` and `candidate` are what was measured to decide it.
+    """
+
+    kernel: str
+    reason: str
+    default: Probe | None = None
+    candidate: Probe | None = None
+
+
+class _Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice on disk, and the state of the BLAS library that it was made for."""
+
+    format: int
+    library: str
+    choice: KernelChoice
+
+
+def apply_kernel_choice(cache: Path) -> None:
+    """Choose, and set the variable for this process; too late, and left, if NumPy is already loaded."""
+    if "numpy" in sys.modules:
+        return
+    kernel = kernel_choice(cache, os.environ).kernel
+    if kernel:
+        os.environ[VARIABLE] = kernel
+    else:
+        os.environ.pop(VARIABLE, None)
+
+
+def with_kernel(environment: Mapping[str, str], kernel: str) -> dict[str, str]:
+    """`environment` with OpenBLAS told to use `kernel`, or with "" left to itself."""
+    others = {name: value for name, value in environment.items() if name != VARIABLE}
+    return {**others, VARIABLE: kernel} if kernel else others
+
+
+def user_variable(environment: Mapping[str, str]) -> str:
+    """The variable by which the user has decided on a kernel, "" if that is left to us."""
+    asked = environment.get(SWITCH, "").strip()
+    if asked:
+        return "" if asked.casefold() == AUTO else SWITCH
+    return VARIABLE if environment.get(VARIABLE, "").strip() else ""
+
+
+def kernel_choice(cache: Path, environment: Mapping[str, str], probe: Prober | None = None) -> KernelChoice:
+    """The user's choice, or the remembered one for this machine, or a new one. Never raises."""
+    variable = user_variable(environment)
+    if variable:
+        return KernelChoice(kernel=environment[variable].strip(), reason=f"{variable} is set: obeyed")
+    return _recall(cache) or measured_choice(cache, environment, probe)
+
+
+def measured_choice(cache: Path, environment: Mapping[str, str], probe: Prober | None = None) -> KernelChoice:
+    """A choice made anew, whatever the user has set, and remembered if it could be measured. Never raises."""
+    choice = _measure(with_kernel(environment, ""), probe or run_probe)
+    if choice.default is not None:
+        _remember(cache, choice, choice.default)
+    return choice
+
+
+def run_probe(environment: Mapping[str, str], *, together: bool = False) -> Probe:
+    """What a process of its own finds under `environment`; `together`: also with all cores at once.
+
+    Raises: ProbeError if it crashed, hung or made no sense.
+    """
+    # -P: a file called random.py in the current folder must not become a part of it.
+    command = [sys.executable, "-P", "-m", "femtotui.blas_probe", *([TOGETHER] if together else [])]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            env=dict(environment),
+        )
+        if done.returncode:
+            raise ProbeError(_end_in_words(done.returncode, done.stderr))
+        return msgspec.json.decode(done.stdout, type=Probe)
+    except subprocess.TimeoutExpired as error:
+        raise ProbeError(f"no result within {PROBE_SECONDS:g} seconds") from error
+    except OSError as error:
+        raise ProbeError(f"no process could be started: {error}") from error
+    except msgspec.MsgspecError as error:
+        raise ProbeError(f"a result that makes no sense: {error}") from error
+
+
+def _end_in_words(code: int, stderr: bytes) -> str:
+    if code < 0:
+        with suppress(ValueError):
+            return f"the process was ended by {signal.Signals(-code).name}"
+    lines = stderr.decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"the process ended with code {code}" + (f": {last}" if last else "")
+
+
+def _measure(environment: Mapping[str, str], probe: Prober) -> KernelChoice:
+    """A choice for an environment in which OpenBLAS is left to itself."""
+    try:
+        default = probe(environment)
+    except ProbeError as error:
+        return KernelChoice(kernel="", reason=f"matrix products could not be measured: {error}")
+    reason = _reason_to_leave(default)
+    if reason:
+        return KernelChoice(kernel="", reason=reason, default=default)
+    return _compared(default, environment, probe)
+
+
+def _compared(default: Probe, environment: Mapping[str, str], probe: Prober) -> KernelChoice:
+    """The candidate if it is right and clearly faster than the default."""
+    try:
+        candidate = probe(with_kernel(environment, CANDIDATE))
+    except ProbeError as error:
+        reason = f"{default.kernel} stays: the {CANDIDATE} kernel fails here ({error})"
+        return KernelChoice(kernel="", reason=reason, default=default)
+    fault = _fault(candidate, default)
+    if fault:
+        reason = f"{default.kernel} stays: the {CANDIDATE} kernel {fault}"
+        return KernelChoice(kernel="", reason=reason, default=default, candidate=candidate)
+    gain = candidate.gflops / default.gflops
+    reason = f"{gain:.1f} times as fast as {default.kernel}, which OpenBLAS takes for this processor"
+    return KernelChoice(kernel=CANDIDATE, reason=reason, default=default, candidate=candidate)
+
+
+def _reason_to_leave(default: Probe) -> str:
+    """Why no other kernel needs to be tried, if so."""
+    if default.library != "openblas":
+        return f"NumPy multiplies with {default.library or 'a library of its own'}, not with OpenBLAS"
+    if not default.has_avx512:
+        return "OpenBLAS's own choice: this processor has no AVX-512"
+    if default.kernel in USES_AVX512:
+        return "OpenBLAS's own choice, and it uses AVX-512"
+    return ""
+
+
+def _fault(candidate: Probe, default: Probe) -> str:
+    """What speaks against the candidate, if anything."""
+    if candidate.kernel not in USES_AVX512:
+        return "is not in this OpenBLAS"
+    if not candidate.error < MOST_ERROR:  # so that NaN is a fault
+        return "gives wrong results here"
+    if candidate.gflops < LEAST_GAIN * default.gflops:
+        return "is not clearly faster here"
+    return ""
+
+
+def _recall(cache: Path) -> KernelChoice | None:
+    """The remembered choice, if there is one that still holds."""
+    with suppress(OSError, ValueError):  # msgspec's errors are ValueErrors
+        memory = msgspec.json.decode(read_limited(_memory_file(cache), _MAX_BYTES), type=_Memory)
+        choice = memory.choice
+        fits = memory.format == _FORMAT and choice.kernel in ("", CANDIDATE) and choice.default is not None
+        if fits and choice.default and memory.library == _library_state(choice.default.file):
+            return choice
+    return None
+
+
+def _remember(cache: Path, choice: KernelChoice, default: Probe) -> None:
+    """Keep a choice. Where that cannot be written, it is measured again next time."""
+    with suppress(OSError, ValueError):
+        memory = _Memory(format=_FORMAT, library=_library_state(default.file), choice=choice)
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(_memory_file(cache), msgspec.json.encode(memory))
+
+
+def _library_state(file: str) -> str:
+    """Changes when the BLAS library is replaced. Raises: OSError when it has gone."""
+    if not file:
+        return ""
+    state = Path(file).stat()
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
+def _memory_file(cache: Path) -> Path:
+    """A file for each processor, interpreter and NumPy: machines may share a home folder."""
+    features = ""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        features = "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
+    numpy = ""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        numpy = importlib.metadata.version("numpy")
+    parts = (features or platform.processor(), platform.machine(), sys.prefix, numpy)
+    return cache / f"blas-kernel-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}.json"
