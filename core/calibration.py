@@ -86,8 +86,9 @@ def _candidates(model: ModelConfig, batch: int) -> Iterator[tuple[int, int]]:
     yield most, usual_chunk
     if usual_chunk > 1:
         yield most, -(-usual_chunk // 2)
-    if most > 1:
-        fewer = -(-most // 2)
+    fewer = most
+    while fewer > 1:  # with many cores and a tiny model, threads wait for one another's Python
+        fewer = -(-fewer // 2)
         yield fewer, choose_chunk(model, batch, fewer)
 
 

@@ -6,6 +6,7 @@ the number of BLAS threads is set.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ _RECIPE_HELP = "How to train: `modern` (ours) or `journal` (as the journal's aut
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
+    _print_anything()
     limit_blas_threads()
     try:
         code = cli.main(arguments, prog_name="femtotui", standalone_mode=False)
@@ -55,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("femtotui: stopped")
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _print_anything() -> None:
+    """Where the terminal or pipe cannot encode a glyph, a question mark stands for it: never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _help_command(error: click.ClickException) -> str:

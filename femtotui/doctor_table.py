@@ -59,9 +59,8 @@ def _blas_rows(report: Report) -> list[tuple[str, str]]:
     rows = [("NumPy", f"{numpy}, {_library(blas.now)}"), ("kernel", _kernel(report))]
     if blas.now:
         rows.append(("speed", _speed(blas.now)))
-    if blas.otherwise:
-        label = f"with {blas.otherwise.kernel}" if blas.otherwise.kernel else "otherwise"
-        rows.append((label, _speed(blas.otherwise)))
+    if blas.now and blas.otherwise and blas.otherwise.kernel != blas.now.kernel:
+        rows.append((f"with {blas.otherwise.kernel}", _speed(blas.otherwise)))
     return rows
 
 

@@ -104,8 +104,21 @@ def test_the_default_stays_where_the_candidate_does_not_prove_itself(
     assert choice.kernel == ""
     assert choice.reason.startswith("Haswell stays")
     assert words in choice.reason
-    assert kernel_choice(tmp_path, {}, machine) == choice
-    assert machine.asked == ["", CANDIDATE]
+    assert machine.asked[:2] == ["", CANDIDATE]
+    assert kernel_choice(tmp_path, {}, Machine("not asked")) == choice
+
+
+def test_a_busy_moment_does_not_decide(tmp_path: Path) -> None:
+    machine = Machine(candidate=changed(FAST, gflops=40.0))
+
+    def calmer(environment: Mapping[str, str]) -> Probe:
+        if len(machine.asked) == 2:
+            machine.answers[CANDIDATE] = FAST
+        return machine(environment)
+
+    choice = kernel_choice(tmp_path, {}, calmer)
+    assert (choice.kernel, choice.candidate) == (CANDIDATE, FAST)
+    assert machine.asked == ["", CANDIDATE, "", CANDIDATE]
 
 
 def test_what_could_not_be_measured_is_not_remembered(tmp_path: Path) -> None:

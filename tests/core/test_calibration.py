@@ -29,11 +29,11 @@ def pretend(monkeypatch, ms):
 def test_the_usual_choice_stays_unless_another_is_clearly_faster(monkeypatch):
     asked = pretend(monkeypatch, [10.0, 9.9, 9.8])
     assert measured_choice(MODEL, RECIPE, 32) == Choice(threads=4, chunk=8, ms=10.0)
-    assert asked == [(4, 8), (4, 4), (2, 16)]
+    assert asked == [(4, 8), (4, 4), (2, 16), (1, 32)]
 
 
 def test_the_fastest_wins(monkeypatch):
-    pretend(monkeypatch, [10.0, 9.0, 5.0])
+    pretend(monkeypatch, [10.0, 9.0, 5.0, 6.0])
     assert measured_choice(MODEL, RECIPE, 32) == Choice(threads=2, chunk=16, ms=5.0)
 
 

@@ -1,0 +1,133 @@
+"""Where the interpreter's lock begins to bind: a measured step, replayed with more threads than this machine has.
+
+    python tests/bench/gil.py
+
+A thread's step is a string of NumPy calls. Each holds the lock for a moment (Python itself, checking arguments,
+allocating nothing) and then computes without it. Two numbers are measured on one thread: how many calls a step
+makes, and how long they take when there is next to nothing to compute, which is the time with the lock. The rest
+of a real step is computing, and is shared out among the threads. The replay gives each thread its calls in turn
+and one lock to all of them, first come, first served; it leaves out memory bandwidth and clock rates, so what it
+shows is the lock's part alone. Without a lock (free-threaded Python) nobody waits, so the speed-up is ideal.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+
+from femtotui.core.config import ModelConfig
+from femtotui.core.model import Model
+from femtotui.core.parallel import Workers
+from femtotui.core.parameters import initial_parameters
+from femtotui.presets import load_preset, load_recipe
+
+BATCH = 32
+THREADS = (1, 2, 4, 8, 16)
+STEPS = 12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thread's step: calls, seconds with the lock, seconds of computing for a whole batch."""
+
+    calls: int
+    locked_s: float
+    computing_s: float
+
+
+def measured_step(config: ModelConfig) -> Step:
+    """Forward and backward on one thread, and the same with arrays as small as they get."""
+    whole = _fastest(config, BATCH)
+    # The same layers and so the same calls, on one token of the least width.
+    tiny = ModelConfig(n_layers=config.n_layers, width=config.n_heads, n_heads=config.n_heads, context=1, vocab_size=2)
+    locked = _fastest(tiny, 1)
+    return Step(_count_calls(tiny), locked, whole - locked)
+
+
+def _workers(config: ModelConfig, batch: int) -> Workers:
+    recipe = load_recipe("modern")
+    return Workers(Model(config, recipe, initial_parameters(config, recipe.init, 0)), config, batch, 1, batch)
+
+
+def _fastest(config: ModelConfig, batch: int) -> float:
+    workers = _workers(config, batch)
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, config.context), np.int32)
+    times = []
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        workers.loss_and_gradient(ids, ids, 0, 0)
+        times.append(time.perf_counter() - start)
+    workers.team.close()
+    return min(times)
+
+
+def _count_calls(config: ModelConfig) -> int:
+    """Calls in a step, as the interpreter's profiler counts them. Half or twice as many change the replay by a
+    few hundredths: it is the time with the lock that matters.
+    """
+    workers = _workers(config, 1)
+    ids = np.zeros((1, config.context), np.int32)
+    workers.loss_and_gradient(ids, ids, 0, 0)
+    count = 0
+
+    def profile(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "c_call"
+
+    sys.setprofile(profile)
+    workers.loss_and_gradient(ids, ids, 0, 0)
+    sys.setprofile(None)
+    workers.team.close()
+    return count
+
+
+def replay(step: Step, threads: int) -> float:
+    """Seconds until the last of `threads` threads has done its calls on its share of the batch."""
+    hold, compute = step.locked_s / step.calls, step.computing_s / threads / step.calls
+    free_at, last = 0.0, 0.0
+    # Threads start a moment apart, as they do.
+    waiting = [(thread * hold / threads, thread, step.calls) for thread in range(threads)]
+    heapq.heapify(waiting)
+    while waiting:
+        ready, thread, left = heapq.heappop(waiting)
+        begin = max(ready, free_at)
+        free_at = begin + hold
+        done = free_at + compute
+        last = max(last, done)
+        if left > 1:
+            heapq.heappush(waiting, (done, thread, left - 1))
+    return last
+
+
+def main() -> None:
+    """Print one JSON object an entry: the step, and the speed-up with and without a lock."""
+    for entry in ("10", "2", "5"):
+        step = measured_step(load_preset(entry).model)
+        alone = step.locked_s + step.computing_s
+        print(
+            json.dumps(
+                {
+                    "entry": entry,
+                    "calls": step.calls,
+                    "locked_ms": round(1e3 * step.locked_s, 3),
+                    "computing_ms": round(1e3 * step.computing_s, 2),
+                    "speed_up": {n: round(alone / replay(step, n), 2) for n in THREADS},
+                    "without_a_lock": {
+                        n: round(alone / (step.locked_s + step.computing_s / n), 2) for n in THREADS
+                    },
+                }
+            ),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
