@@ -138,6 +138,30 @@ class AdamWConfig(Settings, frozen=True, tag="adamw"):
             _real("clip_norm", self.clip_norm, 1e-6, 1e6)
 
 
+class MuonConfig(Settings, frozen=True, tag="muon"):
+    """Muon (Jordan and others, 2024) for the matrices inside the layers, AdamW for everything else.
+
+    `lr` is the matrices' rate when the schedule is at its base rate; both rise and fall together.
+    `iterations` is how often Newton-Schulz is applied; `weight_decay` is the matrices' own. The gradient is
+    clipped, for both, as `adamw` says.
+    """
+
+    lr: float = 0.02
+    momentum: float = 0.95
+    iterations: int = 5
+    weight_decay: float = 0.0
+    adamw: AdamWConfig = AdamWConfig()
+
+    def __post_init__(self) -> None:
+        _real("lr", self.lr, 1e-12, 10)
+        _real("momentum", self.momentum, 0, 0.99999)
+        _whole("iterations", self.iterations, 1, 50)
+        _real("weight_decay", self.weight_decay, 0, 10)
+
+
+OptimizerConfig = AdamWConfig | MuonConfig
+
+
 class ScheduleConfig(Settings, frozen=True):
     """Learning rate: from 0 to `base_lr` over `warmup_steps`, then down to `min_lr` along a line.
 
@@ -169,7 +193,7 @@ class Recipe(Settings, frozen=True):
     summary: str
     wiring: Wiring
     init: Initialisation
-    optimizer: AdamWConfig
+    optimizer: OptimizerConfig
     schedule: ScheduleConfig
     fresh_data: bool = False
 

@@ -8,14 +8,15 @@ fixed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from .arrays import FloatArray
-from .config import AdamWConfig, ModelConfig, ScheduleConfig
-from .parameters import parameter_table
+from .config import AdamWConfig, ScheduleConfig
+from .parameters import Parameter
 
 BLOCK = 16_384
 """Elements a block: five float32 vectors of it fit in a 512 KiB cache."""
@@ -45,21 +46,54 @@ class Block:
     decays: bool
 
 
-def blocks_of(config: ModelConfig, optimizer: AdamWConfig) -> tuple[Block, ...]:
-    """Cut the flat vector into blocks of at most `BLOCK` elements."""
+def blocks_of(parameters: Sequence[Parameter], decay: Literal["all", "matrices"]) -> tuple[Block, ...]:
+    """Cut what these parameters fill of the flat vector into blocks of at most `BLOCK` elements."""
     stretches: list[tuple[int, int, bool]] = []
-    for parameter in parameter_table(config):
-        stop = parameter.offset + parameter.size
-        decays = optimizer.decay == "all" or len(parameter.shape) == 2
-        if stretches and stretches[-1][2] == decays:
+    for parameter in parameters:
+        start, stop = parameter.offset, parameter.offset + parameter.size
+        decays = decay == "all" or len(parameter.shape) == 2
+        if stretches and stretches[-1][1:] == (start, decays):
             stretches[-1] = (stretches[-1][0], stop, decays)
         else:
-            stretches.append((parameter.offset, stop, decays))
+            stretches.append((start, stop, decays))
     return tuple(
         Block(at, min(at + BLOCK, stop), decays)
         for start, stop, decays in stretches
         for at in range(start, stop, BLOCK)
     )
+
+
+class Optimizer(Protocol):
+    """What turns a gradient into better parameters, and has a state of its own to be saved."""
+
+    steps_done: int
+
+    def state(self) -> dict[str, FloatArray]:
+        """Vectors as long as the parameters, by name: views, to be saved and to be written to."""
+        ...
+
+    def step(
+        self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
+    ) -> None:
+        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is used up."""
+        ...
+
+
+def gradient_norm(gradient_P: FloatArray, share: Share) -> float:
+    """The gradient's global norm; infinite or NaN if any element is."""
+    squares = [0.0] * -(-gradient_P.size // BLOCK)
+
+    def square_block(i: int) -> None:
+        block = gradient_P[i * BLOCK : (i + 1) * BLOCK]
+        squares[i] = float(np.dot(block, block))
+
+    share(square_block, len(squares))
+    return math.sqrt(sum(squares))
+
+
+def clip_factor(clip_norm: float | None, norm: float) -> float:
+    """What a gradient of `norm` has to be multiplied with so that it is no longer than `clip_norm`."""
+    return min(1.0, clip_norm / norm) if clip_norm is not None and norm > 0 else 1.0
 
 
 class AdamW:
@@ -70,39 +104,33 @@ class AdamW:
     (sqrt(v) + eps * sqrt(1 - beta2^t)).
     """
 
-    def __init__(self, config: ModelConfig, optimizer: AdamWConfig, dtype: np.dtype[np.floating]) -> None:
-        self.optimizer = optimizer
-        self.blocks = blocks_of(config, optimizer)
+    def __init__(
+        self, parameters: Sequence[Parameter], n_parameters: int, config: AdamWConfig, dtype: np.dtype[Any]
+    ) -> None:
+        """An AdamW for `parameters` out of a flat vector of `n_parameters`; others are left alone."""
+        self._config = config
+        self._blocks = blocks_of(parameters, config.decay)
         self.steps_done = 0
-        self.mean_P = np.zeros(config.n_parameters, dtype)
-        self.square_P = np.zeros(config.n_parameters, dtype)
-        self._squares = [0.0] * len(self.blocks)
+        self._mean_P = np.zeros(n_parameters, dtype)
+        self._square_P = np.zeros(n_parameters, dtype)
 
-    def norm(self, gradient_P: FloatArray, share: Share) -> float:
-        """The gradient's global norm; infinite or NaN if any element is."""
-
-        def square_block(i: int) -> None:
-            block = gradient_P[self.blocks[i].start : self.blocks[i].stop]
-            self._squares[i] = float(np.dot(block, block))
-
-        share(square_block, len(self.blocks))
-        return math.sqrt(sum(self._squares))
+    def state(self) -> dict[str, FloatArray]:
+        return {"mean": self._mean_P, "square": self._square_P}
 
     def step(
         self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
     ) -> None:
-        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is used up."""
-        o = self.optimizer
+        o = self._config
         self.steps_done += 1
-        clip = min(1.0, o.clip_norm / norm) if o.clip_norm is not None and norm > 0 else 1.0
+        clip = clip_factor(o.clip_norm, norm)
         correction2 = math.sqrt(1 - o.beta2**self.steps_done)
         rate = lr * correction2 / (1 - o.beta1**self.steps_done)
         eps = o.eps * correction2
 
         def update_block(i: int) -> None:
-            block = self.blocks[i]
+            block = self._blocks[i]
             at = slice(block.start, block.stop)
-            p, g, m, v = parameters_P[at], gradient_P[at], self.mean_P[at], self.square_P[at]
+            p, g, m, v = parameters_P[at], gradient_P[at], self._mean_P[at], self._square_P[at]
             _moments(g, m, v, o, clip)
             np.sqrt(v, out=g)
             np.add(g, eps, out=g)
@@ -112,7 +140,7 @@ class AdamW:
                 np.multiply(p, 1 - lr * o.weight_decay, out=p)
             np.subtract(p, g, out=p)
 
-        share(update_block, len(self.blocks))
+        share(update_block, len(self._blocks))
 
 
 def _moments(g: FloatArray, m: FloatArray, v: FloatArray, o: AdamWConfig, clip: float) -> None:

@@ -23,7 +23,8 @@ from .errors import CheckpointError, ConfigError, DivergedError
 from .events import EvalDone, Event, StepDone
 from .machine import rss_mib
 from .model import Model
-from .optim import AdamW, learning_rate
+from .muon import make_optimizer
+from .optim import gradient_norm, learning_rate
 from .parallel import Workers, choose_chunk, choose_threads
 from .parameters import initial_parameters
 from .tokenizer import Tokenizer
@@ -50,7 +51,7 @@ class Training:
         self._workers = Workers(
             Model(model, recipe, self.parameters_P), model, train.batch, self.threads, self.chunk
         )
-        self._optimizer = AdamW(model, recipe.optimizer, self.parameters_P.dtype)
+        self._optimizer = make_optimizer(model, recipe, self.threads, self.parameters_P.dtype)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self._lr_scale = 1.0
         self.step = 0
@@ -85,7 +86,7 @@ class Training:
         inputs_BT, targets_BT = self.batches.batch(index)
         loss = self._workers.loss_and_gradient(inputs_BT, targets_BT, train.seed, index)
         gradient_P, share = self._workers.gradient.flat_P, self._workers.share
-        norm = self._optimizer.norm(gradient_P, share)
+        norm = gradient_norm(gradient_P, share)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(_divergence(index + 1, loss, norm))
         lr = self._lr_scale * learning_rate(self.config.recipe.schedule, index, train.steps)
@@ -119,25 +120,29 @@ class Training:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All that a checkpoint must hold beside the step and the elapsed time; views where they can be."""
         return {
-            "parameters": self.parameters_P,
-            "optimizer.mean": self._optimizer.mean_P,
-            "optimizer.square": self._optimizer.square_P,
+            **self._vectors(),
             "recent_losses": np.array(self._recent, np.float64),
             "lr_scale": np.array([self._lr_scale]),
         }
 
+    def _vectors(self) -> dict[str, NDArray[Any]]:
+        """The parameters and the optimizer's state: views of vectors of one length."""
+        state = {f"optimizer.{name}": vector for name, vector in self._optimizer.state().items()}
+        return {"parameters": self.parameters_P, **state}
+
     def restore(self, tensors: Mapping[str, NDArray[Any]], step: int, elapsed_s: float) -> None:
         """Go back to what `tensors()` gave at `step`."""
-        own = self.tensors()
-        missing = own.keys() - tensors.keys()
+        own = self._vectors()
+        missing = self.tensors().keys() - tensors.keys()
         if missing:
             raise CheckpointError(f"the checkpoint lacks {', '.join(sorted(missing))}")
-        for name in ("parameters", "optimizer.mean", "optimizer.square"):
-            if tensors[name].shape != own[name].shape:
+        for name, vector in own.items():
+            if tensors[name].shape != vector.shape:
                 raise CheckpointError(
-                    f"the checkpoint's {name} has shape {tensors[name].shape}, this model's {own[name].shape}"
+                    f"the checkpoint's {name} has shape {tensors[name].shape}, this model's {vector.shape}"
                 )
-            own[name][...] = tensors[name]
+        for name, vector in own.items():
+            vector[...] = tensors[name]
         self._recent = deque(map(float, tensors["recent_losses"]), maxlen=RECENT_STEPS)
         self._lr_scale = float(tensors["lr_scale"][0])
         self._optimizer.steps_done = step

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from femtotui.core.config import AdamWConfig, ModelConfig, ScheduleConfig
-from femtotui.core.optim import BLOCK, AdamW, blocks_of, learning_rate
+from femtotui.core.optim import BLOCK, AdamW, blocks_of, gradient_norm, learning_rate
 from femtotui.core.parameters import parameter_table
 
 CONFIG = ModelConfig(n_layers=2, width=64, n_heads=4, context=8, vocab_size=300)
+TABLE = parameter_table(CONFIG)
 
 
 @pytest.mark.parametrize("decay", ["all", "matrices"])
 def test_blocks_cover_every_parameter_once_and_decay_only_what_they_should(decay):
     decays = np.full(CONFIG.n_parameters, -1)
-    for block in blocks_of(CONFIG, AdamWConfig(decay=decay)):
+    for block in blocks_of(parameter_table(CONFIG), decay):
         assert 0 < block.stop - block.start <= BLOCK
         assert (decays[block.start : block.stop] == -1).all()
         decays[block.start : block.stop] = block.decays
@@ -29,14 +30,14 @@ def test_the_order_in_which_blocks_are_done_changes_no_bit():
     gradient = rng.normal(size=CONFIG.n_parameters).astype(np.float32)
     results = []
     for order in (1, -1):
-        adamw = AdamW(CONFIG, AdamWConfig(clip_norm=1.0), np.dtype(np.float32))
+        adamw = AdamW(TABLE, CONFIG.n_parameters, AdamWConfig(clip_norm=1.0), np.dtype(np.float32))
         parameters, ours = np.ones(CONFIG.n_parameters, np.float32), gradient.copy()
 
         def share(work, n, order=order):
             for i in range(n)[::order]:
                 work(i)
 
-        norm = adamw.norm(ours, share)
+        norm = gradient_norm(ours, share)
         adamw.step(parameters, ours, norm, 1e-3, share)
         results.append((norm, parameters))
     assert results[0][0] == results[1][0]
@@ -45,7 +46,9 @@ def test_the_order_in_which_blocks_are_done_changes_no_bit():
 
 
 def test_a_gradient_of_zeros_is_not_clipped_into_nan():
-    adamw = AdamW(CONFIG, AdamWConfig(clip_norm=1.0, weight_decay=0.0), np.dtype(np.float32))
+    adamw = AdamW(
+        TABLE, CONFIG.n_parameters, AdamWConfig(clip_norm=1.0, weight_decay=0.0), np.dtype(np.float32)
+    )
     parameters = np.ones(CONFIG.n_parameters, np.float32)
     zeros = np.zeros_like(parameters)
 
@@ -53,7 +56,7 @@ def test_a_gradient_of_zeros_is_not_clipped_into_nan():
         for i in range(n):
             work(i)
 
-    adamw.step(parameters, zeros, adamw.norm(zeros, share), 1e-3, share)
+    adamw.step(parameters, zeros, gradient_norm(zeros, share), 1e-3, share)
     assert (parameters == 1).all()
 
 
