@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.config import AdamWConfig, ModelConfig, RunConfig, Settings
+from femtotui.core.config import ModelConfig, OptimizerConfig, RunConfig, Settings
 from femtotui.core.errors import FemtoError
 
 from .environment import prepare_blas
@@ -147,7 +147,7 @@ def _sizes(config: RunConfig) -> dict[str, int]:
     }
 
 
-def _optimizer_name(optimizer: AdamWConfig) -> str:
+def _optimizer_name(optimizer: OptimizerConfig) -> str:
     return str(type(optimizer).__struct_config__.tag)
 
 

@@ -75,8 +75,8 @@ def measured(order: BenchOrder) -> Measurement:
 
 
 def _with_optimizer(recipe: Recipe, optimizer: str | None) -> Recipe:
-    """The recipe with another optimizer, at its usual settings, unless it has that one already."""
+    """The recipe with AdamW for everything, at the settings that it has for it, if that was asked for."""
     if optimizer != "adamw" or isinstance(recipe.optimizer, AdamWConfig):
         return recipe
-    replaced: Recipe = msgspec.structs.replace(recipe, optimizer=AdamWConfig())
+    replaced: Recipe = msgspec.structs.replace(recipe, optimizer=recipe.optimizer.adamw)
     return replaced
