@@ -37,7 +37,9 @@ async def picture_of(preset: str, size: tuple[int, int], theme: str) -> str:
             await asyncio.sleep(2)  # the pause is saved, and a last sample drawn
             svg = app.export_screenshot()
         desk.close()
-    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("<text ", '<text xml:space="preserve" ')
+    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace(
+        "<text ", '<text xml:space="preserve" '
+    )
 
 
 def main() -> None:

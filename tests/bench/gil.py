@@ -47,7 +47,9 @@ def measured_step(config: ModelConfig) -> Step:
     """Forward and backward on one thread, and the same with arrays as small as they get."""
     whole = _fastest(config, BATCH)
     # The same layers and so the same calls, on one token of the least width.
-    tiny = ModelConfig(n_layers=config.n_layers, width=config.n_heads, n_heads=config.n_heads, context=1, vocab_size=2)
+    tiny = ModelConfig(
+        n_layers=config.n_layers, width=config.n_heads, n_heads=config.n_heads, context=1, vocab_size=2
+    )
     locked = _fastest(tiny, 1)
     return Step(_count_calls(tiny), locked, whole - locked)
 
