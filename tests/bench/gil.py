@@ -1,13 +1,13 @@
-"""Where the interpreter's lock begins to bind: a measured step, replayed with more threads than this machine has.
+"""Where the interpreter's lock begins to bind: a measured step, replayed with more threads than there are.
 
     python tests/bench/gil.py
 
-A thread's step is a string of NumPy calls. Each holds the lock for a moment (Python itself, checking arguments,
-allocating nothing) and then computes without it. Two numbers are measured on one thread: how many calls a step
-makes, and how long they take when there is next to nothing to compute, which is the time with the lock. The rest
-of a real step is computing, and is shared out among the threads. The replay gives each thread its calls in turn
-and one lock to all of them, first come, first served; it leaves out memory bandwidth and clock rates, so what it
-shows is the lock's part alone. Without a lock (free-threaded Python) nobody waits, so the speed-up is ideal.
+A thread's step is a string of NumPy calls. Each holds the lock for a moment (Python itself, checking
+arguments) and then computes without it. Two things are measured on one thread: how many calls a step makes,
+and how long they take when there is next to nothing to compute, which is the time with the lock. The rest of
+a real step is computing, and is shared out among the threads. The replay gives each thread its calls in turn
+and one lock to all of them, first come, first served. It leaves out memory bandwidth and clock rates: what it
+shows is the lock's part alone. Without a lock (free-threaded Python) nobody waits: the speed-up is ideal.
 """
 
 from __future__ import annotations
@@ -72,8 +72,9 @@ def _fastest(config: ModelConfig, batch: int) -> float:
 
 
 def _count_calls(config: ModelConfig) -> int:
-    """Calls in a step, as the interpreter's profiler counts them. Half or twice as many change the replay by a
-    few hundredths: it is the time with the lock that matters.
+    """Calls in a step, as the interpreter's profiler counts them.
+
+    Half or twice as many change the replay by a hundredth: it is the time with the lock that matters.
     """
     workers = _workers(config, 1)
     ids = np.zeros((1, config.context), np.int32)
