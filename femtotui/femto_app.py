@@ -61,7 +61,7 @@ class FemtoApp(App[None]):
     def _take(self) -> None:
         self._take_timer = None
         taken = self._helm.desk.take()
-        if self.train.is_mounted:
+        if self.is_running and self.train.is_mounted:  # a closing app takes its widgets away one by one
             self.train.show_news(taken)
         self._taken_at = time.monotonic()
 
