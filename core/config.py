@@ -100,6 +100,7 @@ class DataConfig(Settings, frozen=True):
 class Initialisation(Settings, frozen=True):
     """How parameters start. Standard deviations of normal distributions; biases start at 0.
 
+    With `scale_by_width` the matrices' is the one of width 64, and falls with the square root of the width.
     `gain` is the LayerNorm gain: 1 everywhere, or drawn like a matrix (the journal's, and its undoing).
     `scale_residual` divides the two matrices a layer that write to the residual stream by sqrt(2 * layers).
     `position_amplitude` scales the sinusoid that is added to the token embedding.
@@ -107,6 +108,7 @@ class Initialisation(Settings, frozen=True):
 
     matrix_std: float = 0.02
     embedding_std: float = 0.02
+    scale_by_width: bool = False
     gain: Literal["ones", "normal"] = "ones"
     scale_residual: bool = True
     position_amplitude: float = 1.0

@@ -122,15 +122,16 @@ def initial_parameters(config: ModelConfig, init: Initialisation, seed: int) -> 
     """A fresh flat float32 vector; the same seed gives the same bits. See `config.Initialisation`."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     flat_P = np.zeros(config.n_parameters, np.float32)
+    matrix_std = init.matrix_std * (math.sqrt(64 / config.width) if init.scale_by_width else 1.0)
     residual_scale = 1 / math.sqrt(2 * config.n_layers) if init.scale_residual else 1.0
     for name, shape, offset in parameter_table(config):
         tensor = flat_P[offset : offset + math.prod(shape)]
         if name == "token_embedding.weight":
             std = init.embedding_std
         elif name.endswith((".projection.weight", ".down.weight")):
-            std = init.matrix_std * residual_scale
+            std = matrix_std * residual_scale
         elif name.endswith(".weight") or (name.endswith(".gain") and init.gain == "normal"):
-            std = init.matrix_std
+            std = matrix_std
         else:
             tensor.fill(1.0 if name.endswith(".gain") else 0.0)
             continue

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from femtotui.core.config import RunConfig
+from femtotui.core.config import MuonConfig, RunConfig
 from femtotui.core.errors import ConfigError, PresetError
 from femtotui.presets import (
     list_presets,
@@ -160,15 +160,16 @@ def test_the_journal_recipe_is_femtogpts() -> None:
     assert (schedule.warmup_steps, schedule.decay_steps) == (100, 50_000)
 
 
-def test_the_modern_recipe_is_prenorm_with_a_rate_that_falls_until_the_end() -> None:
+def test_the_modern_recipe_is_prenorm_with_muon_and_a_rate_that_falls_until_the_end() -> None:
     recipe = load_recipe("modern")
     init, optimizer, schedule = recipe.init, recipe.optimizer, recipe.schedule
     assert (recipe.wiring, recipe.fresh_data) == ("prenorm", True)
     assert (init.embedding_std, init.position_amplitude) == (0.05, 0.05)
-    assert (init.gain, init.scale_residual) == ("ones", True)
-    assert (optimizer.decay, optimizer.clip_norm) == ("matrices", 1.0)
-    assert (schedule.base_lr, schedule.min_lr) == (3e-3, 1.5e-4)
-    assert (schedule.warmup_steps, schedule.decay_steps) == (100, None)
+    assert (init.gain, init.scale_residual, init.scale_by_width) == ("ones", True, True)
+    assert isinstance(optimizer, MuonConfig)
+    assert (optimizer.adamw.decay, optimizer.adamw.clip_norm) == ("matrices", 1.0)
+    assert schedule.min_lr == pytest.approx(0.05 * schedule.base_lr)
+    assert schedule.decay_steps is None
 
 
 def test_recipes_are_listed_under_their_names() -> None:
