@@ -21,6 +21,10 @@ ACTIVATION_BYTES = 80 * 2**20
 """Most memory that one thread's activations may take when the chunk is chosen for the user."""
 
 
+CHUNK_TOKENS = 1024
+"""Most tokens in a chunk chosen for the user: more are no faster, and memory should not follow the batch."""
+
+
 def usable_cores() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
@@ -44,9 +48,9 @@ def choose_threads(batch: int) -> int:
 
 
 def choose_chunk(config: ModelConfig, batch: int, threads: int) -> int:
-    """A thread's whole share at once if that fits `ACTIVATION_BYTES`, else equal parts of it that do."""
+    """A thread's whole share at once if that keeps to the limits above, else equal parts of it that do."""
     share = -(-batch // threads)
-    most = max(1, ACTIVATION_BYTES // activation_bytes(config))
+    most = max(1, min(ACTIVATION_BYTES // activation_bytes(config), CHUNK_TOKENS // config.context))
     n_chunks = -(-share // most)
     return -(-share // n_chunks)
 

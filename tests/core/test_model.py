@@ -12,7 +12,14 @@ from femtotui.core.decoder import Decoder
 from femtotui.core.dropout import draw_masks
 from femtotui.core.model import Model
 from femtotui.core.optim import AdamW, gradient_norm, learning_rate
-from femtotui.core.parallel import Workers, chunks_of
+from femtotui.core.parallel import (
+    ACTIVATION_BYTES,
+    CHUNK_TOKENS,
+    Workers,
+    activation_bytes,
+    choose_chunk,
+    chunks_of,
+)
 from femtotui.core.parameters import Tensors, parameter_table, position_table
 from femtotui.core.workspace import Pool, Workspace
 
@@ -127,6 +134,29 @@ def test_chunks_cover_the_batch_once_and_in_order(batch, threads, chunk):
     assert [[c.add for c in share] for share in shares] == [
         [i > 0 for i in range(len(share))] for share in shares
     ]
+
+
+@pytest.mark.parametrize(("width", "context"), [(32, 64), (64, 64), (256, 64), (256, 1024), (64, 2048)])
+def test_a_chosen_chunk_keeps_to_its_limits_whatever_the_batch(width, context):
+    config = ModelConfig(n_layers=4, width=width, n_heads=4, context=context, vocab_size=256)
+    for batch in (1, 7, 32, 500):
+        for threads in (1, 2, 5):
+            chunk = choose_chunk(config, batch, threads)
+            assert 1 <= chunk <= -(-batch // threads)
+            assert chunk == 1 or chunk * context <= CHUNK_TOKENS
+            assert chunk == 1 or chunk * activation_bytes(config) <= ACTIVATION_BYTES
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
+def test_activations_take_what_was_foretold(wiring, training):
+    config = ModelConfig(n_layers=3, width=64, n_heads=4, context=32, vocab_size=256)
+    pool = Pool(np.dtype(np.float32))
+    Workspace(config, wiring, 8, pool, training=training)
+    taken = sum(block.nbytes for block in pool._blocks)
+    foretold = 8 * activation_bytes(config)
+    assert taken < 1.35 * foretold
+    assert not training or taken > 0.9 * foretold
 
 
 @pytest.mark.parametrize("wiring", ["journal", "prenorm"])
