@@ -31,7 +31,7 @@ import msgspec
 
 from femtotui.core.files import read_limited, write_atomically
 
-from .blas_probe import TOGETHER, Probe
+from .blas_probe import TOGETHER, Probe, has_avx512
 
 VARIABLE = "OPENBLAS_CORETYPE"
 SWITCH = "FEMTOTUI_BLAS_KERNEL"
@@ -100,6 +100,19 @@ def user_variable(environment: Mapping[str, str]) -> str:
     if asked:
         return "" if asked.casefold() == AUTO else SWITCH
     return VARIABLE if environment.get(VARIABLE, "").strip() else ""
+
+
+def slow_kernel_notes(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What to say plainly when the user's own setting keeps this processor's AVX-512 idle.
+
+    Imports NumPy, so that it is for after the kernel has been settled.
+    """
+    if user_variable(environment) != VARIABLE or environment[VARIABLE].strip() in USES_AVX512:
+        return ()
+    if not has_avx512():
+        return ()
+    set_to = f"{VARIABLE}={environment[VARIABLE].strip()}"
+    return (f"{set_to} leaves this processor's AVX-512 unused: femtotui doctor says what that costs",)
 
 
 def kernel_choice(cache: Path, environment: Mapping[str, str], probe: Prober | None = None) -> KernelChoice:

@@ -64,7 +64,7 @@ def main() -> None:
         version=str(pool.get("version") or ""),
         kernel=str(pool.get("architecture") or ""),
         file=str(pool.get("filepath") or ""),
-        has_avx512=_has_avx512(),
+        has_avx512=has_avx512(),
         # The best, not the usual: so a kernel shows what it can do, whatever else the machine does.
         gflops=max(product_rates(_SIZE, 1, _SECONDS)),
         error=_worst_error(),
@@ -74,7 +74,7 @@ def main() -> None:
     print(msgspec.json.encode(probe).decode())
 
 
-def _has_avx512() -> bool:
+def has_avx512() -> bool:
     try:
         features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
     except (ImportError, AttributeError):  # NumPy's own affair: without an answer nothing is tried

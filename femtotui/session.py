@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from femtotui.core.tokenizer import build_tokenizer
 from femtotui.core.train import Training, resolved
 from femtotui.presets.sources import open_source
 
+from .blas_kernel import slow_kernel_notes
 from .paths import cache_folder
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def prepare(config: RunConfig, runs: Path, download: Download | None = None) -> 
     except BaseException:
         training.close()
         raise
-    return Session(run, training)
+    return Session(run, training, slow_kernel_notes(os.environ))
 
 
 def _with_threads(config: RunConfig, asked: RunConfig) -> RunConfig:
@@ -83,7 +85,7 @@ def continue_run(path: Path, download: Download | None = None) -> Session:
     except BaseException:
         training.close()
         raise
-    return Session(run, training, notes)
+    return Session(run, training, (*notes, *slow_kernel_notes(os.environ)))
 
 
 def _require_same_data(run: RunFolder, source: Source) -> None:

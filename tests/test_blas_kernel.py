@@ -22,6 +22,7 @@ from femtotui.blas_kernel import (
     kernel_choice,
     measured_choice,
     run_probe,
+    slow_kernel_notes,
     user_variable,
     with_kernel,
 )
@@ -210,6 +211,17 @@ def test_the_switch_goes_before_openblas_own_variable(
 ) -> None:
     assert kernel_choice(tmp_path, environment, Machine()).kernel == kernel
     assert user_variable(environment) == variable
+
+
+def test_a_setting_that_leaves_avx512_unused_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blas_kernel, "has_avx512", lambda: True)
+    (note,) = slow_kernel_notes({VARIABLE: "Haswell"})
+    assert "OPENBLAS_CORETYPE=Haswell" in note
+    assert "doctor" in note
+    for silent in ({}, {VARIABLE: "SkylakeX"}, {VARIABLE: "Haswell", SWITCH: "auto"}, {VARIABLE: " "}):
+        assert not slow_kernel_notes(silent)
+    monkeypatch.setattr(blas_kernel, "has_avx512", lambda: False)
+    assert not slow_kernel_notes({VARIABLE: "Haswell"})
 
 
 def test_measuring_anew_overrides_memory_and_user(tmp_path: Path) -> None:
