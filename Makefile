@@ -21,7 +21,7 @@ run: $(RUN_STAMP)
 	@$(VENV)/bin/femtotui $(ARGS)
 
 test: $(DEV_STAMP)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses 2 $(ARGS)
 
 # Type checkers cannot follow an editable install: they read a staged one.
 lint: $(DEV_STAMP)

@@ -135,14 +135,24 @@ def attention_backward(
 
 
 def cached_attention_step(
-    qkv_3D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray, t: int
-) -> FloatArray:
-    """Attention (D) of the token at position `t`, whose key and value join those before it."""
-    n_heads, _, head_size = keys_HTS.shape
-    q_HS, k_HS, v_HS = qkv_3D.reshape(3, n_heads, head_size)
-    keys_HTS[:, t], values_HTS[:, t] = k_HS, v_HS
-    scores_Ht = np.matmul(keys_HTS[:, : t + 1], q_HS[:, :, None])[:, :, 0]
-    exp_Ht = np.exp(scores_Ht - scores_Ht.max(axis=1, keepdims=True))
-    out_HS: FloatArray = np.matmul(exp_Ht[:, None, :], values_HTS[:, : t + 1])[:, 0]
-    np.divide(out_HS, exp_Ht.sum(axis=1, keepdims=True), out=out_HS)
-    return out_HS.reshape(-1)
+    qkv_3HS: FloatArray,
+    cache_2HTR: FloatArray,
+    t: int,
+    out_H1S: FloatArray,
+    out_H1R: FloatArray,
+    *,
+    careful: bool,
+) -> None:
+    """Attention of the token at position `t`, whose key and value join those before it, into `out_H1S`.
+
+    R is S + 1: where `cache_2HTR` holds a one after each value, the sum of the exponentials comes out after
+    the mixed values. `careful` takes each head's maximum out of its scores first.
+    """
+    cache_2HTR[:, :, t, :-1] = qkv_3HS[1:]
+    keys_HTR, values_HTR = cache_2HTR[:, :, : t + 1]
+    exp_HT1 = np.matmul(keys_HTR[:, :, :-1], qkv_3HS[0, :, :, None])
+    if careful:
+        np.subtract(exp_HT1, exp_HT1.max(axis=1, keepdims=True), out=exp_HT1)
+    np.exp(exp_HT1, out=exp_HT1)
+    np.matmul(exp_HT1.transpose(0, 2, 1), values_HTR, out=out_H1R)
+    np.divide(out_H1R[:, :, :-1], out_H1R[:, :, -1:], out=out_H1S)

@@ -32,7 +32,7 @@ def measure_baselines(
     """
     train = train_N[:MOST_TRAIN_TOKENS].astype(np.int64)
     validation = validation_N[:MOST_VALIDATION_TOKENS].astype(np.int64)
-    single_V = _unigram(train, vocab_size)
+    single_V = unigram_probabilities(train, vocab_size)
     # Each different pair is looked up once, and counts as often as it occurs.
     pairs, weights = np.unique(validation[:-1] * vocab_size + validation[1:], return_counts=True)
     p_single = single_V[pairs % vocab_size]
@@ -45,7 +45,7 @@ def measure_baselines(
     )
 
 
-def _unigram(train: NDArray[np.int64], vocab_size: int) -> NDArray[np.float64]:
+def unigram_probabilities(train: NDArray[np.int64], vocab_size: int) -> NDArray[np.float64]:
     """The probability of each token: Witten-Bell between its count and uniform."""
     counts_V = np.bincount(train, minlength=vocab_size)
     kinds = np.count_nonzero(counts_V)
@@ -66,12 +66,12 @@ def _bigram(
     times_V = np.bincount(train[:-1], minlength=vocab_size)
     kinds_V = np.bincount(known // vocab_size, minlength=vocab_size)
     times, kinds = times_V[pairs // vocab_size], kinds_V[pairs // vocab_size]
-    pair_counts = _look_up(pairs, known, counts)
+    pair_counts = look_up(pairs, known, counts)
     # A first token that never led to another says nothing about the second.
     return np.where(times > 0, (pair_counts + kinds * p_single) / np.maximum(times + kinds, 1), p_single)
 
 
-def _look_up(
+def look_up(
     wanted: NDArray[np.int64], known: NDArray[np.int64], values: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """The value of each wanted key among the known ones (ascending), 0 where there is none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -90,14 +90,22 @@ class BpeTokenizer:
     def to_json(self) -> str:
         return msgspec.json.encode(BpeFile(merges=list(self._merges))).decode()
 
-    @cached_property
+    @property
     def _library(self) -> tokenizers.Tokenizer:
-        from tokenizers import Tokenizer, models  # noqa: PLC0415
+        return _library_of(self._merges)
 
-        names = [token.decode("latin-1") for token in self._tokens]
-        vocabulary = {name: index for index, name in enumerate(names)}
-        merges = [(names[left], names[right]) for left, right in self._merges]
-        return Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+
+@lru_cache(maxsize=4)
+def _library_of(merges: tuple[tuple[int, int], ...]) -> tokenizers.Tokenizer:
+    """The library's own tokenizer; the few that a process needs are kept, since it never frees what they
+    remember of the words they have seen.
+    """
+    from tokenizers import Tokenizer, models  # noqa: PLC0415
+
+    names = [token.decode("latin-1") for token in _tokens_of(merges)]
+    vocabulary = {name: index for index, name in enumerate(names)}
+    pairs = [(names[left], names[right]) for left, right in merges]
+    return Tokenizer(models.BPE(vocab=vocabulary, merges=pairs))
 
 
 def learn_merges(text: bytes, vocab_size: int) -> list[tuple[int, int]]:

@@ -65,6 +65,11 @@ def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int
     return choice
 
 
+def known_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> Choice | None:
+    """The choice that `file` remembers for this machine and size; nothing is measured."""
+    return _read(file).choices.get(_key(model, recipe, batch))
+
+
 def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> Choice:
     """The fastest of a few candidates, the usual one if none is clearly faster."""
     usual, *others = _candidates(model, batch)

@@ -7,7 +7,8 @@ Tensor names are documented and stable, for other programs to read:
     recent_losses                              the last training losses, oldest first
     lr_scale                                   the learning rate over the schedule's
 
-The metadata holds `format`, `version`, `step`, `elapsed_s` and `config` (RunConfig as JSON).
+The metadata holds `format`, `version`, `step`, `elapsed_s`, `config` (RunConfig as JSON) and `crc32`, which
+is taken over the other metadata and the tensors, so that a flipped bit is noticed.
 
 Source: the safetensors format, https://github.com/huggingface/safetensors#format
 """
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,7 +35,8 @@ from .files import os_error_words, replace_atomically
 from .parameters import parameter_table
 
 FORMAT = "femtotui-checkpoint"
-VERSION = 1
+VERSION = 2
+_VERSION_WITHOUT_CHECKSUM = "1"
 
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 """Far above the longest parameter table (96 layers), far below what could hurt to parse."""
@@ -43,6 +46,9 @@ _LISTS = frozenset({"recent_losses"})
 """Vectors whose length changes as the training goes on, up to MAX_LIST_LENGTH."""
 
 _PARAMETERS = "parameters"
+_CHECKSUM = "crc32"
+_LENGTH_BYTES = 8
+_BLOCK_BYTES = 1 << 20
 
 _DTYPE_NAMES = {
     "float32": "F32",
@@ -99,6 +105,7 @@ def save_checkpoint(
         "elapsed_s": repr(float(elapsed_s)),
         "config": msgspec.json.encode(config).decode(),
     }
+    metadata[_CHECKSUM] = _checksum(metadata, (_little_endian(part).data for part in stored.values()))
     # Written here rather than by the library: no second copy in memory, and a full disk keeps its name.
     try:
         with replace_atomically(path) as file:
@@ -116,23 +123,68 @@ def load_checkpoint(path: Path, expected: Mapping[str, NDArray[Any]], model: Mod
 
     Raises: CheckpointError, in words, for every kind of damage.
     """
+    return _load(path, expected, model, whole=True)
+
+
+def load_weights(path: Path, model: ModelConfig) -> Checkpoint:
+    """Reads the parameters of a checkpoint and nothing else: `tensors` holds the flat vector `parameters`.
+
+    Raises: CheckpointError, in words, for every kind of damage.
+    """
+    # Room that is asked for and never touched: only its shape is looked at.
+    expected = {_PARAMETERS: np.broadcast_to(np.float32(0), (model.n_parameters,))}
+    return _load(path, expected, model, whole=False)
+
+
+def read_config(path: Path) -> RunConfig:
+    """The configuration that a checkpoint was made with, from its metadata alone. Raises: CheckpointError."""
+    with _opened(path) as file:
+        return _read_metadata(path, file.metadata() or {})[2]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_TensorFile]:
     _check_header_length(path)
     try:
-        with safe_open(path, framework="numpy") as opened:
-            file: _TensorFile = opened
-            step, elapsed_s, config = _read_metadata(path, file.metadata() or {})
-            _check_table(path, file, _all_parts(expected, model))
-            tensors = {
-                whole: _read_whole(file, tuple(_parts(whole, tensor, model)))
-                for whole, tensor in expected.items()
-            }
+        with safe_open(path, framework="numpy") as file:
+            yield file
     except SafetensorError as error:
         raise CheckpointError(f"{path.name} is damaged or is not a checkpoint ({error})") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {os_error_words(error)}") from error
+
+
+def _load(path: Path, expected: Mapping[str, NDArray[Any]], model: ModelConfig, *, whole: bool) -> Checkpoint:
+    """`whole` refuses tensors that are not expected."""
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+        step, elapsed_s, config = _read_metadata(path, metadata)
+        _check_table(path, file, _all_parts(expected, model), whole=whole)
+        _check_sum(path, metadata)
+        tensors = {
+            name: _read_whole(file, tuple(_parts(name, tensor, model))) for name, tensor in expected.items()
+        }
     for name, part in _all_parts(tensors, model).items():
         _require_finite(path, name, part)
     return Checkpoint(step, elapsed_s, config, tensors)
+
+
+def _checksum(metadata: Mapping[str, str], blocks: Iterable[bytes | memoryview]) -> str:
+    said = sorted((name, text) for name, text in metadata.items() if name != _CHECKSUM)
+    crc = zlib.crc32(json.dumps(said).encode())
+    for block in blocks:
+        crc = zlib.crc32(block, crc)
+    return f"{crc:08x}"
+
+
+def _check_sum(path: Path, metadata: Mapping[str, str]) -> None:
+    if metadata["version"] == _VERSION_WITHOUT_CHECKSUM:
+        return
+    with path.open("rb") as file:
+        file.seek(_LENGTH_BYTES + int.from_bytes(file.read(_LENGTH_BYTES), "little"))
+        found = _checksum(metadata, iter(lambda: file.read(_BLOCK_BYTES), b""))
+    if metadata.get(_CHECKSUM) != found:
+        raise CheckpointError(f"{path.name} is damaged: its checksum is not that of its contents")
 
 
 def _all_parts(tensors: Mapping[str, NDArray[Any]], model: ModelConfig) -> dict[str, NDArray[Any]]:
@@ -178,7 +230,7 @@ def _little_endian(tensor: NDArray[Any]) -> NDArray[Any]:
 def _check_header_length(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
+            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {os_error_words(error)}") from error
     if not 2 <= length <= MAX_HEADER_BYTES:
@@ -190,7 +242,7 @@ def _check_header_length(path: Path) -> None:
 def _read_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[int, float, RunConfig]:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path.name} is not a femtotui checkpoint")
-    if metadata.get("version") != str(VERSION):
+    if metadata.get("version") not in {_VERSION_WITHOUT_CHECKSUM, str(VERSION)}:
         raise CheckpointError(
             f"{path.name} has format version {metadata.get('version', '?')[:20]}, and this femtotui reads "
             f"{VERSION}: a newer femtotui can read it"
@@ -203,13 +255,15 @@ def _read_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[int, float,
     raise CheckpointError(f"{path.name} is damaged: its step, time or configuration cannot be read")
 
 
-def _check_table(path: Path, file: _TensorFile, expected: Mapping[str, NDArray[Any]]) -> None:
+def _check_table(path: Path, file: _TensorFile, expected: Mapping[str, NDArray[Any]], *, whole: bool) -> None:
     names = set(file.keys())
     for name in expected:
         if name not in names:
             raise CheckpointError(f"{path.name} does not fit this model: it has no {name}")
     for name in sorted(names):
         if name not in expected:
+            if not whole:
+                continue
             raise CheckpointError(
                 f"{path.name} does not fit this model: it has a foreign tensor {name[:80]!r}"
             )

@@ -203,8 +203,9 @@ class Recipe(Settings, frozen=True):
 class TrainConfig(Settings, frozen=True):
     """How long, how much at a time, and how it is watched. 0 threads or chunk means: choose for me.
 
-    `threads` share a batch; each works on `chunk` sequences at a time. `eval_every` is in steps, and
-    `checkpoint_seconds` in seconds of training.
+    `threads` share a batch; each works on `chunk` sequences at a time. `eval_every` and `score_every` are in
+    steps (0 scores at the end only), `checkpoint_seconds` in seconds of training. The last
+    `keep_checkpoints` stay, and with `keep_best` the one of the lowest validation loss, however old.
     """
 
     steps: int
@@ -215,6 +216,9 @@ class TrainConfig(Settings, frozen=True):
     eval_every: int = 100
     eval_windows: int = 64
     checkpoint_seconds: float = 30.0
+    keep_checkpoints: int = 3
+    keep_best: bool = True
+    score_every: int = 500
 
     def __post_init__(self) -> None:
         _whole("steps", self.steps, 1, 100_000_000)
@@ -225,6 +229,8 @@ class TrainConfig(Settings, frozen=True):
         _whole("eval_every", self.eval_every, 1, 1_000_000)
         _whole("eval_windows", self.eval_windows, 1, 65_536)
         _real("checkpoint_seconds", self.checkpoint_seconds, 0.01, 1e6)
+        _whole("keep_checkpoints", self.keep_checkpoints, 1, 1000)
+        _whole("score_every", self.score_every, 0, 100_000_000)
 
 
 class RunConfig(Settings, frozen=True):

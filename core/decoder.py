@@ -2,38 +2,131 @@
 
 It folds its own copy of the parameters (see `folding`), so that training can go on changing them meanwhile.
 `model` is the reference: both give the same logits.
+
+A token of a small model is a hundred NumPy calls on a few hundred numbers each, so calls are what it costs:
+
+    biases              the vectors that go into a product end in a one, the weights in the bias as a row
+    sums of exp(q @ k)  values end in a one, too, so that the product with them brings the sum along
+    arrays              are all made once and written with `out=`
+
+Exponentials are taken of scores as they are. Should they ever overflow or all vanish, the logits are not
+finite, and the token is done again with each head's maximum taken out.
 """
 
 from __future__ import annotations
 
 import math
+from copy import copy
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
-from .arrays import FloatArray
+from .arrays import FloatArray, IdArray
 from .attention import cached_attention_step
+from .block import block_forward
 from .config import ModelConfig, Recipe
+from .errors import ModelError
 from .folding import FoldedLayer
-from .layers import LAYER_NORM_EPS, gelu_of_vector
+from .layers import LAYER_NORM_EPS, embedding_forward, gelu_of_vector
 from .model import Model
+from .workspace import Pool, Workspace
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer's weights with every bias as a last row; G is F + 1."""
+
+    folded: FoldedLayer
+    qkv_A3D: FloatArray
+    projection_AD: FloatArray
+    up_AF: FloatArray
+    down_GD: FloatArray
 
 
 class Decoder:
-    """Feeds tokens in order; `context` of them at most before `reset`."""
+    """Reads texts of `context` tokens at most, and goes on from there token by token."""
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
-        self.config = config
-        model = Model(config, recipe, flat_P.copy())
+        self.config, self.dtype = config, flat_P.dtype
+        self._model = model = Model(config, recipe, flat_P.copy())
         self._is_journal = recipe.wiring == "journal"
-        self._weights, self._positions_TD = model.weights, model.positions_TD
-        self._mean_D = np.full(config.width, 1 / config.width, flat_P.dtype)
-        shape = (config.n_layers, config.n_heads, config.context, config.head_size)
-        self._keys_LHTS, self._values_LHTS = np.zeros(shape, flat_P.dtype), np.zeros(shape, flat_P.dtype)
-        self.position = 0
+        self._embedding_VD, self._head_AV = model.weights.embedding_VD, model.weights.head_AV
+        self._layers = tuple(map(_layer, model.weights.layers))
+        self._make_room()
 
-    def reset(self) -> None:
-        """Forget all tokens."""
+    def sibling(self) -> Decoder:
+        """One with the same weights and a memory of its own, for another thread: it costs next to nothing."""
+        other = copy(self)
+        other._make_room()
+        return other
+
+    def _make_room(self) -> None:
+        """Everything that changes as tokens are read; R is S + 1."""
+        config, dtype, d, h = self.config, self.dtype, self.config.width, self.config.n_heads
         self.position = 0
+        self._workspaces: dict[tuple[int, int], Workspace] = {}
+        shape = (2, h, config.context, config.head_size + 1)
+        self._caches_2HTR = tuple(np.ones(shape, dtype) for _ in self._layers)
+        self._mean_D, self._reciprocal_width = np.full(d, 1 / d, dtype), 1 / d
+        self._norm_A, self._mixed_A, self._hidden_G = (np.ones(n + 1, dtype) for n in (d, d, 4 * d))
+        self._x_D, self._branch_D, self._qkv_3D = (np.zeros(n, dtype) for n in (d, d, 3 * d))
+        self._mixed_H1R, self._gelu_F = np.zeros((h, 1, d // h + 1), dtype), np.zeros(4 * d, dtype)
+        # Views, made once: making one costs as much as a product here.
+        self._norm_D, self._hidden_F = self._norm_A[:-1], self._hidden_G[:-1]
+        self._mixed_H1S = self._mixed_A[:-1].reshape(h, 1, -1)
+        self._qkv_3HS = self._qkv_3D.reshape(3, h, -1)
+
+    # -- many tokens at once -----------------------------------------------------------------------------
+
+    def read(self, ids_T: IdArray) -> FloatArray:
+        """Forget everything, take in 1 to `context` tokens, and return the logits (V) of the one after.
+
+        Raises
+        ------
+        ModelError
+            When the logits are not finite numbers.
+        """
+        t, d, h = ids_T.size, self.config.width, self.config.n_heads
+        ws = self._workspace(t)
+        embedding_forward(ids_T, self._embedding_VD, self._model.positions_TD[:t], ws.x_ND)
+        with np.errstate(all="ignore"):
+            for layer, cache, cache_2HTR in zip(self._layers, ws.layers, self._caches_2HTR, strict=True):
+                block_forward(self._model.wiring, layer.folded, cache, ws, training=False)
+                keys_values_T2HS = cache.qkv_N3D[:, d:].reshape(t, 2, h, -1)
+                cache_2HTR[:, :, :t, :-1] = keys_values_T2HS.transpose(1, 2, 0, 3)
+            self.position = t
+            self._x_D[:] = ws.x_ND[-1]
+            return _require_finite(self._logits())
+
+    def logits(self, ids_BT: IdArray) -> FloatArray:
+        """The logits (B, T, V) after every token of B texts; T is `context` at most. Forgets nothing.
+
+        They lie in a workspace that the next call writes over.
+
+        Raises
+        ------
+        ModelError
+            When the logits are not finite numbers.
+        """
+        b, t = ids_BT.shape
+        model = copy(self._model)
+        model.positions_TD = self._model.positions_TD[:t]
+        with np.errstate(all="ignore"):
+            logits_NV = model.forward(ids_BT.reshape(-1), self._workspace(t, b))
+        return _require_finite(logits_NV).reshape(b, t, -1)
+
+    def _workspace(self, t: int, b: int = 1) -> Workspace:
+        """Room for `b` texts of `t` tokens; that of the last two shapes is kept."""
+        if (t, b) not in self._workspaces:
+            while len(self._workspaces) > 1:
+                self._workspaces.pop(next(iter(self._workspaces)))
+            config = msgspec.structs.replace(self.config, context=t)
+            pool = Pool(self.dtype)
+            self._workspaces[t, b] = Workspace(config, self._model.wiring, b, pool, training=False)
+        return self._workspaces[t, b]
+
+    # -- one token ---------------------------------------------------------------------------------------
 
     def feed(self, token_id: int) -> FloatArray:
         """Take one more token; return the logits (V) of the one after it.
@@ -42,47 +135,90 @@ class Decoder:
         ------
         IndexError
             When `context` tokens are in already.
+        ModelError
+            When the logits are not finite numbers.
         """
-        w, t = self._weights, self.position
-        x_D = w.embedding_VD[token_id] + self._positions_TD[t]
-        for i, layer in enumerate(w.layers):
-            step = self._journal_step if self._is_journal else self._prenorm_step
-            x_D = step(layer, x_D, self._keys_LHTS[i], self._values_LHTS[i])
-        self.position = t + 1
-        xhat_D = self._rms_norm(self._centred(x_D) if self._is_journal else x_D)
-        logits_V: FloatArray = xhat_D @ w.head_AV[:-1] + w.head_AV[-1]
+        with np.errstate(all="ignore"):
+            logits_V = self._step(token_id, careful=False)
+            if not math.isfinite(logits_V.dot(logits_V)):
+                logits_V = _require_finite(self._step(token_id, careful=True))
+        self.position += 1
         return logits_V
 
-    def _prenorm_step(
-        self, w: FoldedLayer, x_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
-    ) -> FloatArray:
-        x_D = x_D + self._attention_branch(w, self._rms_norm(x_D), keys_HTS, values_HTS)
-        return x_D + _feed_forward_branch(w, self._rms_norm(x_D))
+    def _step(self, token_id: int, *, careful: bool) -> FloatArray:
+        layer_step = self._journal_layer if self._is_journal else self._prenorm_layer
+        np.add(self._embedding_VD[token_id], self._model.positions_TD[self.position], out=self._x_D)
+        for layer, cache_2HTR in zip(self._layers, self._caches_2HTR, strict=True):
+            layer_step(layer, cache_2HTR, careful)
+        return self._logits()
 
-    def _journal_step(
-        self, w: FoldedLayer, x_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
-    ) -> FloatArray:
-        h_D = self._rms_norm(self._centred(x_D)) * w.gain1_D + w.bias1_D
-        x_D = h_D + self._attention_branch(w, h_D, keys_HTS, values_HTS)
-        x_D = self._rms_norm(self._centred(x_D)) * w.gain2_D + w.bias2_D
-        return x_D + _feed_forward_branch(w, x_D)
+    def _prenorm_layer(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
+        x_D, branch_D = self._x_D, self._branch_D
+        self._normalise()
+        self._attention_branch(layer, cache_2HTR, careful)
+        np.add(x_D, branch_D, out=x_D)
+        self._normalise()
+        self._feed_forward_branch(layer)
+        np.add(x_D, branch_D, out=x_D)
 
-    def _attention_branch(
-        self, w: FoldedLayer, norm_D: FloatArray, keys_HTS: FloatArray, values_HTS: FloatArray
-    ) -> FloatArray:
-        qkv_3D = norm_D @ w.qkv_A3D[:-1] + w.qkv_A3D[-1]
-        mixed_D = cached_attention_step(qkv_3D, keys_HTS, values_HTS, self.position)
-        return mixed_D @ w.projection_DD + w.projection_bias_D
+    def _journal_layer(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
+        x_D, branch_D, h_D, w = self._x_D, self._branch_D, self._norm_D, layer.folded
+        self._layer_norm(w.gain1_D, w.bias1_D)
+        self._attention_branch(layer, cache_2HTR, careful)
+        np.add(h_D, branch_D, out=x_D)
+        self._layer_norm(w.gain2_D, w.bias2_D)
+        self._feed_forward_branch(layer)
+        np.add(h_D, branch_D, out=x_D)
 
-    def _centred(self, x_D: FloatArray) -> FloatArray:
-        centred_D: FloatArray = x_D - x_D.dot(self._mean_D)
-        return centred_D
+    def _attention_branch(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
+        self._norm_A.dot(layer.qkv_A3D, out=self._qkv_3D)
+        cached_attention_step(
+            self._qkv_3HS, cache_2HTR, self.position, self._mixed_H1S, self._mixed_H1R, careful=careful
+        )
+        self._mixed_A.dot(layer.projection_AD, out=self._branch_D)
 
-    def _rms_norm(self, x_D: FloatArray) -> FloatArray:
-        xhat_D: FloatArray = x_D * (1 / math.sqrt(x_D.dot(x_D) / x_D.size + LAYER_NORM_EPS))
-        return xhat_D
+    def _feed_forward_branch(self, layer: _Layer) -> None:
+        self._norm_A.dot(layer.up_AF, out=self._hidden_F)
+        gelu_of_vector(self._hidden_F, self._gelu_F)
+        self._hidden_G.dot(layer.down_GD, out=self._branch_D)
+
+    def _normalise(self) -> None:
+        """The root mean square taken out of `_x_D`, into `_norm_D`."""
+        x_D = self._x_D
+        scale = 1 / math.sqrt(x_D.dot(x_D) * self._reciprocal_width + LAYER_NORM_EPS)
+        np.multiply(x_D, scale, out=self._norm_D)
+
+    def _layer_norm(self, gain_D: FloatArray, bias_D: FloatArray) -> None:
+        h_D = self._norm_D
+        self._centre()
+        self._normalise()
+        np.multiply(h_D, gain_D, out=h_D)
+        np.add(h_D, bias_D, out=h_D)
+
+    def _centre(self) -> None:
+        np.subtract(self._x_D, self._x_D.dot(self._mean_D), out=self._x_D)
+
+    def _logits(self) -> FloatArray:
+        if self._is_journal:
+            self._centre()
+        self._normalise()
+        logits_V: FloatArray = self._norm_A.dot(self._head_AV)
+        return logits_V
 
 
-def _feed_forward_branch(w: FoldedLayer, norm_D: FloatArray) -> FloatArray:
-    hidden_F = gelu_of_vector(norm_D @ w.up_AF[:-1] + w.up_AF[-1])
-    return hidden_F @ w.down_FD + w.down_bias_D
+def _layer(folded: FoldedLayer) -> _Layer:
+    return _Layer(
+        folded,
+        folded.qkv_A3D,
+        np.vstack([folded.projection_DD, folded.projection_bias_D]),
+        folded.up_AF,
+        np.vstack([folded.down_FD, folded.down_bias_D]),
+    )
+
+
+def _require_finite(logits_V: FloatArray) -> FloatArray:
+    if not np.isfinite(logits_V).all():
+        raise ModelError(
+            "the model's numbers are no longer finite: it has diverged. Sample from an earlier checkpoint"
+        )
+    return logits_V

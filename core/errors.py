@@ -51,6 +51,12 @@ class RunError(FemtoError):
     title = "Trouble with a run folder"
 
 
+class ModelError(FemtoError):
+    """A model that cannot be sampled from."""
+
+    title = "Trouble with the model"
+
+
 class DivergedError(FemtoError):
     """The loss is no longer a finite number."""
 

@@ -8,6 +8,7 @@ seconds or milliseconds of training (pauses do not count), memory in MiB.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import msgspec
 
@@ -82,6 +83,24 @@ class EvalDone(Event, frozen=True):
     elapsed_s: float
 
 
+class ScoreDone(Event, frozen=True):
+    """What an evaluator found: how well the task itself is done, beside the loss.
+
+    `score` is in `unit`: a `share` from 0 to 1 (more is better) or `bits a byte` (less is better). `details`
+    are the evaluator's own figures by name, `summary` is one line for people, and `thorough` tells a score
+    over all there is from a quick one during training.
+    """
+
+    step: int
+    evaluator: str
+    score: float
+    unit: Literal["share", "bits a byte"]
+    verdict: Literal["success", "fail"]
+    summary: str
+    details: dict[str, float]
+    thorough: bool
+
+
 class SampleDone(Event, frozen=True):
     """A sample of the model at a step; `text` may hold any bytes, decoded with replacement."""
 
@@ -97,6 +116,16 @@ class CheckpointSaved(Event, frozen=True):
     step: int
     path: str
     ms: float
+
+
+class SavingFailed(Event, frozen=True):
+    """Something could not be written; `message` says what and why. What was saved before stays.
+
+    Training goes on: rows wait in memory, and saving is tried again when the next checkpoint is due.
+    """
+
+    step: int
+    message: str
 
 
 class Paused(Event, frozen=True):
@@ -140,8 +169,10 @@ AnyEvent = (
     RunStarted
     | StepDone
     | EvalDone
+    | ScoreDone
     | SampleDone
     | CheckpointSaved
+    | SavingFailed
     | Paused
     | Resumed
     | RunFinished

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 TEMPORARY_SUFFIX = ".tmp"
+_WRITE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 _WORDS = {
     errno.ENOSPC: "the disk is full: free some space, or choose another folder",
@@ -23,6 +24,7 @@ _WORDS = {
     errno.EEXIST: "a file of that name is in the way",
     errno.EISDIR: "that is a folder",
     errno.ENAMETOOLONG: "that name is too long for this system",
+    errno.EIO: "the disk reports an error: save elsewhere, and check the disk",
     errno.EMFILE: "too many files are open",
 }
 
@@ -32,17 +34,24 @@ def os_error_words(error: OSError) -> str:
     return _WORDS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether there was no room for what was to be written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
-def replace_atomically(path: Path) -> Iterator[BinaryIO]:
+def replace_atomically(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of `path` in one move, once it is whole and on disk.
 
-    If anything goes wrong on the way, `path` stays as it was and the temporary file is removed.
+    `mode` are its permissions, less what the user's mask takes away. If anything goes wrong on the way,
+    `path` stays as it was and the temporary file is removed.
 
     Raises: OSError.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
-        with temporary.open("wb") as file:
+        descriptor = os.open(temporary, _WRITE_ANEW, mode)
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -54,9 +63,9 @@ def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Replaces the content of `path` in one move. Raises: OSError."""
-    with replace_atomically(path) as file:
+    with replace_atomically(path, mode) as file:
         file.write(data)
 
 

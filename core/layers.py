@@ -162,10 +162,14 @@ def gelu_backward(dh_NF: FloatArray, dgelu_NF: FloatArray) -> None:
     np.multiply(dh_NF, dgelu_NF, out=dh_NF)
 
 
-def gelu_of_vector(v_F: FloatArray) -> FloatArray:
-    """The same of one short vector, for decoding."""
-    h_F: FloatArray = v_F * (1 + np.tanh(v_F * (v_F * v_F + _BETA)))
-    return h_F
+def gelu_of_vector(v_F: FloatArray, work_F: FloatArray) -> None:
+    """The same of one short vector, in place, for decoding."""
+    np.multiply(v_F, v_F, out=work_F)
+    np.add(work_F, _BETA, out=work_F)
+    np.multiply(work_F, v_F, out=work_F)
+    np.tanh(work_F, out=work_F)
+    np.add(work_F, 1, out=work_F)
+    np.multiply(v_F, work_F, out=v_F)
 
 
 # Embedding: x = table[ids] + positions

@@ -33,6 +33,26 @@ class _ResidentMemory:
         return self._mib
 
 
+class _AvailableMemory:
+    """The machine's free memory, asked of the system at most five times a second."""
+
+    def __init__(self) -> None:
+        self._mib = 0.0
+        self._expires = 0.0
+
+    def mib(self) -> float:
+        now = time.monotonic()
+        if now >= self._expires:
+            self._mib = psutil.virtual_memory().available / _MIB
+            self._expires = now + _RSS_MAX_AGE_S
+        return self._mib
+
+
+@cache
+def _available_memory() -> _AvailableMemory:
+    return _AvailableMemory()
+
+
 @cache
 def _resident_memory() -> _ResidentMemory:
     return _ResidentMemory()
@@ -71,6 +91,11 @@ def _other_peak_mib() -> float:
 
 
 @cache
+def available_mib() -> float:
+    """Memory that the machine could still give out, at most 0.2 s old. Units: MiB."""
+    return _available_memory().mib()
+
+
 def describe_machine() -> str:
     """The processor and how many cores of it this process may use: "AMD EPYC 9454, 2 cores"."""
     cores = _usable_cores()

@@ -6,13 +6,14 @@ It iterates the training, obeys commands between steps, writes the run folder, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 
 from . import machine
 from .commands import Checkpoint, Pause, Resume, SetLearningRate, Snapshot, Steering, Stop
-from .errors import CheckpointError, DivergedError, FemtoError
+from .errors import CheckpointError, DivergedError, FemtoError, RunError
+from .evaluators import Evaluator
 from .events import (
-    CheckpointSaved,
     EvalDone,
     Event,
     Paused,
@@ -20,8 +21,10 @@ from .events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SavingFailed,
     StepDone,
 )
+from .keeper import Keeper
 from .run import RunFolder
 from .train import Training, train
 
@@ -33,14 +36,16 @@ def record(
     *,
     on_snapshot: Callable[[Training], None] | None = None,
     notes: tuple[str, ...] = (),
+    evaluator: Evaluator | None = None,
 ) -> Iterator[Event]:
     """Trains and writes the run folder: RunStarted first, RunFinished or RunFailed last.
 
     `commands` may be filled from other threads and from signal handlers. `on_snapshot` answers Snapshot, in
     the training's thread, before the next step. `notes` are said in RunStarted besides the source's own.
+    `evaluator` scores the model every `score_every` steps, quickly, and thoroughly at the end.
     Whoever stops iterating stops the training; rows are still written, a checkpoint only by Stop.
     """
-    recorder = _Recorder(run, training, commands, on_snapshot)
+    recorder = _Recorder(run, training, commands, on_snapshot, evaluator)
     try:
         yield recorder.started(notes)
         yield from recorder.train()
@@ -55,7 +60,7 @@ def record(
         )
         yield recorder.failed("Out of memory", words)
     finally:
-        recorder.flush_quietly()
+        recorder.close()
 
 
 class _Recorder:
@@ -67,16 +72,21 @@ class _Recorder:
         training: Training,
         commands: SimpleQueue[Steering],
         on_snapshot: Callable[[Training], None] | None,
+        evaluator: Evaluator | None,
     ) -> None:
-        self._run = run
+        self._first_run = run
+        self._keeper = Keeper(run, training)
         self._training = training
         self._commands = commands
         self._on_snapshot = on_snapshot
+        self._evaluator = evaluator
         self._stopping = False
         self._last_eval: EvalDone | None = None
-        self._saved_step: int | None = training.step or None
-        self._saved_elapsed_s = training.elapsed_s
         self._base_lr = training.config.recipe.schedule.base_lr
+
+    @property
+    def _run(self) -> RunFolder:
+        return self._keeper.run
 
     def started(self, notes: tuple[str, ...]) -> RunStarted:
         training, data = self._training, self._run.info.data
@@ -102,48 +112,89 @@ class _Recorder:
 
     def train(self) -> Iterator[Event]:
         """The steps, until they are done or Stop comes."""
+        yield from self._keeper.begin()
         yield from self._obey()
         if self._stopping:
             return
         for event in train(self._training):
-            self._run.append(event)
             if isinstance(event, EvalDone):
                 self._last_eval = event
-            yield event
+            yield from self._keeper.note(event)
+            yield from self._keep(event)
             if self._is_between_steps(event):
-                if self._checkpoint_is_due():
-                    yield self._save()
                 yield from self._obey()
                 if self._stopping:
                     return
 
+    def _keep(self, event: Event) -> Iterator[Event]:
+        """What follows from a step or an evaluation: a score, a checkpoint."""
+        if self._keeper.folder_is_gone:
+            yield from self._move_out()
+        if isinstance(event, EvalDone) and self._score_is_due(event.step):
+            yield from self._score(event, thorough=False)
+        if self._is_between_steps(event) and (self._keeper.is_due or self._keeper.is_new_best(event)):
+            yield from self._keeper.save()
+
+    def _move_out(self) -> Iterator[Event]:
+        try:
+            yield self.started((self._keeper.move_out(),))
+        except RunError as error:
+            yield SavingFailed(step=self._training.step, message=str(error))
+            return
+        yield from self._keeper.save()
+
     def finish(self) -> Iterator[Event]:
-        """The last checkpoint, the last evaluation, RunFinished."""
+        """The last checkpoint, the last evaluation, the verdict, RunFinished."""
         training = self._training
-        if self._saved_step != training.step:
-            yield self._save()
-        if self._last_eval is None or self._last_eval.step != training.step:
-            self._last_eval = training.evaluate()
-            self._run.append(self._last_eval)
-            yield self._last_eval
+        done = training.step >= training.config.train.steps
+        if self._keeper.saved_step != training.step:
+            yield from self._keeper.save_or_raise("training")
+        evaluated = self._last_eval or self._keeper.last_evaluation()
+        if evaluated is None or evaluated.step != training.step:
+            evaluated = training.evaluate()
+            yield from self._keeper.note(evaluated)
+        if done and not self._keeper.is_judged:
+            yield from self._score(evaluated, thorough=True)
         self._run.flush(to_disk=True)
+        self._keeper.write_progress("finished" if done else "stopped")
         yield RunFinished(
             step=training.step,
             train_loss=training.recent_loss,
-            val_loss=self._last_eval.val_loss,
+            val_loss=evaluated.val_loss,
             elapsed_s=training.elapsed_s,
             peak_rss_mib=machine.peak_rss_mib(),
             parameters=training.n_parameters,
             run=str(self._run.path),
-            reason="finished" if training.step >= training.config.train.steps else "stopped",
+            reason="finished" if done else "stopped",
         )
+
+    def _score_is_due(self, step: int) -> bool:
+        """At the evaluations nearest to every `score_every` steps; the end has its own, thorough one."""
+        train = self._training.config.train
+        if not train.score_every or step >= train.steps:
+            return False
+        return step // train.eval_every % max(1, round(train.score_every / train.eval_every)) == 0
+
+    def _score(self, evaluated: EvalDone, *, thorough: bool) -> Iterator[Event]:
+        """What the evaluator finds. A command ends a quick look; only Stop ends a thorough one."""
+        if self._evaluator is None:
+            return
+        for score in self._evaluator.examine(self._training, evaluated.val_loss, thorough=thorough):
+            if score is not None:
+                yield from self._keeper.note(score)
+            elif not self._commands.empty():
+                if not thorough:
+                    return
+                yield from self._obey()
+                if self._stopping:
+                    return
 
     def diverged(self, error: DivergedError) -> Iterator[Event]:
         """Keeps the last good state, and says what to try."""
         step = self._training.step
         try:
-            if self._saved_step != step:
-                yield self._save()
+            if self._keeper.saved_step != step:
+                yield self._keeper.save_state()
             kept = f"The last good state, step {step:,}, is saved"
         except CheckpointError:
             # Its numbers had overflowed before the loss showed it.
@@ -153,17 +204,19 @@ class _Recorder:
             kept = f"The last state could not be saved ({failure})"
         rate = f"the base rate was {self._base_lr:g}"
         words = f"{error} ({rate}). {kept}; the run can be resumed from its last checkpoint"
+        with suppress(RunError):
+            self._keeper.write_progress("failed", words)
         yield self.failed(error.title, words)
 
     def failed(self, title: str, message: str) -> RunFailed:
         return RunFailed(step=self._training.step, title=title, message=message, run=str(self._run.path))
 
-    def flush_quietly(self) -> None:
+    def close(self) -> None:
         """Whatever ends the training, the rows so far are written; if that fails it has been said already."""
-        try:
+        with suppress(FemtoError):
             self._run.flush()
-        except FemtoError:
-            return
+        if self._run is not self._first_run:
+            self._run.unlock()
 
     def _is_between_steps(self, event: Event) -> bool:
         """Whether a step is over, with the evaluation that belongs to it: then it may be saved or stopped.
@@ -175,16 +228,6 @@ class _Recorder:
             return True
         return event.step % train.eval_every != 0 and event.step < train.steps
 
-    def _checkpoint_is_due(self) -> bool:
-        since = self._training.elapsed_s - self._saved_elapsed_s
-        return since >= self._training.config.train.checkpoint_seconds
-
-    def _save(self) -> CheckpointSaved:
-        training = self._training
-        saved = self._run.save(training.tensors(), training.step, training.elapsed_s)
-        self._saved_step, self._saved_elapsed_s = training.step, training.elapsed_s
-        return saved
-
     def _obey(self) -> Iterator[Event]:
         """Does what has been asked; while paused, waits for more."""
         paused = False
@@ -192,13 +235,13 @@ class _Recorder:
             match self._commands.get():
                 case Pause() if not paused:
                     paused = True
-                    yield self._save()
+                    yield from self._keeper.save("paused", asked=True)
                     yield Paused(step=self._training.step)
                 case Resume() if paused:
                     paused = False
                     yield Resumed(step=self._training.step)
                 case Checkpoint():
-                    yield self._save()
+                    yield from self._keeper.save("paused" if paused else "training", asked=True)
                 case SetLearningRate(base_lr=base_lr):
                     self._training.set_learning_rate(base_lr)
                     self._base_lr = base_lr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import RunError
+from .events import EvalDone
 from .files import os_error_words, replace_atomically
 
 FLUSH_SECONDS = 1.0
+RETRY_SECONDS = 10.0
+"""How soon a row tries again what failed; a checkpoint tries at once."""
 
 MAX_LINE_BYTES = 1024 * 1024
 """A longer line is damage."""
@@ -48,7 +52,13 @@ class RowFile:
                 if to_disk:
                     os.fsync(file.fileno())
         except OSError as error:
+            self._due = time.monotonic() + RETRY_SECONDS
             raise RunError(f"cannot write {self._path}: {os_error_words(error)}") from error
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Lines that are not written yet."""
+        return tuple(self._lines)
 
 
 def _append_whole(file: BinaryIO, data: bytes) -> None:
@@ -76,6 +86,21 @@ def jsonl_step(line: bytes) -> int | None:
         if isinstance(row, dict) and isinstance(row.get("step"), int):
             return int(row["step"])
     return None
+
+
+def read_evals(path: Path) -> Iterator[EvalDone]:
+    """The rows of evals.csv that are whole and finite; none of a file that is not there."""
+    with suppress(OSError), path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            with suppress(ValueError):
+                step, val_loss, train_loss, elapsed_s = line.rstrip(b"\n").split(b",")
+                if line.endswith(b"\n") and math.isfinite(float(val_loss)):
+                    yield EvalDone(
+                        step=int(step),
+                        val_loss=float(val_loss),
+                        train_loss=float(train_loss),
+                        elapsed_s=float(elapsed_s),
+                    )
 
 
 def cut_rows(

@@ -5,15 +5,19 @@
     metrics.csv         a row a step
     evals.csv           a row an evaluation
     samples.jsonl       a line a sample
-    checkpoints/        step-N.safetensors, the last few
+    scores.jsonl        a line a score of the run's evaluator
+    checkpoints/        step-N.safetensors: the last few, and the best by validation
+    progress.json       how far it is, replaced at every checkpoint (Progress)
+    entry.md            the journal entry, replaced at every checkpoint
+    note.md             the author's note; written by people only
+    run.lock            held while a process trains the run
 
-Every file is either appended in whole lines or replaced in one move.
+Every file is either appended in whole lines or replaced in one move. The format version in run.json holds
+for the CSV and JSONL files, too, whose columns and fields it fixes; the other files carry their own.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import re
 import secrets
 import shutil
@@ -28,49 +32,25 @@ import msgspec
 from numpy.typing import NDArray
 
 from . import checkpoint as checkpoints
-from . import machine, rows
-from .config import RunConfig, Settings
-from .errors import CheckpointError, ConfigError, RunError
-from .events import CheckpointSaved, EvalDone, Event, SampleDone, StepDone
+from . import rows
+from .config import RunConfig
+from .errors import CheckpointError, RunError
+from .events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
 from .files import os_error_words, read_limited, remove_leftovers, write_atomically
+from .lock import RunLock
+from .run_info import FORMAT, DataInfo, RunInfo, describe_run, read_info
 
 if TYPE_CHECKING:
     from .data import Source
     from .tokenizer import Tokenizer
 
-FORMAT = 1
-KEPT_CHECKPOINTS = 3
+__all__ = ["FORMAT", "DataInfo", "RunFolder", "RunInfo", "read_info"]
 
 METRICS_HEADER = "step,loss,lr,grad_norm,ms,elapsed_s,rss_mib"
 EVALS_HEADER = "step,val_loss,train_loss,elapsed_s"
 
-_MAX_INFO_BYTES = 4 * 1024 * 1024
 _MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
 _CHECKPOINT_NAME = re.compile(r"step-(\d{1,15})\.safetensors")
-_VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
-
-
-class DataInfo(Settings, frozen=True):
-    """The text that a run trains on: enough to recognise it, and to make it again."""
-
-    name: str
-    sha256: str
-    n_bytes: int
-    command: str
-    notes: tuple[str, ...] = ()
-
-
-class RunInfo(Settings, frozen=True):
-    """What run.json holds. `created` is local time with its offset, ISO 8601."""
-
-    format: int
-    created: str
-    config: RunConfig
-    parameters: int
-    data: DataInfo
-    versions: dict[str, str]
-    machine: str
-    blas: str
 
 
 class RunFolder:
@@ -82,6 +62,8 @@ class RunFolder:
         self._metrics = rows.RowFile(path / "metrics.csv")
         self._evals = rows.RowFile(path / "evals.csv")
         self._samples = rows.RowFile(path / "samples.jsonl")
+        self._scores = rows.RowFile(path / "scores.jsonl")
+        self._lock: RunLock | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -93,15 +75,31 @@ class RunFolder:
 
         Raises: RunError.
         """
-        info = _describe_run(config, source)
-        path = runs / _new_name(config.preset)
+        return cls._made(runs, _new_name(config.preset), describe_run(config, source), tokenizer)
+
+    def made_anew(self, tokenizer: Tokenizer) -> RunFolder:
+        """The same run in a new folder beside the old one, which is gone, locked, with the rows that wait.
+
+        Raises: RunError.
+        """
+        name = f"{self.path.name}-{secrets.token_hex(2)}"
+        anew = self._made(self.path.parent, name, self.info, tokenizer)
+        anew.lock()
+        for theirs, ours in zip(anew._row_files, self._row_files, strict=True):
+            for line in ours.waiting:
+                theirs.append(line)
+        return anew
+
+    @classmethod
+    def _made(cls, runs: Path, name: str, info: RunInfo, tokenizer: Tokenizer) -> RunFolder:
+        path = runs / name
         try:
             runs.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             try:
                 (path / "checkpoints").mkdir()
-                for name, text in _first_contents(info, tokenizer).items():
-                    write_atomically(path / name, text)
+                for file_name, text in _first_contents(info, tokenizer).items():
+                    write_atomically(path / file_name, text)
             except OSError:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
@@ -114,6 +112,19 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """Raises: RunError for a folder that is not there, foreign, damaged or of a newer format."""
         return cls(path, read_info(path))
+
+    def lock(self) -> None:
+        """Makes this the one process that writes the run, until `unlock` or its end.
+
+        Raises: RunError if another is.
+        """
+        if self._lock is None:
+            self._lock = RunLock(self.path)
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def tokenizer(self) -> Tokenizer:
         """Raises: RunError, TokenizerError."""
@@ -145,13 +156,24 @@ class RunFolder:
             case SampleDone():
                 self._samples.append(msgspec.json.encode(event).decode())
                 self.flush()
+            case ScoreDone():
+                self._scores.append(msgspec.json.encode(event).decode())
+                self.flush()
             case _:
                 pass
 
     def flush(self, *, to_disk: bool = False) -> None:
         """Writes all rows noted so far. Raises: RunError."""
-        for file in (self._metrics, self._evals, self._samples):
+        for file in self._row_files:
             file.flush(to_disk=to_disk)
+
+    @property
+    def _row_files(self) -> tuple[rows.RowFile, ...]:
+        return self._metrics, self._evals, self._samples, self._scores
+
+    def evaluations(self) -> list[EvalDone]:
+        """The evaluations that are written."""
+        return list(rows.read_evals(self.path / "evals.csv"))
 
     def cut_after(self, step: int) -> None:
         """Removes what was written after the checkpoint of `step`, and what a killed process left half done.
@@ -163,6 +185,7 @@ class RunFolder:
         rows.cut_rows(self.path / "metrics.csv", step, rows.csv_step, header=METRICS_HEADER)
         rows.cut_rows(self.path / "evals.csv", step, rows.csv_step, header=EVALS_HEADER)
         rows.cut_rows(self.path / "samples.jsonl", step, rows.jsonl_step, unique=False)
+        rows.cut_rows(self.path / "scores.jsonl", step, rows.jsonl_step, unique=False)
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
@@ -175,19 +198,81 @@ class RunFolder:
         self.flush(to_disk=True)
         path = self.path / "checkpoints" / f"step-{step}.safetensors"
         checkpoints.save_checkpoint(path, tensors, step=step, elapsed_s=elapsed_s, config=self.config)
-        for old in self.checkpoint_paths()[KEPT_CHECKPOINTS:]:
-            with suppress(OSError):
-                old.unlink()
+        self._remove_old_checkpoints()
         return CheckpointSaved(step=step, path=str(path), ms=(time.perf_counter() - begin) * 1000)
+
+    def _remove_old_checkpoints(self) -> None:
+        kept = self.config.train.keep_checkpoints
+        best = self.best_checkpoint() if self.config.train.keep_best else None
+        for old in self.checkpoint_paths()[kept:]:
+            if old != best:
+                with suppress(OSError):
+                    old.unlink()
+
+    def make_room(self) -> bool:
+        """Removes all checkpoints but the newest; False if there was none to remove."""
+        older = self.checkpoint_paths()[1:]
+        for path in older:
+            with suppress(OSError):
+                path.unlink()
+        return bool(older)
 
     def checkpoint_paths(self) -> list[Path]:
         """The checkpoints there are, newest first."""
-        found: list[tuple[int, Path]] = []
+        return [path for _, path in sorted(self._checkpoints().items(), reverse=True)]
+
+    def best_checkpoint(self) -> Path | None:
+        """Of the checkpoints whose step was evaluated, the one of the lowest validation loss."""
+        there = self._checkpoints()
+        evaluated = [e for e in self.evaluations() if e.step in there]
+        best = min(evaluated, key=lambda e: e.val_loss, default=None)
+        return None if best is None else there[best.step]
+
+    def _checkpoints(self) -> dict[int, Path]:
+        found: dict[int, Path] = {}
         with suppress(OSError):
             for path in (self.path / "checkpoints").iterdir():
                 if name := _CHECKPOINT_NAME.fullmatch(path.name):
-                    found.append((int(name[1]), path))
-        return [path for _, path in sorted(found, reverse=True)]
+                    found[int(name[1])] = path
+        return found
+
+    def find_checkpoint(self, which: str) -> Path:
+        """The checkpoint that is meant by `latest`, `best` or a step's number. Raises: CheckpointError."""
+        there = self._checkpoints()
+        if which == "best":
+            found = self.best_checkpoint()
+        elif which == "latest":
+            found = there[max(there)] if there else None
+        else:
+            found = there.get(int(which)) if which.isdigit() and len(which) < 16 else None
+        if found is None:
+            steps = ", ".join(map(str, sorted(there)))
+            raise CheckpointError(
+                f"{self.path.name} has no checkpoint `{which}`: there are `latest`, `best` and steps {steps}"
+                if there
+                else f"{self.path} has no checkpoint yet"
+            )
+        return found
+
+    def require_own_checkpoint(self) -> None:
+        """That a checkpoint there is was made with the very settings of run.json: before any memory is taken
+        for a model of their size.
+
+        Raises: CheckpointError with what is wrong with the newest, RunError if it is another run's.
+        """
+        problem: CheckpointError | RunError | None = None
+        for path in self.checkpoint_paths():
+            try:
+                if checkpoints.read_config(path) == self.config:
+                    return
+                error: CheckpointError | RunError = RunError(
+                    f"run.json in {self.path} does not belong to {path.name}: their settings differ, so one "
+                    "of them is damaged or another run's"
+                )
+            except CheckpointError as damage:
+                error = damage
+            problem = problem or error
+        raise problem or CheckpointError(f"{self.path} has no checkpoint yet: start a new run")
 
     def load_newest(
         self, expected: Mapping[str, NDArray[Any]]
@@ -221,54 +306,6 @@ def _set_aside(damaged: dict[Path, CheckpointError]) -> list[CheckpointError]:
     return list(damaged.values())
 
 
-def read_info(path: Path) -> RunInfo:
-    """What run.json in the folder `path` says.
-
-    Raises: RunError for a folder that is not there, foreign, damaged or of a newer format.
-    """
-    try:
-        text = read_limited(path / "run.json", _MAX_INFO_BYTES)
-        found = msgspec.json.decode(text, type=_AnyFormat).format
-        if found > FORMAT:
-            raise RunError(
-                f"{path} was written by a newer femtotui (format {found}): update femtotui to open it"
-            )
-        return msgspec.json.decode(text, type=RunInfo)
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is not a run folder: it has no run.json") from error
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
-    except (ConfigError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        raise RunError(f"run.json in {path} is damaged: {error}") from error
-
-
-class _AnyFormat(msgspec.Struct):
-    format: int
-
-
-def _describe_run(config: RunConfig, source: Source) -> RunInfo:
-    versions = {"python": platform.python_version()}
-    for package in _VERSIONED_PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return RunInfo(
-        format=FORMAT,
-        created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
-        config=config,
-        parameters=config.model.n_parameters,
-        data=DataInfo(
-            name=source.name,
-            sha256=source.sha256,
-            n_bytes=len(source.train) + len(source.validation),
-            command=source.command,
-            notes=source.notes,
-        ),
-        versions=versions,
-        machine=machine.describe_machine(),
-        blas=machine.blas_description(),
-    )
-
-
 def _new_name(preset: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", preset).strip("-")[:40] or "run"
     stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
@@ -281,6 +318,7 @@ def _first_contents(info: RunInfo, tokenizer: Tokenizer) -> dict[str, bytes]:
         "metrics.csv": f"{METRICS_HEADER}\n".encode(),
         "evals.csv": f"{EVALS_HEADER}\n".encode(),
         "samples.jsonl": b"",
+        "scores.jsonl": b"",
         # Last, so that a folder with a run.json is a whole one.
         "run.json": msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n",
     }

@@ -8,19 +8,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .config import RunConfig
 from .errors import RunError
 from .files import os_error_words
+from .lock import Holder, holder_of
 from .rows import csv_step
 from .run import RunFolder, RunInfo, read_info
 
 _TAIL_BYTES = 4096
+_LOOKED_AT = 50
+"""How many runs are opened in search of one; a person waits for it."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """A run at a glance. `info` is None, and `problem` says why, for a damaged one.
 
-    `loss` is the training loss of the last step written, `val_loss` the last validation loss.
+    `holder` is the process that trains it now. `loss` is the training loss of the last step written,
+    `val_loss` the last validation loss.
     """
 
     path: Path
@@ -31,6 +36,14 @@ class RunSummary:
     val_loss: float | None = None
     elapsed_s: float = 0.0
     checkpoint_step: int | None = None
+    holder: Holder | None = None
+
+    @property
+    def config(self) -> RunConfig:
+        """Of a run that is not damaged. Raises: RunError."""
+        if self.info is None:
+            raise RunError(self.problem)
+        return self.info.config
 
     @property
     def finished(self) -> bool:
@@ -39,7 +52,8 @@ class RunSummary:
 
     @property
     def can_continue(self) -> bool:
-        return self.info is not None and self.checkpoint_step is not None and not self.finished
+        saved = self.info is not None and self.checkpoint_step is not None
+        return saved and not self.finished and self.holder is None
 
 
 def list_runs(runs: Path) -> list[RunSummary]:
@@ -73,7 +87,21 @@ def summarise(path: Path) -> RunSummary:
         val_loss=_number(evals, 1),
         elapsed_s=_number(metrics, 5) or 0.0,
         checkpoint_step=int(saved[0].stem.removeprefix("step-")) if saved else None,
+        holder=holder_of(path),
     )
+
+
+def unfinished_run(runs: Path, preset: str) -> RunSummary | None:
+    """The newest run of a preset, if it can go on or is being trained; None if it has come to its end."""
+    try:
+        names = sorted((path.name for path in runs.iterdir() if f"-{preset}-" in path.name), reverse=True)
+    except OSError:
+        return None
+    for name in names[:_LOOKED_AT]:
+        run = summarise(runs / name)
+        if run.info is not None and run.info.config.preset == preset:
+            return run if run.can_continue or run.holder is not None else None
+    return None
 
 
 def find_run(runs: Path, name: str) -> Path:

@@ -1,173 +1,195 @@
-"""Generating text from a model, with what the model thought at every token.
-
-Sources: top-k as in Fan et al., "Hierarchical Neural Story Generation" (2018); top-p as in Holtzman et al.,
-"The Curious Case of Neural Text Degeneration" (2020).
-"""
+"""Generating text from a model, and scoring text, with what the model thought at every token."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .arrays import FloatArray
-from .config import MAX_SEED, ModelConfig, Recipe
+from .arrays import FloatArray, IdArray
+from .config import ModelConfig, Recipe
 from .decoder import Decoder
+from .distribution import (
+    JOURNAL_SAMPLING,
+    Alternative,
+    Distribution,
+    SampledToken,
+    Sampling,
+    choose,
+    describe,
+)
 from .errors import ConfigError
-from .tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from .tokenizer import Tokenizer
+
+__all__ = [
+    "JOURNAL_PROMPT",
+    "JOURNAL_SAMPLING",
+    "JOURNAL_TOKENS",
+    "Alternative",
+    "Distribution",
+    "SampledToken",
+    "Sampler",
+    "Sampling",
+]
 
 MAX_TOKENS = 1_000_000
+BLOCK_TOKENS = 32
+"""Tokens whose figures are worked out together; the first blocks are smaller, so that some come at once."""
 
+CHUNK_NUMBERS = 2**21
+"""Logits, or attention weights, that are worked on at once when scoring: 8 MiB."""
 
-@dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen. Temperature 0 takes the most probable; top-k 0 cuts nothing."""
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 0
-    alternatives: int = 10
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
-            raise ConfigError(f"temperature must be a number from 0 to 100, not {self.temperature:g}")
-        if self.top_k < 0:
-            raise ConfigError(f"top-k must be 0 (no cut) or more, not {self.top_k}")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top-p must be above 0 and at most 1, not {self.top_p:g}")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise ConfigError(f"the seed must be from 0 to {MAX_SEED:,}, not {self.seed:,}")
-        if self.alternatives < 0:
-            raise ConfigError(f"alternatives must be 0 or more, not {self.alternatives}")
-
-
-JOURNAL_SAMPLING = Sampling(temperature=1.0, top_p=0.5)
-"""The journal's own sampler: femtoGPT's "temperature 0.5" keeps the most probable half, at temperature 1."""
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """A token that could have come: its probability as the model gave it, and after cutting."""
-
-    id: int
-    bytes: bytes
-    p: float
-    p_cut: float
-
-
-@dataclass(frozen=True)
-class SampledToken:
-    """A token that came, and what the model thought of it.
-
-    `rank` counts from 1 for the most probable; `surprise_bits` is -log2(p); `entropy_bits` is that of the
-    whole distribution as the model gave it; `top` lists the most probable tokens, best first.
-    """
-
-    id: int
-    bytes: bytes
-    p: float
-    p_cut: float
-    rank: int
-    surprise_bits: float
-    entropy_bits: float
-    top: tuple[Alternative, ...]
+JOURNAL_PROMPT = b"\n"
+JOURNAL_TOKENS = 100
 
 
 class Sampler:
-    """Generates from one set of parameters, of which it takes a copy."""
+    """Generates from, and scores with, one set of parameters, of which it takes a copy.
+
+    How it goes on past the context: when the context is full, the model reads the last half of it afresh and
+    goes on from there: at any time its thoughts are those of `model` on the text since `window_start`.
+    """
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+        self.config, self.tokenizer = config, tokenizer
         self._decoder = Decoder(config, recipe, flat_P)
-        self._bytes = [tokenizer.token_bytes(i) for i in range(config.vocab_size)]
+        self._vocabulary = [tokenizer.token_bytes(i) for i in range(config.vocab_size)]
+
+    def sibling(self) -> Sampler:
+        """One of the same model, for another thread."""
+        other = copy(self)
+        other._decoder = self._decoder.sibling()
+        return other
+
+    def encode(self, prompt: bytes) -> list[int]:
+        """The ids of a prompt; an empty one stands for a newline, as in the journal.
+
+        Raises: TokenizerError for a prompt with a character that the tokenizer lacks.
+        """
+        ids: list[int] = self.tokenizer.encode(prompt or JOURNAL_PROMPT).tolist()
+        return ids
+
+    # -- generating --------------------------------------------------------------------------------------
 
     def generate(self, prompt: bytes, n_tokens: int, sampling: Sampling) -> Iterator[SampledToken]:
         """Continue `prompt` by `n_tokens`. The same seed gives the same tokens.
 
-        An empty prompt stands for a newline, as in the journal. When the context is full, the model reads the
-        last half of it afresh and goes on: what follows is as if the text had begun there.
+        Raises: ConfigError for a number of tokens out of range; TokenizerError as `encode`; ModelError.
+        """
+        return self.go_on(self.encode(prompt), (), n_tokens, sampling)
 
-        Raises
-        ------
-        ConfigError
-            For a number of tokens out of range.
-        TokenizerError
-            For a prompt with a character that the tokenizer lacks.
+    def go_on(
+        self, prompt_ids: Sequence[int], after: Sequence[int], n_tokens: int, sampling: Sampling
+    ) -> Iterator[SampledToken]:
+        """Continue a prompt and the tokens that already came after it by `n_tokens` more.
+
+        The same seed gives the same continuation, whatever the tokens before it were drawn with.
+
+        Raises: ConfigError for a number of tokens out of range; ModelError.
         """
         if not 1 <= n_tokens <= MAX_TOKENS:
             raise ConfigError(f"the number of tokens must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}")
-        ids = [int(i) for i in self.tokenizer.encode(prompt or b"\n")]
-        return self._continue(ids, n_tokens, sampling)
+        return self._blocks([*prompt_ids, *after], len(prompt_ids), n_tokens, sampling)
 
-    def _continue(self, ids: list[int], n_tokens: int, sampling: Sampling) -> Iterator[SampledToken]:
+    def _blocks(
+        self, ids: list[int], n_prompt: int, n_tokens: int, sampling: Sampling
+    ) -> Iterator[SampledToken]:
         rng = np.random.Generator(np.random.PCG64([sampling.seed, 3]))
-        logits_V = self._read(ids[-self._decoder.config.context :])
-        for _ in range(n_tokens):
-            token = self._choose(logits_V.astype(np.float64), sampling, float(rng.random()))
-            ids.append(token.id)
-            yield token
-            if self._decoder.position == self._decoder.config.context:
-                logits_V = self._read(ids[-max(1, self._decoder.config.context // 2) :])
-            else:
-                logits_V = self._decoder.feed(token.id)
+        size, left = 1, n_tokens
+        while left:
+            size = min(size, left)
+            yield from self._block(ids, n_prompt, rng.random(size), sampling, is_first=left == n_tokens)
+            left -= size
+            size = min(2 * size, BLOCK_TOKENS)
 
-    def _read(self, ids: list[int]) -> FloatArray:
-        """Forget everything, read `ids`, and return the logits after them."""
-        self._decoder.reset()
-        for token_id in ids[:-1]:
-            self._decoder.feed(token_id)
+    def _block(
+        self, ids: list[int], n_prompt: int, uniform_N: FloatArray, sampling: Sampling, *, is_first: bool
+    ) -> list[SampledToken]:
+        """The next tokens, one for each random number; `ids` grows by them."""
+        n = uniform_N.size
+        logits_NV = np.empty((n, self.config.vocab_size), self._decoder.dtype)
+        masses = []
+        for row, uniform in zip(logits_NV, uniform_N.tolist(), strict=True):
+            row[:] = self._logits_after(ids, n_prompt, afresh=is_first)
+            is_first = False
+            choice = choose(row, sampling, uniform)
+            ids.append(choice.id)
+            masses.append(choice.cut.mass)
+        return describe(logits_NV, ids[-n:], masses, sampling, self._vocabulary)
+
+    def _logits_after(self, ids: list[int], n_prompt: int, *, afresh: bool) -> FloatArray:
+        """The logits after `ids`, of which the decoder knows all but the last unless it must begin afresh."""
+        if afresh or self._decoder.position == self.config.context:
+            start = window_start(len(ids), n_prompt, self.config.context)
+            return self._decoder.read(np.array(ids[start:], np.int32))
         return self._decoder.feed(ids[-1])
 
-    def _choose(self, logits_V: FloatArray, sampling: Sampling, uniform: float) -> SampledToken:
-        p_V = softmax(logits_V)
-        order_V = np.argsort(-p_V, kind="stable")
-        cut_V = cut(logits_V, order_V, sampling)
-        cumulative_V = np.cumsum(cut_V)
-        chosen = int(np.searchsorted(cumulative_V, uniform * cumulative_V[-1], side="right"))
-        top = tuple(
-            Alternative(i, self._bytes[i], float(p_V[i]), float(cut_V[i]))
-            for i in map(int, order_V[: sampling.alternatives])
-        )
-        p = float(p_V[chosen])
-        positive = p_V[p_V > 0]
-        return SampledToken(
-            id=chosen,
-            bytes=self._bytes[chosen],
-            p=p,
-            p_cut=float(cut_V[chosen]),
-            rank=int(np.count_nonzero(p_V > p)) + 1,
-            surprise_bits=-math.log2(p) if p > 0 else math.inf,
-            entropy_bits=-float(positive.dot(np.log2(positive))),
-            top=top,
-        )
+    # -- scoring -----------------------------------------------------------------------------------------
+
+    def score(self, prompt: bytes, text: bytes, sampling: Sampling) -> Iterator[SampledToken]:
+        """What the model thinks of each token of `text` after `prompt`: as if it had generated them.
+
+        Raises: ConfigError for an empty text; TokenizerError as `encode`; ModelError.
+        """
+        prompt_ids = self.encode(prompt)
+        text_ids: list[int] = self.tokenizer.encode(text).tolist()
+        if not text_ids:
+            raise ConfigError("there is no text to score")
+        return self.score_ids(prompt_ids, text_ids, sampling)
+
+    def score_ids(
+        self, prompt_ids: Sequence[int], text_ids: Sequence[int], sampling: Sampling
+    ) -> Iterator[SampledToken]:
+        """The same, of ids."""
+        ids_M = np.array([*prompt_ids, *text_ids], np.int32)
+        for chunk in self._window_chunks(len(prompt_ids), ids_M.size):
+            yield from self._score_chunk(ids_M, chunk, sampling)
+
+    def _window_chunks(self, n_prompt: int, n_ids: int) -> Iterator[list[tuple[int, int, int]]]:
+        """Windows (start, first token to score, end) in chunks that are small enough to hold in memory."""
+        context = self.config.context
+        rows = max(1, CHUNK_NUMBERS // (context * max(self.config.vocab_size, self.config.n_heads * context)))
+        chunk = []
+        first = n_prompt
+        while first < n_ids:
+            start = window_start(first, n_prompt, context)
+            end = min(start + context + 1, n_ids)
+            chunk.append((start, first, end))
+            first = end
+            if len(chunk) == rows:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    def _score_chunk(
+        self, ids_M: IdArray, windows: list[tuple[int, int, int]], sampling: Sampling
+    ) -> Iterator[SampledToken]:
+        longest = max(end - 1 - start for start, _, end in windows)
+        inputs_BT = np.zeros(
+            (len(windows), longest), np.int32
+        )  # what stands after a window's end is not seen
+        for row, (start, _, end) in zip(inputs_BT, windows, strict=True):
+            row[: end - 1 - start] = ids_M[start : end - 1]
+        logits_BTV = self._decoder.logits(inputs_BT)
+        for logits_TV, (start, first, end) in zip(logits_BTV, windows, strict=True):
+            places_NV = logits_TV[first - 1 - start : end - 1 - start].copy()
+            yield from describe(places_NV, ids_M[first:end].tolist(), None, sampling, self._vocabulary)
 
 
-def softmax(logits_V: FloatArray) -> FloatArray:
-    """Probabilities that sum to 1."""
-    exp_V: FloatArray = np.exp(logits_V - logits_V.max())
-    np.divide(exp_V, exp_V.sum(), out=exp_V)
-    return exp_V
+def window_start(n_before: int, n_prompt: int, context: int) -> int:
+    """Where the text begins that the model sees when `n_before` tokens precede the next one.
 
-
-def cut(logits_V: FloatArray, order_V: NDArray[np.intp], sampling: Sampling) -> FloatArray:
-    """Probabilities after temperature, top-k and top-p, in this order; `order_V` is best first.
-
-    Top-p keeps the fewest most probable tokens whose probabilities together reach it, at least one.
+    It sees the last `context` tokens of the prompt and goes on; each time that the context is full, the
+    window moves on so that half of it is left.
     """
-    if sampling.temperature == 0:
-        p_V = np.zeros_like(logits_V)
-        p_V[order_V[0]] = 1
-        return p_V
-    p_V = softmax(logits_V / sampling.temperature)
-    if sampling.top_k:
-        p_V[order_V[sampling.top_k :]] = 0
-        p_V /= p_V.sum()
-    if sampling.top_p < 1:
-        before_V = np.cumsum(p_V[order_V]) - p_V[order_V]
-        p_V[order_V[before_V >= sampling.top_p]] = 0
-        p_V /= p_V.sum()
-    return p_V
+    start = max(0, n_prompt - context)
+    over = n_before - start - context
+    if over <= 0:
+        return start
+    stride = context + 1 - max(1, context // 2)
+    return start + -(-over // stride) * stride

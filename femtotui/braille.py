@@ -1,10 +1,10 @@
-"""Curves as braille: cells of 2 x 4 dots, filled with NumPy, never a point at a time.
+"""Curves as dots: cells of 2 x 4 (braille) or fewer, filled with NumPy, never a point at a time.
 
 A curve is first reduced to at most one vertical run of dots a dot column (its least and greatest value
 there, so that no spike is lost), then the runs are drawn; so the cost after one pass over the points
 depends on the size of the chart only.
 
-Shapes, as suffixes: K points, C dot columns (2 a cell), H and W rows and columns of cells.
+Shapes, as suffixes: K points, C dot columns (2 a braille cell), H and W rows and columns of cells.
 """
 
 from __future__ import annotations
@@ -16,18 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .glyphs import BRAILLE, Glyphs
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-BLANK = 0x2800
 NOBODY = -1
-DOTS_X = 2
-DOTS_Y = 4
-
-# Unicode numbers the dots down the left column, then the right; the lowest pair came later (7 and 8).
-_BITS_42 = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
-_BITS_8 = np.ascontiguousarray(_BITS_42.reshape(-1))
+EMPTY = 0
 
 
 @dataclass(frozen=True)
@@ -149,19 +145,22 @@ def _runs(columns: _Columns, window: Window, n_rows: int) -> tuple[Ints, Ints]:
     return top_C, bottom_C
 
 
-def _pack(dots: Bools) -> NDArray[np.uint8]:
-    """Dots (4H, 2W) as the low bytes of braille code points (H, W)."""
-    height, width = dots.shape[0] // DOTS_Y, dots.shape[1] // DOTS_X
-    dots_HW8 = dots.reshape(height, DOTS_Y, width, DOTS_X).swapaxes(1, 2).reshape(height, width, 8)
-    return dots_HW8.view(np.uint8) @ _BITS_8
+def _pack(dots: Bools, glyphs: Glyphs) -> NDArray[np.uint8]:
+    """Dots (H * dots_y, W * dots_x) as the bits of cells (H, W)."""
+    down, across = glyphs.weights_YX.shape
+    height, width = dots.shape[0] // down, dots.shape[1] // across
+    dots_HWK = dots.reshape(height, down, width, across).swapaxes(1, 2).reshape(height, width, down * across)
+    return dots_HWK.view(np.uint8) @ glyphs.weights_YX.reshape(-1)
 
 
-def curve_bits(x_K: Floats, y_K: Floats, window: Window, height: int, width: int) -> NDArray[np.uint8]:
-    """One curve as braille bits (H, W): the low byte of each cell's code point.
+def curve_bits(
+    x_K: Floats, y_K: Floats, window: Window, height: int, width: int, glyphs: Glyphs = BRAILLE
+) -> NDArray[np.uint8]:
+    """One curve as the bits of cells (H, W); for braille, the low byte of each cell's code point.
 
     `x_K` must not decrease; a y that is not finite leaves a gap.
     """
-    n_rows, n_columns = DOTS_Y * height, DOTS_X * width
+    n_rows, n_columns = glyphs.dots_y * height, glyphs.dots_x * width
     x_K, y_K = _slice(x_K, y_K, window)
     x_K, y_K, broken_K = _finite(x_K, y_K)
     if not x_K.size:
@@ -169,21 +168,26 @@ def curve_bits(x_K: Floats, y_K: Floats, window: Window, height: int, width: int
     columns = _reduce(x_K, y_K, broken_K, window, n_columns)
     top_C, bottom_C = _runs(columns, window, n_rows)
     rows = np.arange(n_rows)[:, None]
-    return _pack((rows >= top_C) & (rows <= bottom_C))
+    return _pack((rows >= top_C) & (rows <= bottom_C), glyphs)
 
 
-def level_bits(y: float, window: Window, height: int, width: int) -> NDArray[np.uint8]:
-    """A faint horizontal line at `y`: every other dot of one dot row; nothing if `y` is not in the window."""
+def level_bits(
+    y: float, window: Window, height: int, width: int, glyphs: Glyphs = BRAILLE
+) -> NDArray[np.uint8]:
+    """A faint horizontal line at `y`: one dot a cell; nothing if `y` is not in the window."""
     bits_HW = np.zeros((height, width), dtype=np.uint8)
-    row = dot_row(y, window, height)
+    row = dot_row(y, window, height, glyphs)
     if row is not None:
-        bits_HW[row // DOTS_Y] = _BITS_42[row % DOTS_Y, 0]
+        # Where a cell is one dot wide, every other cell keeps the line faint.
+        bits_HW[row // glyphs.dots_y, :: 1 if glyphs.dots_x > 1 else 2] = glyphs.weights_YX[
+            row % glyphs.dots_y, 0
+        ]
     return bits_HW
 
 
-def dot_row(y: float, window: Window, height: int) -> int | None:
+def dot_row(y: float, window: Window, height: int, glyphs: Glyphs = BRAILLE) -> int | None:
     """The dot row of `y`, counted from the top; None if that is outside the window."""
-    n_rows = DOTS_Y * height
+    n_rows = glyphs.dots_y * height
     span = window.y_high - window.y_low
     if not np.isfinite(y) or span <= 0:
         return None
@@ -191,17 +195,24 @@ def dot_row(y: float, window: Window, height: int) -> int | None:
     return int(np.rint(row)) if -0.5 <= row <= n_rows - 0.5 else None
 
 
-def draw(series: Sequence[tuple[Floats, Floats]], window: Window, height: int, width: int) -> Cells:
+def draw(
+    series: Sequence[tuple[Floats, Floats]],
+    window: Window,
+    height: int,
+    width: int,
+    glyphs: Glyphs = BRAILLE,
+) -> Cells:
     """Draw curves (x, y) into cells; where two meet in a cell, the later one has it to itself."""
-    return stack([curve_bits(x_K, y_K, window, height, width) for x_K, y_K in series], height, width)
+    layers = [curve_bits(x_K, y_K, window, height, width, glyphs) for x_K, y_K in series]
+    return stack(layers, height, width, glyphs)
 
 
-def stack(layers: Sequence[NDArray[np.uint8]], height: int, width: int) -> Cells:
-    """Lay braille bits over each other: a cell has one colour, so the topmost layer with a dot owns it."""
-    codes_HW = np.full((height, width), BLANK, dtype=np.uint32)
+def stack(layers: Sequence[NDArray[np.uint8]], height: int, width: int, glyphs: Glyphs = BRAILLE) -> Cells:
+    """Lay bits over each other: a cell has one colour, so the topmost layer with a dot owns it."""
+    bits_HW = np.full((height, width), EMPTY, dtype=np.uint8)
     owners_HW = np.full((height, width), NOBODY, dtype=np.int8)
-    for index, bits_HW in enumerate(layers):
-        drawn_HW = bits_HW != 0
-        codes_HW[drawn_HW] = BLANK + bits_HW[drawn_HW].astype(np.uint32)
+    for index, layer_HW in enumerate(layers):
+        drawn_HW = layer_HW != EMPTY
+        bits_HW[drawn_HW] = layer_HW[drawn_HW]
         owners_HW[drawn_HW] = index
-    return Cells(codes_HW, owners_HW)
+    return Cells(glyphs.codes[bits_HW], owners_HW)

@@ -18,7 +18,7 @@ class ChartFeed:
         self._points = 0
         self._evals = 0
 
-    def feed(self, view: RunView, preset: Preset) -> None:
+    def feed(self, view: RunView, preset: Preset | None) -> None:
         """Bring the chart up to date with a run."""
         if view is not self._view or view.rewritten != self._rewritten:
             self._start_over(view, preset)
@@ -30,12 +30,14 @@ class ChartFeed:
             self._chart.add_validation(step, val_loss)
         self._evals = len(view.evals)
 
-    def _start_over(self, view: RunView, preset: Preset) -> None:
+    def _start_over(self, view: RunView, preset: Preset | None) -> None:
         self._view, self._rewritten = view, view.rewritten
         self._points = self._evals = 0
         self._chart.clear()
         self._chart.set_baselines(_baselines(view))
-        if preset.journal is None:
+        if view.started is not None:
+            self._chart.set_bytes_per_token(view.started.bytes_per_token)
+        if preset is None or preset.journal is None:
             self._chart.clear_goal()
         else:
             record = preset.journal

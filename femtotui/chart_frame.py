@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .braille import BLANK, DOTS_X, DOTS_Y, Window, curve_bits, dot_row, level_bits, stack
+from .braille import NOBODY, Window, curve_bits, dot_row, level_bits, stack
 from .cell_grid import CellGrid
+from .chart_names import draw_names, gutter_names
 from .chart_picture import Floats, Ink, Layout, Picture, plot_window, plotted, plotted_one
+from .glyphs import Glyphs
 from .ticks import Tick, linear_ticks, log_ticks, time_ticks
 
 
@@ -25,22 +26,23 @@ def compose(picture: Picture, height: int, width: int) -> CellGrid:
     if not height or not width:
         return grid
     y_ticks = _y_ticks(picture, height)
-    layout = _lay_out(picture, y_ticks, height, width)
+    layout = lay_out(picture, height, width)
     _draw_curves(grid, layout, picture)
     _draw_y_axis(grid, layout, picture, y_ticks)
     _draw_x_axis(grid, layout, picture)
-    _draw_names(grid, layout, picture)
+    draw_names(grid, layout, picture)
     _draw_goal(grid, layout, picture)
     if layout.has_legend:
         _draw_legend(grid, picture)
-    return grid
+    return picture.glyphs.simplified(grid)
 
 
-def _lay_out(picture: Picture, y_ticks: Sequence[Tick], height: int, width: int) -> Layout:
+def lay_out(picture: Picture, height: int, width: int) -> Layout:
+    """Where the parts of a frame of that size lie."""
+    y_ticks = _y_ticks(picture, height)
     has_legend, has_x_axis = height >= 5, height >= 4
     left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0
-    names = [level.label for level in picture.levels] + ([picture.newest.label] if picture.newest else [])
-    gutter = max(map(len, names), default=0) + 3 if width >= 56 else 0
+    gutter = max(map(len, gutter_names(picture)), default=0) + 3 if width >= 56 else 0
     return Layout(
         top=int(has_legend),
         left=left,
@@ -53,30 +55,43 @@ def _lay_out(picture: Picture, y_ticks: Sequence[Tick], height: int, width: int)
 
 
 def _draw_curves(grid: CellGrid, layout: Layout, picture: Picture) -> None:
-    window, size = plot_window(picture), (layout.height, layout.width)
+    window, size, glyphs = plot_window(picture), (layout.height, layout.width), picture.glyphs
     levels = np.zeros(size, dtype=np.uint8)
     for level in picture.levels:
-        levels |= level_bits(plotted_one(level.value, picture.log_y), window, *size)
+        levels |= level_bits(plotted_one(level.value, picture.log_y), window, *size, glyphs)
     curves = (
-        (picture.x_K, picture.raw_K),
-        (picture.validation_x_K, picture.validation_y_K),
-        (picture.x_K, picture.smoothed_K),
+        (picture.x_K, picture.raw_K, Ink.RAW),
+        *((other.x_K, other.y_K, other.ink) for other in picture.overlays),
+        (picture.validation_x_K, picture.validation_y_K, Ink.VALIDATION),
+        (picture.x_K, picture.smoothed_K, Ink.SMOOTHED),
     )
-    inks = np.array([Ink.BASELINE, Ink.RAW, Ink.VALIDATION, Ink.SMOOTHED, Ink.TEXT], dtype=np.uint8)
-    layers = [curve_bits(x, plotted(y, picture.log_y), window, *size) for x, y in curves]
-    cells = stack([levels, *layers], *size)
+    layers = [curve_bits(x, plotted(y, picture.log_y), window, *size, glyphs) for x, y, _ in curves]
+    inks = np.array([Ink.BASELINE, *(ink for _, _, ink in curves), Ink.TEXT], dtype=np.uint8)
+    cells = stack([levels, *layers], *size, glyphs)
     plot = (slice(layout.top, layout.bottom), slice(layout.left, layout.right))
-    drawn = cells.codes_HW != BLANK
+    drawn = cells.owners_HW != NOBODY
+    _draw_cursor(grid, layout, picture)
     grid.codes_HW[plot][drawn] = cells.codes_HW[drawn]
     grid.inks_HW[plot][drawn] = inks[cells.owners_HW[drawn]]
     _draw_points(grid, layout, picture, window)
 
 
+def _draw_cursor(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+    """A line from top to bottom, behind the curves."""
+    if picture.cursor is None:
+        return
+    span = picture.window.x_high - picture.window.x_low
+    across = (picture.cursor - picture.window.x_low) / span if span > 0 else -1.0
+    if 0 <= across <= 1:
+        column = layout.left + round(across * (layout.width - 1))
+        for row in range(layout.top, layout.bottom):
+            grid.put(row, column, "┊", Ink.CURSOR)
+
+
 def _draw_points(grid: CellGrid, layout: Layout, picture: Picture, window: Window) -> None:
     """Mark the validation measurements, unless they lie so close that only their line is legible."""
-    rows, columns = _places(
-        picture.validation_x_K, plotted(picture.validation_y_K, picture.log_y), layout, window
-    )
+    y_K = plotted(picture.validation_y_K, picture.log_y)
+    rows, columns = _places(picture.validation_x_K, y_K, layout, window, picture.glyphs)
     if rows.size > 1 and (columns[-1] - columns[0]) / (columns.size - 1) < 3:
         return
     grid.codes_HW[rows, columns] = ord("•")
@@ -84,7 +99,7 @@ def _draw_points(grid: CellGrid, layout: Layout, picture: Picture, window: Windo
 
 
 def _places(
-    x_K: Floats, y_K: Floats, layout: Layout, window: Window
+    x_K: Floats, y_K: Floats, layout: Layout, window: Window, glyphs: Glyphs
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The cells (rows, columns of the grid) of those points that lie in the window."""
     spans = window.x_high - window.x_low, window.y_high - window.y_low
@@ -93,8 +108,8 @@ def _places(
     across = (x_K - window.x_low) / spans[0]
     down = (window.y_high - y_K) / spans[1]
     inside = (across >= 0) & (across <= 1) & (down >= 0) & (down <= 1)
-    columns = np.rint(across[inside] * (DOTS_X * layout.width - 1)).astype(np.intp) // DOTS_X
-    rows = np.rint(down[inside] * (DOTS_Y * layout.height - 1)).astype(np.intp) // DOTS_Y
+    columns = np.rint(across[inside] * (glyphs.dots_x * layout.width - 1)).astype(np.intp) // glyphs.dots_x
+    rows = np.rint(down[inside] * (glyphs.dots_y * layout.height - 1)).astype(np.intp) // glyphs.dots_y
     return rows + layout.top, columns + layout.left
 
 
@@ -112,9 +127,9 @@ def _draw_y_axis(grid: CellGrid, layout: Layout, picture: Picture, ticks: Sequen
     for row in range(layout.top, layout.bottom):
         grid.put(row, layout.left - 1, "│", Ink.AXIS)
     for tick in ticks:
-        dots = dot_row(plotted_one(tick.value, picture.log_y), window, layout.height)
+        dots = dot_row(plotted_one(tick.value, picture.log_y), window, layout.height, picture.glyphs)
         if dots is not None:
-            row = layout.top + dots // DOTS_Y
+            row = layout.top + dots // picture.glyphs.dots_y
             grid.put(row, layout.left - 1, "┤", Ink.AXIS)
             grid.put(row, layout.left - 2 - len(tick.label), tick.label, Ink.TEXT)
 
@@ -141,72 +156,6 @@ def _draw_x_axis(grid: CellGrid, layout: Layout, picture: Picture) -> None:
             free = column + len(text)
 
 
-@dataclass(frozen=True)
-class _Name:
-    """A line's name: the row of its line, and how soon it may be left out (the highest rank first)."""
-
-    text: str
-    value: float
-    row: int
-    ink: Ink
-    rank: int
-
-
-def _draw_names(grid: CellGrid, layout: Layout, picture: Picture) -> None:
-    """Name the lines at the right edge: each at its height or, where two meet, in the next row."""
-    names = _names(layout, picture)
-    for row, name in _spread(names, layout.height):
-        column = layout.right + 1 if layout.gutter else layout.right - len(name.text)
-        cells = (layout.top + row, slice(max(column, 0), column + len(name.text)))
-        if layout.gutter or (grid.inks_HW[cells] < Ink.RAW).all():
-            grid.put(layout.top + row, column, name.text, name.ink)
-
-
-def _names(layout: Layout, picture: Picture) -> list[_Name]:
-    window = plot_window(picture)
-    names = []
-    for level in picture.levels:
-        y = plotted_one(level.value, picture.log_y)
-        dots = dot_row(y, window, layout.height)
-        if dots is not None:
-            names.append(_Name(f"┄ {level.label}", level.value, dots // DOTS_Y, Ink.BASELINE, 1))
-    names += _beyond(layout, picture)
-    if picture.newest is not None:
-        dots = dot_row(plotted_one(picture.newest.value, picture.log_y), window, layout.height)
-        if dots is not None:
-            names.append(
-                _Name(f"◂ {picture.newest.label}", picture.newest.value, dots // DOTS_Y, Ink.SMOOTHED, 0)
-            )
-    return names
-
-
-def _beyond(layout: Layout, picture: Picture) -> list[_Name]:
-    """The nearest line above the window and the nearest below, each with an arrow that points to it."""
-    if not layout.gutter:
-        return []
-    low, high = picture.window.y_low, picture.window.y_high
-    above = min((lv for lv in picture.levels if lv.value > high), key=lambda lv: lv.value, default=None)
-    below = max((lv for lv in picture.levels if lv.value < low), key=lambda lv: lv.value, default=None)
-    names = [_Name(f"↑ {above.label}", above.value, 0, Ink.BASELINE, 2)] if above else []
-    return names + (
-        [_Name(f"↓ {below.label}", below.value, layout.height - 1, Ink.BASELINE, 2)] if below else []
-    )
-
-
-def _spread(names: Sequence[_Name], height: int) -> list[tuple[int, _Name]]:
-    """A row of its own for every name, in order of height; the lowest ranks go where there are too many."""
-    kept = sorted(names, key=lambda name: name.rank)[:height]
-    kept.sort(key=lambda name: -name.value)
-    rows: list[int] = []
-    for name in kept:
-        rows.append(max(name.row, rows[-1] + 1 if rows else 0))
-    limit = height - 1
-    for index in reversed(range(len(rows))):
-        rows[index] = min(rows[index], limit)
-        limit = rows[index] - 1
-    return list(zip(rows, kept, strict=True))
-
-
 def _draw_goal(grid: CellGrid, layout: Layout, picture: Picture) -> None:
     """The goal as a diamond; outside the window, an arrow at the edge nearest to it."""
     if picture.goal is None:
@@ -217,7 +166,7 @@ def _draw_goal(grid: CellGrid, layout: Layout, picture: Picture) -> None:
         return
     inside_x = min(max(x, window.x_low), window.x_high)
     inside_y = min(max(y, window.y_low), window.y_high)
-    rows, columns = _places(np.array([inside_x]), np.array([inside_y]), layout, window)
+    rows, columns = _places(np.array([inside_x]), np.array([inside_y]), layout, window, picture.glyphs)
     mark = "▲" if y > inside_y else "▼" if y < inside_y else "▶" if x > inside_x else "◆"
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         grid.put(row, column, mark, Ink.GOAL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .braille import Window
+from .glyphs import BRAILLE, Glyphs
 
 Floats = NDArray[np.float64]
 XAxis = Literal["steps", "time"]
+MAX_OVERLAYS = 6
 
 
 class Ink(IntEnum):
@@ -26,6 +28,13 @@ class Ink(IntEnum):
     VALIDATION = 5
     GOAL = 6
     WARNING = 7
+    CURSOR = 8
+    OTHER_1 = 9
+    OTHER_2 = 10
+    OTHER_3 = 11
+    OTHER_4 = 12
+    OTHER_5 = 13
+    OTHER_6 = 14
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,16 @@ class Level:
 
     label: str
     value: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Another run's smoothed loss, and its name."""
+
+    x_K: Floats
+    y_K: Floats
+    name: str
+    ink: Ink
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,10 @@ class LegendItem:
 
 @dataclass(frozen=True)
 class Picture:
-    """All that a frame shows. x is in steps or seconds as `x_axis` says, y in loss; x never decreases."""
+    """All that a frame shows. x is in steps or seconds as `x_axis` says, y in loss; x never decreases.
+
+    `cursor` is the x that is being read; the legend then says what is there.
+    """
 
     x_K: Floats
     raw_K: Floats
@@ -67,6 +89,9 @@ class Picture:
     goal: tuple[float, float] | None
     legend: tuple[LegendItem, ...]
     modes: str
+    overlays: tuple[Curve, ...] = ()
+    cursor: float | None = None
+    glyphs: Glyphs = field(default=BRAILLE)
 
 
 @dataclass(frozen=True)

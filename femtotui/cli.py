@@ -19,10 +19,17 @@ from femtotui.core.errors import DataError, FemtoError
 
 from . import __version__
 from .arguments import DataCommand, DataGroup, say
+from .attach_command import attach
 from .environment import limit_blas_threads, prepare_blas
+from .eval_command import evaluate
+from .export_command import export
+from .journal_command import journal
 from .paths import lasting_path, runs_folder
+from .reproduce_command import reproduce
+from .sample_command import sample
 from .thread_options import thread_options, too_many_threads
 from .tool_commands import bench, doctor
+from .why_layers_command import why_layers
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
@@ -111,6 +118,8 @@ def cli(
 @click.option("--data", metavar="PATH...", multiple=True, help=_DATA_HELP)
 @click.option("--runs", metavar="DIR", help=_RUNS_HELP)
 @thread_options
+@click.option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
+@click.option("--keep", type=int, help="Checkpoints to keep besides the best one (default: 3).")
 @click.option(
     "--resume", metavar="RUN", help="Go on with a run: its folder, its name or a part of it, or `latest`."
 )
@@ -127,6 +136,8 @@ def train(
     runs: str | None,
     threads: int | None,
     chunk: int | None,
+    checkpoint_seconds: float | None,
+    keep: int | None,
     resume: str | None,
     download: bool | None,
     as_json: bool,
@@ -137,13 +148,14 @@ def train(
     """
     folder = runs_folder(runs)
     if resume is not None:
-        settings = (preset, recipe, steps, seed, data or None, threads, chunk)
+        settings = (preset, recipe, steps, seed, data or None, checkpoint_seconds, keep)
         if any(setting is not None for setting in settings):
             raise click.UsageError(
-                "--resume takes everything from the run: leave out the preset and its settings"
+                "--resume takes everything from the run: leave out the preset and its settings "
+                "(threads and chunk may differ)"
             )
         prepare_blas()
-        session = _resumed(folder, resume)
+        session = _resumed(folder, resume, threads, chunk)
     else:
         if preset is None:
             raise click.UsageError("which preset? Give 1 to 12, before --data, as in `femtotui train 2`")
@@ -158,6 +170,7 @@ def train(
             threads=threads or 0,
             chunk=chunk or 0,
         )
+        config = _with_checkpoints(config, checkpoint_seconds, keep)
         prepare_blas()
         session = _begun(config, folder, download)
         if words := too_many_threads(threads):
@@ -221,8 +234,21 @@ def english() -> None:
         _download_english()
 
 
+for command in (attach, evaluate, export, journal):
+    cli.add_command(command)
 cli.add_command(bench)
+cli.add_command(reproduce)
+cli.add_command(why_layers)
 cli.add_command(doctor)
+cli.add_command(sample)
+
+
+def _with_checkpoints(config: RunConfig, seconds: float | None, keep: int | None) -> RunConfig:
+    import msgspec  # noqa: PLC0415
+
+    wanted = {"checkpoint_seconds": seconds, "keep_checkpoints": keep}
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    return msgspec.structs.replace(config, train=msgspec.structs.replace(config.train, **asked))
 
 
 def _require_terminal(preset: str) -> None:
@@ -246,12 +272,12 @@ def _begun(config: RunConfig, folder: Path, download: bool | None) -> Session:
     return prepare(config, folder)
 
 
-def _resumed(folder: Path, name: str) -> Session:
+def _resumed(folder: Path, name: str, threads: int | None, chunk: int | None) -> Session:
     from femtotui.core.runs import find_run  # noqa: PLC0415
 
     from .session import continue_run  # noqa: PLC0415
 
-    return continue_run(find_run(folder, name))
+    return continue_run(find_run(folder, name), threads=threads, chunk=chunk)
 
 
 def _download_english() -> None:

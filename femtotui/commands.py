@@ -19,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "Command",
     "Continue",
+    "Detach",
     "Pause",
     "Resume",
     "SetLearningRate",
@@ -37,9 +38,17 @@ class Start(Command, frozen=True):
 
 
 class Continue(Command, frozen=True):
-    """Go on with the run in the folder `run`, from its newest checkpoint."""
+    """Go on with the run in the folder `run`, from its newest checkpoint.
+
+    With `history`, say first what it did before: for an app that has not seen it.
+    """
 
     run: str
+    history: bool = False
 
 
-AnyCommand = Start | Continue | Steering
+class Detach(Command, frozen=True):
+    """Go on without the app: it leaves, and may come back through the trainer's door."""
+
+
+AnyCommand = Start | Continue | Detach | Steering

@@ -13,9 +13,16 @@ from typing import Protocol
 
 from femtotui.core.config import RunConfig
 
-from .commands import Checkpoint, Command, Continue, Pause, Resume, Snapshot, Start
+from .commands import Checkpoint, Command, Continue, Detach, Pause, Resume, Snapshot, Start
 from .run_view import RunView, Status
-from .trainer import EventsArrived, SnapshotArrived, TrainerExited, TrainerMessage
+from .trainer import (
+    AttachRefused,
+    EventsArrived,
+    SnapshotArrived,
+    TrainerDetached,
+    TrainerExited,
+    TrainerMessage,
+)
 
 SAVING_SECONDS = 20.0
 """How long a trainer may take to save its run before it is ended; a checkpoint itself takes milliseconds."""
@@ -28,6 +35,7 @@ class TrainerLike(Protocol):
 
     def send(self, command: Command) -> None: ...
     def close(self, timeout: float = 5.0) -> None: ...
+    def leave(self) -> None: ...
 
 
 TrainerFactory = Callable[[Listener], TrainerLike]
@@ -62,6 +70,12 @@ class Link:
             )
             self._closing.start()
 
+    def leave(self) -> None:
+        """Let go of a trainer that goes on without the app."""
+        if self._closing is None:
+            self._closing = threading.Thread(target=self.trainer.leave, name="leaving", daemon=True)
+            self._closing.start()
+
     @property
     def closed(self) -> bool:
         return self._closing is not None and not self._closing.is_alive()
@@ -74,12 +88,16 @@ class Link:
 
 @dataclass
 class Place:
-    """A preset's place at the desk: its run of this session, its last snapshot, its link while it has one."""
+    """A preset's place at the desk: its run of this session, its last snapshot, its link while it has one.
+
+    `detached_pid` is the trainer's process once it goes on without this app.
+    """
 
     config: RunConfig
     view: RunView
     link: Link | None = None
     snapshot: SnapshotArrived | None = None
+    detached_pid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,8 +136,11 @@ class Desk:
         if self._listener is not None:
             self._listener()
 
-    def _connect(self, place: Place) -> Link:
-        link, self._spare = self._spare or Link(self._factory, self._wake), None
+    def _connect(self, place: Place, factory: TrainerFactory | None = None) -> Link:
+        if factory is not None:
+            link = Link(factory, self._wake)
+        else:
+            link, self._spare = self._spare or Link(self._factory, self._wake), None
         place.link = link
         self._links.append((link, place))
         return link
@@ -145,6 +166,12 @@ class Desk:
                 place.view.fold(events)
             case SnapshotArrived():
                 place.snapshot = message
+            case TrainerDetached(pid=pid):
+                place.detached_pid, place.link = pid, None
+                link.leave()
+            case AttachRefused(reason=reason):
+                place.view.trainer_lost(0, reason)
+                place.link = None
             case TrainerExited(code=code, stderr=stderr):
                 if link is place.link:  # one that was replaced has nothing more to say about the run
                     place.view.trainer_lost(code, stderr)
@@ -155,9 +182,23 @@ class Desk:
     def begin(self, config: RunConfig) -> None:
         """Park what trains and start `config` as a new run; the place of its preset is taken by it."""
         self.park()
+        self._seat(config).trainer.send(Start(config=config, runs=str(self.runs)))
+
+    def take_up(self, config: RunConfig, run: str) -> None:
+        """Park what trains and go on with a run of an earlier session; its preset's place is taken by it."""
+        self.park()
+        self._seat(config).trainer.send(Continue(run=run, history=True))
+
+    def attach(self, config: RunConfig, factory: TrainerFactory) -> None:
+        """Park what trains and take up a run whose trainer was detached."""
+        self.park()
+        self._seat(config, factory)
+
+    def _seat(self, config: RunConfig, factory: TrainerFactory | None = None) -> Link:
         place = Place(config, RunView(config))
+        link = self._connect(place, factory)
         self.places[config.preset] = self.current = place
-        self._connect(place).trainer.send(Start(config=config, runs=str(self.runs)))
+        return link
 
     def park(self) -> None:
         """Let the current trainer checkpoint and end in the background."""
@@ -193,6 +234,17 @@ class Desk:
         else:
             threading.Thread(target=send_when_saved, name="continuing", daemon=True).start()
 
+    def adopt(self, view: RunView) -> None:
+        """Give a run from the disk the place of its preset, parked, so that `go_on` can continue it."""
+        preset = view.config.preset
+        before = self.places.get(preset)
+        if before is not None and before.link is not None:
+            before.link.close()
+        place = Place(view.config, view)
+        if before is not None and before is self.current:
+            self.current = place
+        self.places[preset] = place
+
     # -- commands to the current trainer ---------------------------------------------------------------
 
     def _send(self, command: Command) -> bool:
@@ -210,6 +262,15 @@ class Desk:
 
     def checkpoint(self) -> bool:
         return self._send(Checkpoint())
+
+    def detach(self) -> bool:
+        """Ask the current trainer to go on without the app."""
+        return self._send(Detach())
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether the current run goes on without the app."""
+        return self.current is not None and self.current.detached_pid is not None
 
     def ask_snapshot(self) -> bool:
         return self._send(Snapshot())

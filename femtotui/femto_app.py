@@ -9,13 +9,28 @@ from typing import ClassVar
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.geometry import Size
 from textual.timer import Timer
 
+from femtotui.core.files import os_error_words
+from femtotui.presets.problems import did_you_mean
+
+from .actions import deeds
+from .clock import local_now
+from .command_list import FemtoCommands
+from .glyphs import ASCII, choose_glyphs
 from .helm import Helm
+from .layouts import HEIGHTS, WIDTHS
 from .messages import TrainerSpoke
+from .screens.arranging import ArrangingScreen
+from .screens.compare import CompareScreen
+from .screens.runs import RunsScreen
 from .screens.too_small import TooSmallScreen, fits
 from .screens.train import TrainScreen
+from .settings import Settings, known_keys
+from .widgets.loss_chart import LossChart
+from .wording import printable
 
 REFRESH_SECONDS = 0.22
 """Numbers and curves move four to five times a second at most, whatever the trainers send."""
@@ -26,15 +41,22 @@ class FemtoApp(App[None]):
 
     TITLE = "femtotui"
     CSS_PATH = "femtotui.tcss"
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    COMMANDS = App.COMMANDS | {FemtoCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit", show=False),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("S", "picture", "picture", show=False, id="picture", tooltip="Save a picture of the screen"),
     ]
 
-    def __init__(self, helm: Helm) -> None:
+    def __init__(self, helm: Helm, settings: Settings | None = None) -> None:
         super().__init__()
         self._helm = helm
+        self._settings = settings if settings is not None else Settings()
+        self._clashes: set[str] = set()
         self.train = TrainScreen(helm)
+        self.train.glyphs = choose_glyphs(self._settings.chart)
         self._taken_at = 0.0
         self._take_timer: Timer | None = None
         self._leaving = False
@@ -45,6 +67,47 @@ class FemtoApp(App[None]):
     def on_mount(self) -> None:
         self._helm.desk.listen(lambda: self.post_message(TrainerSpoke()))
         self._make_room(self.size)
+        self._apply_settings()
+
+    # -- settings --------------------------------------------------------------------------------------
+
+    def _apply_settings(self) -> None:
+        """What can be used of the settings; the rest is named, line by line."""
+        problems = list(self._settings.problems)
+        if self._settings.theme:
+            if self._settings.theme in self.available_themes:
+                self.theme = self._settings.theme
+            else:
+                near = did_you_mean(self._settings.theme, self.available_themes)
+                problems.append(f"theme: there is no theme `{printable(self._settings.theme)}`{near}")
+        keys, trouble = known_keys(self._settings, KNOWN_ACTIONS)
+        self.set_keymap(keys)
+        self.set_class(self.train.glyphs is ASCII, "-ascii")
+        if problems + trouble:
+            words = "\n".join(problems + trouble)
+            self.notify(words, title="settings", severity="warning", timeout=12, markup=False)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """A key of one's own took the place of another: say so once."""
+        del node
+        for binding in clashed_bindings:
+            words = binding.tooltip or binding.description
+            if words and words not in self._clashes:
+                self._clashes.add(words)
+                self.notify(
+                    f"key {binding.key} no longer does: {words}",
+                    title="settings",
+                    severity="warning",
+                    markup=False,
+                )
+
+    def action_picture(self) -> None:
+        """Save what is on the screen as an SVG; in a browser, it is downloaded."""
+        name = f"femtotui-{local_now():%Y%m%d-%H%M%S}.svg"
+        try:
+            self.deliver_screenshot(name)
+        except OSError as error:
+            self.notify(f"no picture: {os_error_words(error)}", severity="error", markup=False)
 
     # -- trainers --------------------------------------------------------------------------------------
 
@@ -64,6 +127,9 @@ class FemtoApp(App[None]):
         if self.is_running and self.train.is_mounted:  # a closing app takes its widgets away one by one
             self.train.show_news(taken)
         self._taken_at = time.monotonic()
+        if self._helm.desk.is_detached and not self._leaving:
+            self._leaving = True
+            self.run_worker(self._save_and_leave(), exclusive=False, group="leaving")
 
     # -- room ------------------------------------------------------------------------------------------
 
@@ -72,7 +138,11 @@ class FemtoApp(App[None]):
 
     def _make_room(self, size: Size) -> None:
         if not fits(size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen())
+            self.push_screen(TooSmallScreen(), self._look_again)
+
+    def _look_again(self, _nothing: None) -> None:
+        """A screen may have been told of an old size, and have gone although there is no room."""
+        self.call_after_refresh(lambda: self._make_room(self.size))
 
     # -- leaving ---------------------------------------------------------------------------------------
 
@@ -88,3 +158,11 @@ class FemtoApp(App[None]):
             self.train.show_saving()
         await asyncio.to_thread(self._helm.desk.close)
         self.exit()
+
+
+KNOWN_ACTIONS = frozenset(
+    deed.id
+    for owner in (FemtoApp, TrainScreen, ArrangingScreen, RunsScreen, CompareScreen, LossChart)
+    for deed in deeds(owner.BINDINGS)
+)
+"""What the settings file can give keys to."""

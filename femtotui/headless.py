@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from femtotui.core.commands import Steering, Stop
-from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted
+from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted, SavingFailed, ScoreDone
 from femtotui.core.files import os_error_words
-from femtotui.core.recorder import record
 
 from .arguments import say
 from .wording import duration
@@ -49,17 +48,19 @@ def train_headless(session: Session, face: Face) -> int:
     closed: OSError | None = None
     try:
         with _stop_on_signals(commands) as received:
-            for event in record(session.run, session.training, commands, notes=session.notes):
+            for event in session.record(commands):
                 last = event
                 if isinstance(event, RunStarted):
                     _introduce(event)
+                elif isinstance(event, SavingFailed):
+                    say(f"femtotui: not saved: {event.message}; training goes on and tries again")
                 if closed is None:
                     closed = _show(face, event)
                     if closed is not None:
                         commands.put(Stop())
     finally:
         face.close()
-        session.training.close()
+        session.close()
     code = _conclude(last, received[0] if received else None)
     return code if closed is None else max(code, _exit_code_of(closed))
 
@@ -87,6 +88,8 @@ class PlainLines:
                 f"step {event.step:,}: loss {event.train_loss:.4f}, validation {event.val_loss:.4f}, "
                 f"{duration(event.elapsed_s)}"
             )
+        elif isinstance(event, ScoreDone):
+            say(f"step {event.step:,}: {event.summary}")
         elif isinstance(event, RunFinished):
             print(result_line(event), flush=True)
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from femtotui.core.config import RunConfig
+from femtotui.core.errors import FemtoError
+from femtotui.core.machine import rss_mib
+from femtotui.core.runs import RunSummary, unfinished_run
+from femtotui.presets import Preset
 
 from .choices import Choices, wants_english
 from .desk import Desk, Place
+from .forecast import Forecast, forecast
+from .paths import cache_folder
+from .run_shelf import RunRow, view_of
+from .run_verdict import too_early_words
 from .run_view import Status
 from .tones import Tone
 
@@ -24,8 +35,10 @@ _AT_REST = {Status.FINISHED, Status.FAILED}
 class Helm:
     """Turns wishes into what the desk does. Raises FemtoError children for settings that cannot be."""
 
-    def __init__(self, desk: Desk, choices: Choices) -> None:
+    def __init__(self, desk: Desk, choices: Choices, measured: Path | None = None) -> None:
         self.desk, self.choices = desk, choices
+        self._left: RunSummary | None = None
+        self.measured = measured if measured is not None else cache_folder() / "threads.json"
 
     @property
     def current(self) -> Place | None:
@@ -38,7 +51,9 @@ class Helm:
     def choose(self, key: str) -> News:
         """Train a preset: start it, or continue what this session has of it."""
         place = self.desk.places.get(key)
-        if place is None or (place.view.status is Status.FAILED and not place.view.can_recover):
+        if place is None:
+            return self._begin_beside_what_was_left(key)
+        if place.view.status is Status.FAILED and not place.view.can_recover:
             return self._begin(key, None)
         name = _name(place)
         if place.view.status in _AT_REST:
@@ -54,29 +69,123 @@ class Helm:
         self.desk.go_on(key)
         return News(f"{name} goes on with its parked run from step {place.view.step:,}", "good")
 
+    def _begin_beside_what_was_left(self, key: str) -> News:
+        """Start a preset for the first time here, and offer the run that an earlier session left of it."""
+        left = unfinished_run(self.desk.runs, key)
+        news = self._begin(key, None)
+        self._left = left
+        if left is None:
+            return news
+        if left.holder is not None:
+            more = f"its run {left.path.name} is being trained elsewhere: femtotui attach"
+        else:
+            more = f"r goes on with the run left at step {left.checkpoint_step or 0:,} instead"
+        return News(f"{news.words} · {more}", news.tone)
+
+    @property
+    def can_recover(self) -> bool:
+        """Whether there is a run to resume: the current one, which failed, or one of an earlier session."""
+        place = self.current
+        if place is None:
+            return False
+        return place.view.can_recover or self._offered(place) is not None
+
+    def _offered(self, place: Place) -> RunSummary | None:
+        left = self._left
+        if left is None or left.info is None or left.holder is not None:
+            return None
+        return left if left.info.config.preset == place.config.preset else None
+
     def _begin(self, key: str, seed: int | None) -> News:
         before = self.current
         config = self.choices.config(key, seed=seed)
         parked = before is not None and before.link is not None and before.view.status not in _AT_REST
+        expected = self.forecast(config)
         self.desk.begin(config)
+        if self.current is not None:
+            self.current.view.forecast_mib = expected.mib
         saved = f" · {_name(before)} is saved" if before is not None and parked else ""
-        return News(f"#{key} {config.title}: a new run, seed {config.train.seed}{saved}", "good")
+        early = too_early_words(before.view) if before is not None and parked else ""
+        saved += f", but {early}" if early else ""
+        words = f"#{key} {config.title}: a new run, seed {config.train.seed} · {expected.cost}{saved}"
+        return News(words, "good")
+
+    def forecast(self, config: RunConfig) -> Forecast:
+        """What a run of `config` will take, before it starts."""
+        return forecast(config, rss_mib(), self.measured)
+
+    def foresee(self, key: str) -> News:
+        """What choosing a preset would do, and what that would take."""
+        place = self.desk.places.get(key)
+        if place is not None:
+            words = "trains now" if place is self.current else "goes on where it was"
+            words = f"has {place.view.status.value}" if place.view.status in _AT_REST else words
+            return News(f"{_name(place)} {words}: step {place.view.step:,} of {place.view.total_steps:,}")
+        try:
+            config = self.choices.config(key)
+        except FemtoError as error:
+            return News(f"{error.title}: {error}", "error")
+        return News(f"#{key} {config.title}: {self.forecast(config).words}")
+
+    def foresee_preset(self, preset: Preset) -> str:
+        """What a run of a preset that is being edited would take."""
+        try:
+            return self.forecast(self.choices.config_of(preset)).words
+        except FemtoError as error:
+            return str(error)
+
+    def take_up(self, row: RunRow) -> News:
+        """Go on with a run from the disk."""
+        view = view_of(row.summary, row.summary.checkpoint_step or 0)
+        key = view.config.preset
+        place = self.desk.places.get(key)
+        if place is not None and place.view.run == view.run and place.view.status not in _AT_REST:
+            return self.choose(key)
+        self.desk.adopt(view)
+        self.desk.go_on(key)
+        return News(f"{row.name} goes on from step {view.step:,}", "good")
+
+    def train_edited(self, preset: Preset) -> News:
+        """Train a preset as it was edited, whatever runs under its key."""
+        self.choices.shelf.add(preset)
+        return self._begin(preset.key, None)
+
+    def save_edited(self, preset: Preset) -> News:
+        """Keep a preset of one's own."""
+        path = self.choices.shelf.save(preset)
+        return News(f"saved as {path}", "good")
 
     def anew(self) -> News:
         """Start the current preset again with the next seed; what trained is saved."""
+        self._left = None
         if self.current is None:
             return News("choose a preset first", "warning")
         return self._begin(self.current.config.preset, self.current.config.train.seed + 1)
 
     def recover(self) -> News:
-        """Resume a failed run from its last checkpoint."""
+        """Resume a failed run from its last checkpoint, or the one that an earlier session left."""
         place = self.current
+        if place is not None and place.view.status is not Status.FAILED and (left := self._offered(place)):
+            return self._take_up(left)
         if place is None or place.view.status is not Status.FAILED:
             return News("nothing to resume: the run has not failed")
         if not place.view.can_recover:
             return News("this run was never saved: n starts anew", "warning")
         self.desk.go_on(place.config.preset)
         return News(f"{_name(place)} resumes from its last checkpoint", "good")
+
+    def _take_up(self, left: RunSummary) -> News:
+        self._left = None
+        self.desk.take_up(left.config, str(left.path))
+        return News(f"going on with {left.path.name} from step {left.checkpoint_step or 0:,}", "good")
+
+    def detach(self) -> News:
+        """Let the current training go on without the app, which then leaves."""
+        place = self.current
+        training = place is not None and place.view.status in {Status.TRAINING, Status.PAUSED}
+        if not training or not self.desk.detach():
+            return News("nothing to detach: no training is running")
+        return News("detaching…")
 
     def pause(self) -> News:
         """Pause the current run."""

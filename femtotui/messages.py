@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from femtotui.core.sample import SampledToken
+from femtotui.core.saved import SavedModel
+
+from .sampling import Piece
 
 
 class TrainerSpoke(Message):
@@ -28,6 +31,21 @@ class PresetChosen(Message):
 
 
 @dataclass
+class PresetPointedAt(Message):
+    """The cursor of the list is on a preset; or, with no key, on a file that is none, and why."""
+
+    key: str
+    problem: str = ""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, PresetPointedAt)
+
+
+class FilterLeft(Message):
+    """A person is done with filtering the list."""
+
+
+@dataclass
 class SampleAsked(Message):
     """A person pressed Enter in the prompt."""
 
@@ -36,11 +54,32 @@ class SampleAsked(Message):
 
 @dataclass
 class SampleGrew(Message):
-    """A piece of sample `number`, posted from the sampling thread; `failure` says why it ended early."""
+    """A piece of sample `number`, posted from the sampling thread."""
 
     number: int
+    piece: Piece
+
+
+@dataclass
+class ModelOpened(Message):
+    """A saved model to compare with is there, or `failure` says why not; posted from a thread."""
+
+    model: SavedModel | None
+    failure: str = ""
+
+
+@dataclass
+class TextRead(Message):
+    """A text has been read, by one model or by two; posted from a thread.
+
+    `differences`, one a token, are by how many bits the first foresaw it better.
+    """
+
+    number: int
+    prompt: bytes
     tokens: tuple[SampledToken, ...]
-    done: bool = False
+    differences: tuple[float, ...] = ()
+    others: tuple[SampledToken, ...] = ()
     failure: str = ""
 
 

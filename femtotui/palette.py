@@ -19,6 +19,14 @@ _DARK_ANCHORS = ("#10306b", "#1f8a8c", "#fde725")
 _LIGHT_ANCHORS = ("#f4f3c8", "#58a9a0", "#13245e")
 _GROUND_SHARE = 0.72
 
+DIFFERENCE_BITS = 4.0
+N_DIFFERENCES = 7
+"""Shades on either side of no difference."""
+
+# Blue and orange: kept apart by every common kind of colour vision.
+_DARK_SIDES = ("#f29a3f", "#4aa3ff")
+_LIGHT_SIDES = ("#b35806", "#1f5fb4")
+
 _Lab = tuple[float, float, float]
 
 
@@ -35,6 +43,25 @@ def shades(ground: Color) -> tuple[Color, ...]:
     """All shades on a theme's background colour; the first are close to it, the last stands out most."""
     anchors = _DARK_ANCHORS if ground.brightness < 0.5 else _LIGHT_ANCHORS
     return tuple(_shade(ground, anchors, index / (N_SHADES - 1)) for index in range(N_SHADES))
+
+
+def difference_shade_of(bits: float) -> int:
+    """The shade for a difference of surprise in bits: from -N_DIFFERENCES to N_DIFFERENCES, 0 is none."""
+    if math.isnan(bits):
+        return 0
+    return round(min(max(bits / DIFFERENCE_BITS, -1.0), 1.0) * N_DIFFERENCES)
+
+
+@lru_cache(maxsize=64)
+def difference_shades(ground: Color) -> tuple[Color, ...]:
+    """Shades from orange (negative) through the ground (no difference) to blue (positive)."""
+    sides = _DARK_SIDES if ground.brightness < 0.5 else _LIGHT_SIDES
+    minus, plus = (_to_oklab(Color.parse(side)) for side in sides)
+    middle = _to_oklab(ground)
+    shares = [index / N_DIFFERENCES for index in range(1, N_DIFFERENCES + 1)]
+    below = [_from_oklab(_mix(middle, minus, share)) for share in reversed(shares)]
+    above = [_from_oklab(_mix(middle, plus, share)) for share in shares]
+    return (*below, ground, *above)
 
 
 def text_on(background: Color) -> Color:

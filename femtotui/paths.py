@@ -9,6 +9,7 @@ from pathlib import Path
 from femtotui.core.errors import RunError
 
 RUNS_VARIABLE = "FEMTOTUI_RUNS"
+CONFIG_VARIABLE = "FEMTOTUI_CONFIG"
 CACHE_VARIABLE = "FEMTOTUI_CACHE"
 
 
@@ -44,3 +45,13 @@ def cache_folder() -> Path:
     import platformdirs  # noqa: PLC0415  (only where nothing was chosen)
 
     return platformdirs.user_cache_path("femtotui", appauthor=False)
+
+
+def config_folder() -> Path:
+    """Where settings and presets of one's own are: `FEMTOTUI_CONFIG`, else in the user's config folder."""
+    chosen = os.environ.get(CONFIG_VARIABLE)
+    if chosen:
+        return lasting_path(chosen)
+    import platformdirs  # noqa: PLC0415  (only where nothing was chosen)
+
+    return platformdirs.user_config_path("femtotui", appauthor=False)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted, StepDone
+from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted, ScoreDone, StepDone
 
+from .arguments import say
 from .headless import result_line
 from .wording import duration
 
@@ -49,6 +50,9 @@ class TrainingBar:
                 self._note_step(event)
             case EvalDone():
                 self._validation = f" val {event.val_loss:.4f}"
+            case ScoreDone(thorough=True):
+                self._progress.stop()
+                say(event.summary)
             case RunFinished():
                 self._progress.update(self._task, completed=event.step)
                 self._progress.stop()

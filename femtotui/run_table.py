@@ -9,6 +9,7 @@ from rich.text import Text
 
 from femtotui.core.runs import RunSummary
 
+from .door import ADDRESS_NAME
 from .safe_text import one_line
 from .wording import UNKNOWN, duration, loss
 
@@ -25,9 +26,11 @@ _COLUMNS = (
 
 
 def state(run: RunSummary) -> str:
-    """`finished`, `can go on`, `not saved` (no checkpoint yet) or `damaged`."""
+    """`training`, `detached` (training without an app), `finished`, `can go on`, `not saved` or `damaged`."""
     if run.info is None:
         return "damaged"
+    if run.holder is not None:
+        return "detached" if (run.path / ADDRESS_NAME).exists() else "training"
     if run.finished:
         return "finished"
     return "can go on" if run.can_continue else "not saved"
@@ -54,6 +57,7 @@ def _row(run: RunSummary) -> dict[str, object]:
     return {
         "run": str(run.path),
         "state": state(run),
+        "pid": run.holder.pid if run.holder else None,
         "problem": run.problem or None,
         "preset": config.preset if config else None,
         "title": config.title if config else None,

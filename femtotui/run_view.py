@@ -10,6 +10,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
+from itertools import pairwise
 
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
@@ -21,6 +22,8 @@ from femtotui.core.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SavingFailed,
+    ScoreDone,
     StepDone,
 )
 
@@ -47,7 +50,8 @@ class RunView:
 
     `steps`, `losses` and `seconds` are the curve; `evals` are (step, validation loss). Losses are in nats a
     token, memory in MiB, `elapsed_s` in seconds of training. `rewritten` counts how often the curve was more
-    than added to: whoever drew it must draw it anew.
+    than added to: whoever drew it must draw it anew. `folder` is where the run lies before its trainer
+    says so, `forecast_mib` the memory that was expected of it.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -59,9 +63,13 @@ class RunView:
         self.step = 0
         self.elapsed_s = 0.0
         self.checkpoint_step: int | None = None
+        self.trouble = ""
         self.rss_mib = 0.0
         self.total_mib = 0.0
         self.peak_mib = 0.0
+        self.forecast_mib = 0.0
+        self.folder: str | None = None
+        self.score: ScoreDone | None = None
         self.steps = array("q")
         self.losses = array("d")
         self.seconds = array("d")
@@ -89,7 +97,9 @@ class RunView:
             case Resumed():
                 self.status = Status.TRAINING
             case CheckpointSaved():
-                self.checkpoint_step = event.step
+                self.checkpoint_step, self.trouble = event.step, ""
+            case SavingFailed():
+                self.trouble = event.message
             case RunFinished():
                 self.finished = event
                 self.elapsed_s = event.elapsed_s
@@ -97,6 +107,8 @@ class RunView:
             case RunFailed():
                 self.failure = event
                 self.status = Status.FAILED
+            case ScoreDone():
+                self.score = event
             case _:  # a SampleDone is for the run folder
                 pass
 
@@ -148,7 +160,7 @@ class RunView:
         """The run folder, once there is one."""
         if self.started is not None:
             return self.started.run
-        return self.failure.run if self.failure is not None else None
+        return self.failure.run if self.failure is not None and self.failure.run else self.folder
 
     @property
     def can_recover(self) -> bool:
@@ -187,6 +199,14 @@ class RunView:
         """Tokens trained on a second, from the same steps."""
         ms = self.ms_per_step
         return self.config.train.batch * self.config.model.context / ms * 1000 if ms else None
+
+    def recent_speeds(self, groups: int = 12, steps: int = 20) -> list[float]:
+        """Tokens a second over the newest `groups` stretches of so many steps, oldest first."""
+        tokens = self.config.train.batch * self.config.model.context
+        last = len(self.seconds) - 1
+        bounds = [last - steps * back for back in range(groups, -1, -1) if last - steps * back >= 0]
+        spans = [self.seconds[b] - self.seconds[a] for a, b in pairwise(bounds)]
+        return [tokens * steps / span if span > 0 else math.nan for span in spans]
 
     @property
     def left_s(self) -> float | None:

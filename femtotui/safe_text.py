@@ -194,3 +194,13 @@ def printable(text: str | bytes) -> str:
         "\n" if source == "\n" else " " * _TAB_WIDTH if source == "\t" else drawn
         for source, drawn, _ in _pieces(text)
     )
+
+
+def plain_text(text: str | bytes) -> str:
+    """`text` for a file or a pipe: newlines and tabs are themselves, all else is inert."""
+    return "".join(source if source in ("\n", "\t") else drawn for source, drawn, _ in _pieces(text))
+
+
+def harmless(text: str) -> str:
+    """`text` without the characters that are not drawn as themselves; newlines and tabs stay."""
+    return "".join(c for c in text if c in "\n\t" or _is_inert(c) or c == " ")

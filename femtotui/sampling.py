@@ -1,19 +1,20 @@
-"""Sampling from a snapshot of the parameters: what to draw, and when to draw anew. No Textual in here."""
+"""Sampling from a snapshot of the parameters: what to draw, when, and how gently. No Textual in here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from femtotui.core.config import RunConfig
-from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken, Sampler
+from femtotui.core.errors import FemtoError
+from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampler, Sampling
 from femtotui.core.tokenizer import load_tokenizer
 
 from .run_view import RunView, Status
 from .trainer import SnapshotArrived
 
-JOURNAL_PROMPT = b"\n"
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
 
@@ -21,6 +22,12 @@ RESAMPLE_SECONDS = 5.0
 """Seconds of training between two samples drawn without being asked for; at first, when much changes, one."""
 
 FIRST_RESAMPLE_SECONDS = 1.0
+
+BUSY_SHARE = 0.015
+"""The share of a core that a streaming sample takes from the training that goes on beside it."""
+
+PIECE_SECONDS = 0.2
+"""Tokens travel to the screen in pieces, at most this often; the first one at once."""
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t"}
 
@@ -42,27 +49,103 @@ class SampleTask:
     prompt: bytes
     seed: int
 
+    @property
+    def sampling(self) -> Sampling:
+        return replace(JOURNAL_SAMPLING, seed=self.seed)
+
+
+def sampler_of(run: Path, config: RunConfig, snapshot: SnapshotArrived) -> Sampler:
+    """A sampler for a run's parameters at a step.
+
+    Raises: FemtoError; OSError if the run's tokenizer cannot be read.
+    """
+    tokenizer = load_tokenizer((run / "tokenizer.json").read_text("utf-8"))
+    return Sampler(config.model, config.recipe, snapshot.parameters_P, tokenizer)
+
 
 def draw(task: SampleTask) -> Iterator[SampledToken]:
     """The tokens of a sample, one by one.
 
     Raises: FemtoError children, such as TokenizerError for a prompt that a char tokenizer cannot encode.
     """
-    tokenizer = load_tokenizer((task.run / "tokenizer.json").read_text("utf-8"))
-    sampler = Sampler(task.config.model, task.config.recipe, task.snapshot.parameters_P, tokenizer)
-    yield from sampler.generate(task.prompt, SAMPLE_TOKENS, replace(JOURNAL_SAMPLING, seed=task.seed))
+    sampler = sampler_of(task.run, task.config, task.snapshot)
+    yield from sampler.generate(task.prompt, SAMPLE_TOKENS, task.sampling)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some tokens of a stream; the last piece is `done`, and `failure` says why, if it ended early."""
+
+    tokens: tuple[SampledToken, ...]
+    done: bool = False
+    failure: str = ""
+
+
+def stream(
+    tokens: Callable[[], Iterator[SampledToken]],
+    send: Callable[[Piece], object],
+    cancelled: Callable[[], bool],
+    *,
+    gently: bool = False,
+) -> None:
+    """Send tokens on in pieces, the first at once. `gently` leaves the processor to the training."""
+    waiting: list[SampledToken] = []
+    sent = 0.0
+    failure = ""
+    try:
+        for token in rested(tokens()) if gently else tokens():
+            if cancelled():
+                return
+            waiting.append(token)
+            if time.monotonic() - sent >= PIECE_SECONDS:
+                send(Piece(tuple(waiting)))
+                waiting, sent = [], time.monotonic()
+    except FemtoError as error:
+        failure = str(error)
+    except OSError as error:
+        failure = f"a file of the run cannot be read: {error.strerror or error}"
+    except Exception as error:  # a bug here must not end the training that goes on beside it
+        failure = f"an error in femtotui itself: {type(error).__name__}: {error}"
+    if not cancelled():
+        send(Piece(tuple(waiting), done=True, failure=failure))
+
+
+def rested(tokens: Iterator[SampledToken]) -> Iterator[SampledToken]:
+    """The same tokens, the first at once, with rests that bring the work down to `BUSY_SHARE` of a core."""
+    first = next(tokens, None)
+    if first is None:
+        return
+    yield first
+    while True:
+        began = time.thread_time()  # what others do with the core meanwhile is not ours to make up for
+        token = next(tokens, None)
+        worked = time.thread_time() - began
+        if token is None:
+            return
+        yield token
+        if worked > _WORTH_A_REST:
+            time.sleep(min(worked * (1 / BUSY_SHARE - 1), _LONGEST_REST))
+
+
+_WORTH_A_REST = 5e-5
+"""Seconds: most tokens come out of a block that was worked out before, in no time."""
+
+_LONGEST_REST = 1.0
 
 
 class Pace:
     """Says when a snapshot is due: at a run's first steps, every few seconds of training, and at a pause.
 
-    The last one comes unasked: a trainer that has finished sends its parameters and is gone.
+    With `every_steps`, every so many steps instead of seconds. The last one comes unasked: a trainer that has
+    finished sends its parameters and is gone.
     """
 
     def __init__(self) -> None:
+        self.every_steps = 0
         self._view: RunView | None = None
         self._status: Status | None = None
         self._elapsed_s = 0.0
+        self._step = 0
         self._interval = FIRST_RESAMPLE_SECONDS
 
     def due(self, view: RunView) -> bool:
@@ -72,10 +155,16 @@ class Pace:
         due = (
             view is not self._view
             or (view.status is Status.PAUSED and self._status is not Status.PAUSED)
-            or abs(view.elapsed_s - self._elapsed_s) >= self._interval
+            or self._is_time(view)
         )
         if due:
             self._interval = min(RESAMPLE_SECONDS, max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))
-            self._elapsed_s = view.elapsed_s
+            self._elapsed_s, self._step = view.elapsed_s, view.step
         self._view, self._status = view, view.status
         return due
+
+    def _is_time(self, view: RunView) -> bool:
+        if self.every_steps:
+            # Counted from multiples, so that frames lie near round steps whenever the last one was taken.
+            return view.step // self.every_steps != self._step // self.every_steps
+        return abs(view.elapsed_s - self._elapsed_s) >= self._interval

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from femtotui.core.calibration import remembered_choice
+from femtotui.core.checkpoint import load_checkpoint
+from femtotui.core.commands import Steering
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
+from femtotui.core.events import Event
+from femtotui.core.machine import blas_description
+from femtotui.core.recorder import record
 from femtotui.core.run import RunFolder
 from femtotui.core.tokenizer import build_tokenizer
 from femtotui.core.train import Training, resolved
+from femtotui.presets.evaluators import choose_evaluator
 from femtotui.presets.sources import open_source
 
 from .blas_kernel import slow_kernel_notes
@@ -27,11 +35,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """A training and the folder it is recorded in. `notes` are things to say plainly besides the source's."""
+    """A training and the folder it is recorded in, which is locked.
+
+    `notes` are things to say plainly besides the source's.
+    """
 
     run: RunFolder
     training: Training
     notes: tuple[str, ...] = ()
+
+    def record(
+        self, commands: SimpleQueue[Steering], on_snapshot: Callable[[Training], None] | None = None
+    ) -> Iterator[Event]:
+        """Trains it, with the evaluator that goes with its data (see core.recorder.record)."""
+        return record(
+            self.run,
+            self.training,
+            commands,
+            on_snapshot=on_snapshot,
+            notes=self.notes,
+            evaluator=choose_evaluator(self.training.config.data),
+        )
+
+    def close(self) -> None:
+        """Ends the training's threads, and lets others have the run."""
+        self.training.close()
+        self.run.unlock()
 
 
 def prepare(config: RunConfig, runs: Path, download: Download | None = None) -> Session:
@@ -45,6 +74,7 @@ def prepare(config: RunConfig, runs: Path, download: Download | None = None) -> 
     training = Training.begin(config, source, tokenizer)
     try:
         run = RunFolder.create(runs, training.config, tokenizer, source)
+        run.lock()
     except BaseException:
         training.close()
         raise
@@ -66,15 +96,30 @@ def _text_to_learn_from(config: RunConfig, source: Source) -> bytes:
     return source.train + source.validation if config.tokenizer.kind == "char" else source.train
 
 
-def continue_run(path: Path, download: Download | None = None) -> Session:
+def continue_run(
+    path: Path, download: Download | None = None, *, threads: int | None = None, chunk: int | None = None
+) -> Session:
     """A run as it was at its newest whole checkpoint; what was written after that is cut off.
 
-    Raises: FemtoError; RunError if its data is no longer the same.
+    It goes on to the bit as if it had never stopped; with other `threads`, another `chunk` or another BLAS
+    it does to rounding, and a note says so.
+
+    Raises: FemtoError; RunError if its data is no longer the same, or if another process trains it.
     """
     run = RunFolder.open(path)
     if not run.checkpoint_paths():
         raise RunError(f"{path} has no checkpoint to go on from: start a new run")
-    config = run.config
+    run.lock()
+    try:
+        return _restored(run, download, threads, chunk)
+    except BaseException:
+        run.unlock()
+        raise
+
+
+def _restored(run: RunFolder, download: Download | None, threads: int | None, chunk: int | None) -> Session:
+    run.require_own_checkpoint()
+    config = _with_other_threads(run.config, threads, chunk)
     source = open_source(config.data, config.train.seed, download=download)
     _require_same_data(run, source)
     training = Training.begin(config, source, run.tokenizer())
@@ -85,7 +130,50 @@ def continue_run(path: Path, download: Download | None = None) -> Session:
     except BaseException:
         training.close()
         raise
-    return Session(run, training, (*notes, *slow_kernel_notes(os.environ)))
+    more = (*_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
+    return Session(run, training, (*notes, *more))
+
+
+def open_trained(path: Path, which: str, download: Download | None = None) -> Training:
+    """A run's training as it was at a checkpoint (`latest`, `best` or a step), to look at and not to record.
+
+    Raises: FemtoError.
+    """
+    run = RunFolder.open(path)
+    chosen = run.find_checkpoint(which)
+    run.require_own_checkpoint()
+    source = open_source(run.config.data, run.config.train.seed, download=download)
+    _require_same_data(run, source)
+    training = Training.begin(run.config, source, run.tokenizer())
+    try:
+        loaded = load_checkpoint(chosen, training.tensors(), run.config.model)
+        training.restore(loaded.tensors, loaded.step, loaded.elapsed_s)
+    except BaseException:
+        training.close()
+        raise
+    return training
+
+
+def _with_other_threads(config: RunConfig, threads: int | None, chunk: int | None) -> RunConfig:
+    train = config.train
+    if threads is not None:
+        train = msgspec.structs.replace(train, threads=threads, chunk=0)
+    if chunk is not None:
+        train = msgspec.structs.replace(train, chunk=chunk)
+    return msgspec.structs.replace(config, train=train)
+
+
+def _rounding_notes(run: RunFolder, config: RunConfig) -> Iterator[str]:
+    """Why the run will not be, to the bit, what it would have been."""
+    before, now = run.config.train, config.train
+    if (before.threads, before.chunk) != (now.threads, now.chunk):
+        yield (
+            f"{now.threads} thread{'' if now.threads == 1 else 's'} of {now.chunk} sequences instead of "
+            f"{before.threads} of {before.chunk}: the run goes on equal to rounding, not to the bit"
+        )
+    blas = blas_description()
+    if blas != run.info.blas:
+        yield f"{blas} instead of {run.info.blas}: the run goes on equal to rounding, not to the bit"
 
 
 def _require_same_data(run: RunFolder, source: Source) -> None:

@@ -40,3 +40,27 @@ def plain_style(shade: int) -> Style:
         if shade <= shade_of(least):
             return style
     return _PLAIN_SURPRISE
+
+
+_DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
+    (
+        "foreseen better by ",
+        (("this", 4.0), ("by 1 bit", 1.0), ("both alike", 0.0), ("1 bit", -1.0), ("the other", -4.0)),
+    ),
+    ("", (("this", 4.0), ("alike", 0.0), ("other", -4.0))),
+)
+
+
+def fitting_difference_legend(width: int) -> Legend:
+    """The fullest legend for differences (bits instead of probabilities) that fits into `width` cells."""
+    for lead, entries in _DIFFERENCE_LEGENDS:
+        if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
+            return lead, entries
+    return "", ()
+
+
+def plain_difference_style(shade: int) -> Style:
+    """The attributes for a difference where there are no colours to tell it."""
+    if abs(shade) <= 1:
+        return Style()
+    return Style(underline=shade > 0, reverse=shade < 0, bold=abs(shade) > 4)

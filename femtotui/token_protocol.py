@@ -7,12 +7,14 @@ from typing import Protocol
 
 
 class AlternativeLike(Protocol):
-    """One entry of a distribution: a token's bytes and its probability (0 to 1)."""
+    """One entry of a distribution: a token's bytes, its probability (0 to 1), and that after cutting."""
 
     @property
     def bytes(self) -> bytes: ...
     @property
     def p(self) -> float: ...
+    @property
+    def p_cut(self) -> float: ...
 
 
 class TokenLike(Protocol):

@@ -17,7 +17,16 @@ from femtotui.core.events import AnyEvent
 
 from .commands import Command, Stop
 from .environment import limited_blas
-from .wire import EventsFrame, SnapshotFrame, WireError, read_frame, write_frame
+from .wire import (
+    AnyFrame,
+    DetachedFrame,
+    EventsFrame,
+    RefusedFrame,
+    SnapshotFrame,
+    WireError,
+    read_frame,
+    write_frame,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +61,21 @@ class TrainerExited:
     stderr: str
 
 
-TrainerMessage = EventsArrived | SnapshotArrived | TrainerExited
+@dataclass(frozen=True)
+class TrainerDetached:
+    """The process goes on without this app; the last message of a trainer that was asked to Detach."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class AttachRefused:
+    """The trainer's door stayed shut, for `reason`."""
+
+    reason: str
+
+
+TrainerMessage = EventsArrived | SnapshotArrived | TrainerExited | TrainerDetached | AttachRefused
 
 
 class Trainer:
@@ -100,6 +123,10 @@ class Trainer:
                 # With a limit: a listener may be waiting for the very thread that is here.
                 thread.join(_JOIN_SECONDS)
 
+    def leave(self) -> None:
+        """Lets go of a trainer that said TrainerDetached; it goes on."""
+        self._outgoing.put(None)
+
     def _write(self) -> None:
         stream = _pipe(self._process.stdin)
         # The other end may be gone at any moment; the reader is the one to notice and tell.
@@ -110,30 +137,39 @@ class Trainer:
             stream.close()
 
     def _collect(self) -> None:
-        stream = _pipe(self._process.stderr)
-        while line := stream.readline(_LONGEST_STDERR_LINE):
-            self._stderr.append(line.decode(errors="replace").rstrip("\n"))
+        with _pipe(self._process.stderr) as stream:
+            while line := stream.readline(_LONGEST_STDERR_LINE):
+                self._stderr.append(line.decode(errors="replace").rstrip("\n"))
 
     def _read(self) -> None:
-        stream = _pipe(self._process.stdout)
-        try:
-            while (frame := read_frame(stream)) is not None:
-                self._listener(_message(frame))
-        except (OSError, WireError) as error:
-            self._stderr.append(str(error))
-            self._process.kill()  # what cannot be understood cannot be steered either
+        with _pipe(self._process.stdout) as stream:
+            try:
+                while (frame := read_frame(stream)) is not None:
+                    self._listener(message_of(frame))
+                    if isinstance(frame, DetachedFrame):
+                        return
+            except (OSError, WireError) as error:
+                self._stderr.append(str(error))
+                self._process.kill()  # what cannot be understood cannot be steered either
         code = self._process.wait()
         self._outgoing.put(None)
         self._threads[1].join(_JOIN_SECONDS)
         self._listener(TrainerExited(code, "\n".join(self._stderr)))
 
 
-def _message(frame: EventsFrame | SnapshotFrame) -> TrainerMessage:
-    if isinstance(frame, EventsFrame):
-        return EventsArrived(frame.events)
-    import numpy as np  # noqa: PLC0415  (the app draws its first frame without it)
+def message_of(frame: AnyFrame) -> TrainerMessage:
+    """What a frame means to the app."""
+    match frame:
+        case EventsFrame():
+            return EventsArrived(frame.events)
+        case DetachedFrame():
+            return TrainerDetached(frame.pid)
+        case RefusedFrame():
+            return AttachRefused(frame.reason)
+        case SnapshotFrame():
+            import numpy as np  # noqa: PLC0415  (the app draws its first frame without it)
 
-    return SnapshotArrived(frame.step, np.frombuffer(frame.parameters, "<f4"), frame.train_loss)
+            return SnapshotArrived(frame.step, np.frombuffer(frame.parameters, "<f4"), frame.train_loss)
 
 
 def _spawn() -> subprocess.Popen[bytes]:

@@ -1,7 +1,8 @@
 """The trainer process: `python -m femtotui.trainer_process`, driven by frames on its standard input.
 
 It trains one run and ends. Standard output carries nothing but frames; whatever else is printed, by us or
-by a library, goes to standard error. If its input ends, the app is gone: it saves and ends.
+by a library, goes to standard error. If its input ends, the app is gone: it saves and ends, unless the app
+said Detach before; then it goes on, and another app can attach to it (see door.py).
 """
 
 from __future__ import annotations
@@ -10,67 +11,29 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO
 
-from femtotui.core.commands import Steering, Stop
+from femtotui.core.commands import Snapshot, Steering, Stop
 from femtotui.core.errors import FemtoError
-from femtotui.core.events import Event, RunFailed, RunFinished, StepDone
+from femtotui.core.events import RunFailed, RunFinished, RunStarted
 
-from .commands import Continue, Start
+from .commands import Continue, Detach, Start
 from .environment import prepare_blas
-from .wire import SnapshotFrame, WireError, events_frame, read_command, write_frame
+from .reporter import LOG_NAME, Reporter
+from .wire import WireError, read_command
 
 if TYPE_CHECKING:
     from femtotui.core.train import Training
 
     from .session import Session
 
-SECONDS_BETWEEN_BATCHES = 0.1
-LOG_NAME = "trainer.log"
-
 EXIT_DONE = 0
 EXIT_BUG = 1
 EXIT_FAILED = 2
-
-
-class Reporter:
-    """Sends events to the app: steps in batches, at most ten a second, everything else at once.
-
-    When nobody reads any more it falls silent, and asks the training to save and stop.
-    """
-
-    def __init__(self, stream: BinaryIO, steering: SimpleQueue[Steering]) -> None:
-        self._stream = stream
-        self._steering = steering
-        self._waiting: list[Event] = []
-        self._due = 0.0
-        self._open = True
-
-    def report(self, event: Event) -> None:
-        self._waiting.append(event)
-        if not isinstance(event, StepDone) or time.monotonic() >= self._due:
-            waiting, self._waiting = self._waiting, []
-            self._due = time.monotonic() + SECONDS_BETWEEN_BATCHES
-            self._write(events_frame(waiting))
-
-    def snapshot(self, training: Training) -> None:
-        """Sends the parameters as they are now."""
-        parameters_P = training.parameters_P.astype("<f4", copy=False)
-        self._write(SnapshotFrame(training.step, training.recent_loss, parameters_P.data.cast("B")))
-
-    def _write(self, frame: SnapshotFrame | object) -> None:
-        if not self._open:
-            return
-        try:
-            write_frame(self._stream, frame)  # type: ignore[arg-type]
-        except OSError:
-            self._open = False
-            self._steering.put(Stop())
 
 
 class Inbox:
@@ -79,6 +42,7 @@ class Inbox:
     def __init__(self, stream: BinaryIO) -> None:
         self.orders: SimpleQueue[Start | Continue | None] = SimpleQueue()
         self.steering: SimpleQueue[Steering] = SimpleQueue()
+        self.detaching = False
         self._stream = stream
         threading.Thread(target=self._read, name="commands", daemon=True).start()
 
@@ -87,13 +51,17 @@ class Inbox:
             while (command := read_command(self._stream)) is not None:
                 if isinstance(command, Start | Continue):
                     self.orders.put(command)
+                elif isinstance(command, Detach):
+                    self.detaching = True
+                    self.steering.put(Snapshot())  # the training looks up, and lets the app go
                 else:
                     self.steering.put(command)
                     if isinstance(command, Stop):
                         break
         except (OSError, WireError) as error:
             print(f"commands end here: {error}", file=sys.stderr)
-        self.steering.put(Stop())
+        if not self.detaching:
+            self.steering.put(Stop())
         self.orders.put(None)
 
 
@@ -109,14 +77,18 @@ def main() -> int:
     order = inbox.orders.get()
     if order is None:
         return EXIT_DONE
-    return _train(order, inbox, reporter)
+    try:
+        return _train(order, inbox, reporter)
+    finally:
+        reporter.close()
 
 
 def _train(order: Start | Continue, inbox: Inbox, reporter: Reporter) -> int:
     session: Session | None = None
     try:
         session = _open_session(order)
-        return _record(session, inbox, reporter)
+        history = isinstance(order, Continue) and order.history
+        return _record(session, inbox, reporter, history=history)
     except FemtoError as error:
         reporter.report(_failure(session, error.title, str(error)))
         return EXIT_FAILED
@@ -133,7 +105,7 @@ def _train(order: Start | Continue, inbox: Inbox, reporter: Reporter) -> int:
         return EXIT_BUG
     finally:
         if session is not None:
-            session.training.close()
+            session.close()
 
 
 def _open_session(order: Start | Continue) -> Session:
@@ -144,23 +116,26 @@ def _open_session(order: Start | Continue) -> Session:
     return continue_run(Path(order.run))
 
 
-def _record(session: Session, inbox: Inbox, reporter: Reporter) -> int:
-    from femtotui.core.recorder import record  # noqa: PLC0415
+def _record(session: Session, inbox: Inbox, reporter: Reporter, *, history: bool) -> int:
+    def answer(training: Training) -> None:
+        if inbox.detaching:
+            # If the app cannot be let go, it stays what keeps the training alive.
+            inbox.detaching = reporter.detach(training.step)
+        if reporter.is_awaited:
+            with suppress(FemtoError):  # then the last rows are missing from what the newcomer sees
+                session.run.flush()
+        reporter.snapshot(training)
 
-    code = EXIT_DONE
-    for event in record(
-        session.run,
-        session.training,
-        inbox.steering,
-        on_snapshot=reporter.snapshot,
-        notes=session.notes,
-    ):
+    code, past_step = EXIT_DONE, session.training.step
+    for event in session.record(inbox.steering, answer):
         if isinstance(event, RunFinished):
             reporter.snapshot(session.training)  # to sample from when this process is gone
         if isinstance(event, RunFailed):
             _log(session, f"{event.title}: {event.message}\n")
             code = EXIT_FAILED
         reporter.report(event)
+        if history and isinstance(event, RunStarted):
+            reporter.report_history(past_step)
     return code
 
 

@@ -15,6 +15,7 @@ from femtotui.core.events import AnyEvent, Event
 
 from .commands import AnyCommand, Command
 
+MAX_HELLO_BYTES = 1024
 MAX_COMMAND_BYTES = 4 * 1024 * 1024
 MAX_REPORT_BYTES = 2**31 - 1
 """A snapshot of the largest model that fits a laptop; more is damage."""
@@ -44,14 +45,33 @@ class SnapshotFrame(msgspec.Struct, frozen=True, tag_field="frame", tag="snapsho
     parameters: memoryview
 
 
-AnyFrame = EventsFrame | SnapshotFrame
+class DetachedFrame(msgspec.Struct, frozen=True, tag_field="frame", tag="detached"):
+    """The trainer goes on without the app; nothing more will come. `pid` is its process."""
+
+    pid: int
+
+
+class RefusedFrame(msgspec.Struct, frozen=True, tag_field="frame", tag="refused"):
+    """Who knocked at the trainer's door may not come in; `reason` says why."""
+
+    reason: str
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first frame to a trainer's door: the secret of its address file."""
+
+    secret: str
+
+
+AnyFrame = EventsFrame | SnapshotFrame | DetachedFrame | RefusedFrame
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
+_hello_decoder: msgspec.msgpack.Decoder[Hello] = msgspec.msgpack.Decoder(Hello)
 _frame_decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
 
 
-def write_frame(stream: IO[bytes], message: Command | EventsFrame | SnapshotFrame) -> None:
+def write_frame(stream: IO[bytes], message: Command | AnyFrame | Hello) -> None:
     """Writes one frame and flushes. Raises: OSError when nobody reads any more, WireError if too long."""
     payload = _encoder.encode(message)
     if len(payload) > MAX_REPORT_BYTES:
@@ -69,6 +89,12 @@ def read_command(stream: IO[bytes]) -> AnyCommand | None:
     """The next command, or None at the end. Raises: WireError."""
     payload = _read_payload(stream, MAX_COMMAND_BYTES)
     return None if payload is None else _decode(_command_decoder, payload)
+
+
+def read_hello(stream: IO[bytes]) -> Hello | None:
+    """Who knocks, or None if nobody says anything. Raises: WireError."""
+    payload = _read_payload(stream, MAX_HELLO_BYTES)
+    return None if payload is None else _decode(_hello_decoder, payload)
 
 
 def read_frame(stream: IO[bytes]) -> AnyFrame | None:

@@ -5,10 +5,11 @@ Reading order: schema, toml_file, problems, load, configure, sources.
 
 from .configure import run_config
 from .load import list_presets, list_recipes, load_preset, load_recipe
-from .schema import Attempt, JournalRecord, Preset
+from .schema import Attempt, Goal, JournalRecord, Preset
 
 __all__ = [
     "Attempt",
+    "Goal",
     "JournalRecord",
     "Preset",
     "list_presets",

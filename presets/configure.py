@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from femtotui.core.config import DataConfig, RunConfig, TrainConfig
+from femtotui.core.config import DataConfig, Recipe, RunConfig, TrainConfig
 from femtotui.core.errors import ConfigError
 
 from .load import load_recipe
@@ -44,10 +44,21 @@ def run_config(
         model=preset.model,
         tokenizer=preset.tokenizer,
         data=preset.data,
-        recipe=load_recipe(preset.recipe if recipe is None else recipe),
+        recipe=_at_rate(load_recipe(preset.recipe if recipe is None else recipe), preset.learning_rate),
         train=train,
     )
     return _with_data(config, tuple(data)) if data else config
+
+
+def _at_rate(recipe: Recipe, learning_rate: float | None) -> Recipe:
+    """The recipe with another base rate, falling to the same share of it."""
+    if learning_rate is None:
+        return recipe
+    old = recipe.schedule
+    schedule = msgspec.structs.replace(
+        old, base_lr=learning_rate, min_lr=old.min_lr * learning_rate / old.base_lr
+    )
+    return msgspec.structs.replace(recipe, schedule=schedule)
 
 
 def _with_data(config: RunConfig, paths: tuple[str, ...]) -> RunConfig:

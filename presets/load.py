@@ -75,7 +75,7 @@ def _packaged(*folder: str) -> list[Traversable]:
     import importlib.resources  # noqa: PLC0415 - slower to import than all else here, and not always needed
 
     place = importlib.resources.files("femtotui.presets").joinpath(*folder)
-    return sorted(place.iterdir(), key=lambda file: file.name)
+    return sorted(place.iterdir(), key=lambda file: file.name.removesuffix(_SUFFIX))
 
 
 @functools.cache

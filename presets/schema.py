@@ -15,6 +15,7 @@ from femtotui.core.config import DataConfig, ModelConfig, Settings, TokenizerCon
 from femtotui.core.errors import ConfigError
 
 MAX_TITLE_LENGTH = 60
+MAX_LEARNING_RATE = 10.0
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _BYTE_VOCABULARY = 256
 _Step = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
@@ -59,11 +60,23 @@ class JournalRecord(Settings, frozen=True):
         )
 
 
+class Goal(Settings, frozen=True):
+    """What success means for a preset, by measure.
+
+    `score` is the evaluator's: a share of tasks to reach, or bits a byte not to exceed; None means to beat a
+    trigram model of the same text. `seconds` is how long it may take at most on two cores.
+    """
+
+    seconds: _Seconds
+    score: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+
+
 class Preset(Settings, frozen=True):
     """A model, its tokenizer, its data and for how long: one entry of the journal, or one's own.
 
     `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, a slug for
     one's own. `notes` are said to whoever picks it. `model.vocab_size` may be 0: the data then decides.
+    `learning_rate` takes the place of the recipe's `base_lr`, and its `min_lr` follows in proportion.
     """
 
     key: str
@@ -74,8 +87,10 @@ class Preset(Settings, frozen=True):
     steps: int
     batch: int = 32
     recipe: str = "modern"
+    learning_rate: float | None = None
     notes: tuple[str, ...] = ()
     journal: JournalRecord | None = None
+    goal: Goal | None = None
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.key):
@@ -89,6 +104,10 @@ class Preset(Settings, frozen=True):
         for note in self.notes:
             require_printable(notes=note)
         TrainConfig(steps=self.steps, batch=self.batch)  # refuses what no run could have
+        if self.learning_rate is not None and not 0 < self.learning_rate <= MAX_LEARNING_RATE:
+            raise ConfigError(
+                f"learning_rate must be above 0 and at most {MAX_LEARNING_RATE:g}, not {self.learning_rate:g}"
+            )
         _require_one_vocabulary(self.model, self.tokenizer)
 
 

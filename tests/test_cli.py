@@ -104,7 +104,9 @@ def test_five_steps_as_json_lines(tmp_path: Path) -> None:
         "run_started",
         *["step_done"] * 5,
         "eval_done",
+        "sample_done",
         "checkpoint_saved",
+        "score_done",
         "run_finished",
     ]
     assert events[1].keys() == {

@@ -9,38 +9,78 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Static
 
-_KEYS = (
+Rows = tuple[tuple[str, str], ...]
+
+_KEYS: Rows = (
     ("space", "pause, and go on; a pause saves the run"),
     ("n", "a new run of this preset, with a new seed"),
-    ("↑ ↓ enter", "choose a preset; 1 to 12 choose at once"),
-    ("s", "type a prompt; enter samples, escape leaves"),
+    ("↑ ↓ enter", "choose a preset; 1 to 12 choose at once, / finds one by typing"),
+    ("e", "edit a preset, and keep it as your own"),
+    ("u", "runs: compare, lay over the chart, rename, note, resume, delete"),
+    ("o", "lay the run before over the chart, or take it off"),
+    ("s", "the sampling screen: prompts, branches, texts of your own, time-lapse; it has its own help"),
     ("c", "save a checkpoint now"),
-    ("r", "after a failure: resume from the last checkpoint"),
+    ("r", "resume: after a failure, or what an earlier session left of this preset"),
+    ("d", "detach: the training goes on, the app leaves; femtotui attach comes back"),
+    ("j", "the journal entry of this run, with your note and the original entry"),
     ("p", "show or hide the presets"),
-    ("l   x", "loss on a logarithmic axis; steps or time"),
+    ("g", "move to the chart; there: ← → read, ↑ ↓ zoom"),
+    ("l  x  b", "loss on a logarithmic axis; steps or time; nats or bits a byte"),
     ("+   -", "smooth the curve more or less"),
     ("tab", "move on: presets, chart, tokens, prompt"),
+    ("S", "save a picture of the screen"),
     ("ctrl+p", "all commands, themes among them"),
     ("q  ctrl+c", "save and leave"),
 )
-_PANELS = (
+_PANELS: Rows = (
     ("step", "batches learnt from, of how many in all"),
     ("loss", "how surprised the model is by the next token, in nats: the mean of the last 20 steps. Lower is "
      "better. val is the same on text it never trains on"),
     ("elapsed", "time spent training, and what is left at the recent pace; pauses do not count"),
-    ("RAM", "trainer and app together, and the most it was"),
-    ("speed", "milliseconds a step and tokens a second, over the last 50 steps"),
+    ("RAM", "trainer and app together, the most it was, and after ~ what was forecast; then what is free"),
+    ("speed", "milliseconds a step and tokens a second, over the last 50 steps; the bars go back 240"),
     ("chart", "named lines say what a loss means: ln V knows nothing, unigram and bigram only count tokens "
      "and pairs, the floor knows every rule. The mark is where the journal's own run ended"),
+    ("below it", "the verdict: whether the loss still falls, and how fast; how far it is from the floor; "
+     "where the journal's run stood. A run that still falls was stopped too early"),
     ("sample", "what the model writes. A token's colour is its probability; walk through the tokens with the "
      "arrows to see what else was likely. An empty prompt is a newline; \\n and \\t work"),
-    ("presets", "left of the key: ‖ parked, ● this session's run; right of the size: the journal's verdict"),
+    ("presets", "left of the key: ‖ parked, ● this session's run; right of the size: the journal's verdict, "
+     "then ours, by what its runs can do"),
 )  # fmt: skip
+_CHART: Rows = (
+    ("← →", "read a point: the line on top says what the curves are there; escape stops"),
+    ("↑ ↓", "zoom in and out about the cursor, or about the newest steps; also z and Z, or the wheel"),
+    ("shift+← →", "move to earlier and later steps; also , and . or drag with the mouse"),
+    ("shift+↑ ↓", "zoom the losses"),
+    ("home", "all of it again, following what comes; also a double click"),
+    ("l  x  b", "logarithmic; steps or time; nats a token or bits a byte, in which runs with different "
+     "tokenizers compare"),
+    ("+ -", "smooth more, smooth less"),
+    ("o  u", "lay the run before over it; choose runs to lay over it"),
+)  # fmt: skip
+_PRESETS: Rows = (
+    ("↑ ↓", "point at a preset: the line below says what it would take"),
+    ("enter", "train it; what trains now is saved and parked, and goes on when you come back"),
+    ("/", "find by typing: title, data, tokenizer"),
+    ("e", "edit the preset under the cursor and keep it as your own"),
+    ("marks", "● trains or finished, ‖ parked, ! failed; ✓ ✗ the journal's verdict, then ours"),
+)
+_TOPICS: dict[str, tuple[str, Rows]] = {
+    "chart": ("the chart", _CHART),
+    "presets": ("the presets", _PRESETS),
+}
 
 
-def help_text(rows: tuple[tuple[str, str], ...], width: int) -> Content:
+def topic_of(focused: Widget | None) -> tuple[str, Rows] | None:
+    """What to explain first, where the keys go to a panel that has some of its own."""
+    return _TOPICS.get(focused.id or "") if focused is not None else None
+
+
+def help_text(rows: Rows, width: int) -> Content:
     """Two columns: what, and what about it, wrapped under itself."""
     lines: list[Content] = []
     for name, meaning in rows:
@@ -51,17 +91,26 @@ def help_text(rows: tuple[tuple[str, str], ...], width: int) -> Content:
 
 
 class HelpScreen(ModalScreen[None]):
-    """Any of the keys that opened it closes it."""
+    """Any of the keys that opened it closes it. Without rows of its own it is about training."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,enter,space", "dismiss", "Close"),
         Binding("q", "app.quit", "Quit", show=False),
     ]
 
+    def __init__(self, keys: Rows = _KEYS, meanings: Rows = _PANELS, focused: Widget | None = None) -> None:
+        super().__init__()
+        self._keys, self._meanings = keys, meanings
+        self._topic = topic_of(focused)
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = "help"
             box.border_subtitle = "escape closes"
+            if self._topic is not None:
+                yield Static(Content.styled(self._topic[0], "bold underline"))
+                yield Static(id="help-topic")
+                yield Static("")
             yield Static(Content.styled("keys", "bold underline"))
             yield Static(id="help-keys")
             yield Static(Content.styled("\nwhat you see", "bold underline"))
@@ -75,5 +124,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _fill(self) -> None:
         width = self.query_one("#help-keys").content_size.width
-        self.query_one("#help-keys", Static).update(help_text(_KEYS, width))
-        self.query_one("#help-panels", Static).update(help_text(_PANELS, width))
+        if self._topic is not None:
+            self.query_one("#help-topic", Static).update(help_text(self._topic[1], width))
+        self.query_one("#help-keys", Static).update(help_text(self._keys, width))
+        self.query_one("#help-panels", Static).update(help_text(self._meanings, width))

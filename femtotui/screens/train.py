@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Footer, Static
 
-from femtotui.core.machine import rss_mib
+from femtotui.core.machine import available_mib, rss_mib
 
 from ..chart_feed import ChartFeed
+from ..clock import local_now
 from ..desk import Taken
 from ..helm import Helm
 from ..messages import PresetChosen, SampleAsked
-from ..panel_lines import PANELS, figures_line, panel_lines, summary_facts
+from ..panel_lines import PANELS, figures_line, panel_lines, ram_words, summary_facts
+from ..run_verdict import Judge, too_early_words
 from ..run_view import RunView, Status
 from ..sampling import Pace
 from ..widgets.header import Header
@@ -24,38 +28,59 @@ from ..widgets.loss_chart import LossChart
 from ..widgets.notice import Notice
 from ..widgets.panels import StatPanel
 from ..widgets.preset_list import PresetList
+from ..widgets.prompt import Prompt
 from ..widgets.sample_pane import SamplePane
 from ..widgets.status_line import StatusLine
 from ..widgets.summary import Summary
-from .choosing import ChoosingScreen
+from .arranging import ArrangingScreen
 from .help import HelpScreen
+from .journal import JournalScreen
+from .sample import SampleScreen
 
 _NOT_ASKED = -1
 
 
-class TrainScreen(ChoosingScreen):
+class TrainScreen(ArrangingScreen):
     """Shows the desk's current run. What is known of it lives in its RunView, what can be done in Helm."""
-
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "pause"),
-        Binding("space", "resume", "resume"),
-        Binding("r", "recover", "resume run"),
-        Binding("s", "sample", "sample"),
-        Binding("n", "anew", "new run"),
-        Binding("question_mark", "help", "help", key_display="?"),
-        Binding("q", "app.quit", "quit"),
-        Binding("c", "checkpoint", "checkpoint"),
-        Binding("p", "presets", "presets"),
-        Binding("l", "log_axis", "linear/log", show=False),
-        Binding("x", "time_axis", "steps/time", show=False),
-        Binding("plus", "smooth(1)", "smoother", show=False),
-        Binding("minus", "smooth(-1)", "rougher", show=False),
-        Binding("escape", "leave", "back", show=False),
+        Binding("space", "pause", "pause", id="pause", tooltip="Pause; a pause saves the run"),
+        Binding("space", "resume", "resume", id="pause", tooltip="Go on after a pause"),
+        Binding("r", "recover", "resume run", id="recover", tooltip="Resume from the last checkpoint"),
+        Binding("s", "sample", "sample", id="sample", tooltip="The sampling screen"),
+        Binding("n", "anew", "new run", id="new", tooltip="A new run of this preset, with a new seed"),
+        Binding("e", "edit", "edit", id="edit", tooltip="Change this preset, and keep it as your own"),
+        Binding("u", "runs", "runs", id="runs", tooltip="All runs: compare, overlay, rename, resume"),
+        Binding(
+            "question_mark", "help", "help", key_display="?", id="help", tooltip="Explain the focused panel"
+        ),
+        Binding("q", "app.quit", "quit", id="quit", tooltip="Save and leave"),
+        Binding("c", "checkpoint", "checkpoint", id="checkpoint", tooltip="Save a checkpoint now"),
+        Binding("d", "detach", "detach", id="detach", tooltip="Leave; the training goes on"),
+        Binding("j", "journal", "journal", id="journal", tooltip="The journal entry of this run"),
+        Binding("p", "presets", "presets", id="presets", tooltip="Show or hide the presets"),
+        Binding("g", "chart", "chart", show=False, id="chart", tooltip="Move to the chart: zoom, read, pan"),
+        Binding(
+            "l", "log_axis", "linear/log", show=False, id="loss-log", tooltip="Linear or logarithmic loss"
+        ),
+        Binding(
+            "x",
+            "time_axis",
+            "steps/time",
+            show=False,
+            id="loss-time",
+            tooltip="Steps or time along the chart",
+        ),
+        Binding("b", "unit", "nats/bits", show=False, id="loss-bits", tooltip="Nats a token or bits a byte"),
+        Binding(
+            "plus", "smooth(1)", "smoother", show=False, id="loss-smoother", tooltip="Smooth the curve more"
+        ),
+        Binding(
+            "minus", "smooth(-1)", "rougher", show=False, id="loss-rougher", tooltip="Smooth the curve less"
+        ),
+        Binding("escape", "leave", "back", show=False, id="back"),
     ]
 
     def __init__(self, helm: Helm) -> None:
@@ -66,11 +91,13 @@ class TrainScreen(ChoosingScreen):
         self._asked = False
         self._saved_before: int | None = _NOT_ASKED
         self._feed: ChartFeed | None = None
+        self._judge = Judge()
 
     def compose(self) -> ComposeResult:
         yield Header()
         with Horizontal(id="body"):
-            yield PresetList(tuple(self.presets.values()))
+            with Vertical(id="left"):
+                yield PresetList(tuple(self.presets.values()), self.helm.choices.broken)
             with Vertical(id="main"):
                 with Horizontal(id="panels"):
                     for name in PANELS:
@@ -86,6 +113,8 @@ class TrainScreen(ChoosingScreen):
 
     def on_mount(self) -> None:
         self._feed = ChartFeed(self.query_one(LossChart))
+        self.query_one(LossChart).glyphs = self.glyphs
+        self.read_our_verdicts()
         self.open_preset(self.helm.choices.opening.key)
 
     def on_resize(self) -> None:
@@ -104,7 +133,7 @@ class TrainScreen(ChoosingScreen):
 
     def show_news(self, taken: Taken) -> None:
         """Bring the screen up to date with what was taken from the trainers."""
-        self._mark_presets()
+        self.mark_presets()
         place = self.helm.current
         if place is None or not (taken.changed or place.view is not self._shown):
             return
@@ -124,39 +153,43 @@ class TrainScreen(ChoosingScreen):
         view.note_memory(rss_mib())
         self.query_one(Header).show_run(view)
         self.query_one(Notice).show_run(view)
-        for name, lines in panel_lines(view).items():
-            self.query_one(f"#panel-{name.lower()}", StatPanel).update(lines.main, lines.sub)
+        self._show_panels(view)
         self.query_one(Summary).show_facts(summary_facts(view))
         self.query_one(StatusLine).show_figures(figures_line(view))
         if self._feed is not None:
-            self._feed.feed(view, self.presets[view.config.preset])
+            self._feed.feed(view, self.presets.get(view.config.preset))
+        self.query_one(LossChart).show_verdict(
+            self._judge.verdict(view, self.presets.get(view.config.preset))
+        )
         if view.status is not self._last_status:
             self._status_changed(view)
         if self._saved_before not in {_NOT_ASKED, view.checkpoint_step}:
             self._saved_before = _NOT_ASKED
             self.say(f"step {view.checkpoint_step or 0:,} is saved", "good")
 
+    def _show_panels(self, view: RunView) -> None:
+        now, free_mib = local_now(), available_mib()
+        for name, lines in panel_lines(view, now, free_mib).items():
+            self.query_one(f"#panel-{name.lower()}", StatPanel).update(*lines)
+        self.query_one("#panel-ram").tooltip = Content(ram_words(view, free_mib))
+
     def _status_changed(self, view: RunView) -> None:
         before, self._last_status = self._last_status, view.status
         self.refresh_bindings()
         match view.status:
             case Status.PAUSED:
-                self.say(f"paused at step {view.step:,}; the run is saved", "warning")
+                early = too_early_words(view)
+                self.say(
+                    f"paused at step {view.step:,}; the run is saved{early and ' · ' + early}", "warning"
+                )
             case Status.FINISHED if before is not None:
+                self.read_our_verdicts()
                 self.say(f"finished after {view.step:,} steps; n starts a new run", "good")
             case Status.FAILED if before is not None and view.failure is not None:
                 self.say(f"{view.failure.title} at step {view.step:,}", "error")
                 self.app.bell()
             case Status.TRAINING if before is Status.PAUSED:
                 self.say("going on", "good")
-
-    def _mark_presets(self) -> None:
-        places = self.helm.desk.places
-        statuses = {key: place.view.status for key, place in places.items()}
-        for key, place in places.items():
-            if place is not self.helm.current and statuses[key] is Status.TRAINING:
-                statuses[key] = Status.PARKED  # it is being saved
-        self.query_one(PresetList).mark(statuses)
 
     def steered(self) -> None:
         self.show_news(Taken())
@@ -176,7 +209,8 @@ class TrainScreen(ChoosingScreen):
         offered = {
             "pause": status in {Status.STARTING, Status.TRAINING},
             "resume": status is Status.PAUSED,
-            "recover": self._shown is not None and self._shown.can_recover,
+            "recover": self._shown is not None and self.helm.can_recover,
+            "detach": status in {Status.TRAINING, Status.PAUSED},
         }
         return offered.get(action, True)
 
@@ -196,17 +230,40 @@ class TrainScreen(ChoosingScreen):
         self._saved_before = self._shown.checkpoint_step if self._shown is not None else _NOT_ASKED
         self.steer(self.helm.checkpoint)
 
+    def action_detach(self) -> None:
+        self.steer(self.helm.detach)
+
+    def action_journal(self) -> None:
+        place = self.helm.current
+        if place is None or place.view.run is None:
+            self.say("no entry yet: the run is still starting")
+            return
+        self.app.push_screen(JournalScreen(Path(place.view.run), self.presets[place.config.preset]))
+
     def action_log_axis(self) -> None:
         self.query_one(LossChart).action_toggle_log_y()
 
     def action_time_axis(self) -> None:
         self.query_one(LossChart).action_toggle_x_axis()
 
+    def action_unit(self) -> None:
+        self.query_one(LossChart).action_toggle_unit()
+
     def action_smooth(self, direction: int) -> None:
         self.query_one(LossChart).action_smooth(direction)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(focused=self.focused))
+
+    def action_chart(self) -> None:
+        self.query_one(LossChart).focus()
+
+    def show_presets(self) -> None:
+        if not self._list_in_sight or self.has_class("-presets-open"):
+            self.set_class(not self._list_in_sight, "-presets-open")
+
+    def presets_left(self) -> None:
+        self.action_leave()
 
     def action_presets(self) -> None:
         self.toggle_class("-presets-open")
@@ -215,6 +272,10 @@ class TrainScreen(ChoosingScreen):
 
     def action_leave(self) -> None:
         """Back from wherever the keys go, to the list of presets where that is in sight."""
+        chart = self.query_one(LossChart)
+        if chart.has_focus and chart.reads:
+            chart.action_hide_cursor()
+            return
         self.remove_class("-presets-open", "-sampling")
         self.set_focus(self.query_one(PresetList) if self._list_in_sight else None)
 
@@ -228,12 +289,11 @@ class TrainScreen(ChoosingScreen):
     def _sample_pane(self) -> SamplePane:
         return self.query_one(SamplePane)
 
-    def action_sample(self) -> None:
-        self.add_class("-sampling")
-        if self._sample_pane.can_show:
-            self._sample_pane.focus_prompt()  # at once, for those who type ahead
-        else:
-            self.call_after_refresh(self._sample_pane.focus_prompt)
+    async def action_sample(self) -> None:
+        pane = self._sample_pane
+        screen = SampleScreen(self.helm, pane.lapse, self._pace, pane.prompt)
+        await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
+        screen.query_one(Prompt).focus()
 
     def on_sample_asked(self, message: SampleAsked) -> None:
         message.stop()

@@ -1,4 +1,4 @@
-"""The loss chart: training loss, raw and smoothed, validation, baselines and the journal's end point."""
+"""The loss chart: training loss, raw and smoothed, validation, baselines, the journal's end, other runs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,34 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from numpy.typing import ArrayLike
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ..braille import Window
 from ..cell_grid import CellGrid
-from ..chart_frame import compose, compose_message
-from ..chart_picture import Ink, LegendItem, Level, Picture, XAxis
-from ..loss_series import Floats, GrowingArray, LossSeries, newest_finite, settle, x_range, y_range
+from ..chart_frame import compose, compose_message, lay_out
+from ..chart_model import NAME_WIDTH, SMOOTHINGS, ChartModel, Overlay, Unit
+from ..chart_picture import Ink, Layout, XAxis
+from ..chart_view import ZOOM, View
+from ..glyphs import BRAILLE, Glyphs
 from ..safe_text import narrow_line
+from ..tones import TONES
+from ..verdict import Verdict
+from ..wording import printable
 
-SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 EMPTY_TEXT = "waiting for the first step…"
-_NAME_WIDTH = 16
+MOVE = 0.2
+"""The share of what is in sight that a key moves the chart by."""
+
+
+def _component(ink: Ink) -> str:
+    return f"loss-chart--{ink.name.lower().replace('_', '-')}"
 
 
 class LossChart(Widget, can_focus=True):
@@ -34,13 +43,14 @@ class LossChart(Widget, can_focus=True):
     composed for all calls since the last. Only rows that changed are painted again.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"loss-chart--{ink.name.lower()}" for ink in Ink}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {_component(ink) for ink in Ink}
     DEFAULT_CSS = """
     LossChart {
         height: 1fr;
         min-height: 3;
         border: round $foreground 25%;
         border-title-color: $text-muted;
+        border-subtitle-align: left;
         padding: 0 1;
         &:focus { border: round $border; border-title-color: $text; }
         & > .loss-chart--text { color: $text-muted; }
@@ -52,18 +62,37 @@ class LossChart(Widget, can_focus=True):
         & > .loss-chart--validation { color: $text-warning; }
         & > .loss-chart--goal { color: $text-success; text-style: bold; }
         & > .loss-chart--warning { color: $text-error; }
+        & > .loss-chart--cursor { color: $text-accent; }
+        & > .loss-chart--other-1 { color: $text-accent; }
+        & > .loss-chart--other-2 { color: $text-success; }
+        & > .loss-chart--other-3 { color: $text-error; }
+        & > .loss-chart--other-4 { color: $secondary; }
+        & > .loss-chart--other-5 { color: $accent; }
+        & > .loss-chart--other-6 { color: $foreground 80%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "toggle_log_y", "Log y", tooltip="Linear or logarithmic loss axis"),
-        Binding("x", "toggle_x_axis", "Steps/time", tooltip="Steps or training time along the x axis"),
-        Binding("plus", "smooth(1)", "Smoother", tooltip="Average over more steps"),
-        Binding("minus", "smooth(-1)", "Rougher", tooltip="Average over fewer steps"),
+        Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the point to the left"),
+        Binding("right", "cursor(1)", "read", show=False, id="chart-right"),
+        Binding("up,z", "zoom(1)", "zoom", id="chart-zoom-in", tooltip="Closer, about the cursor"),
+        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out"),
+        Binding("shift+left,comma", "move(-1)", "move", id="chart-earlier", tooltip="Earlier steps"),
+        Binding("shift+right,full_stop", "move(1)", "later", show=False, id="chart-later"),
+        Binding("shift+up", "zoom_y(1)", "taller", show=False, id="chart-taller"),
+        Binding("shift+down", "zoom_y(-1)", "flatter", show=False, id="chart-flatter"),
+        Binding("l", "toggle_log_y", "linear/log", show=False, id="loss-log"),
+        Binding("x", "toggle_x_axis", "steps/time", show=False, id="loss-time"),
+        Binding("b", "toggle_unit", "nats/bits", show=False, id="loss-bits"),
+        Binding("plus", "smooth(1)", "smoother", show=False, id="loss-smoother"),
+        Binding("minus", "smooth(-1)", "rougher", show=False, id="loss-rougher"),
+        Binding("home", "whole", "whole", id="chart-whole", tooltip="All of it again"),
     ]
 
     smoothing: reactive[float] = reactive(0.9, init=False)
     log_y: reactive[bool] = reactive(False, init=False)
     x_axis: reactive[XAxis] = reactive("steps", init=False)
+    unit: reactive[Unit] = reactive("nats", init=False)
+    glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
 
     def __init__(
         self,
@@ -75,15 +104,15 @@ class LossChart(Widget, can_focus=True):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes, disabled=disabled)
         self.border_title = "loss"
-        self._series = LossSeries(self.smoothing)
-        self._validation_steps, self._validation_losses = GrowingArray(), GrowingArray()
-        self._baselines: tuple[Level, ...] = ()
-        self._goal: tuple[float, float, str] | None = None
-        self._y_range: tuple[float, float] | None = None
+        self.model = ChartModel(self.smoothing)
         self._grid = CellGrid.blank(0, 0)
+        self._layout: Layout | None = None
         self._styles: list[Style] = []
         self._stale = True
         self._scheduled = False
+        self._dragged_from: tuple[int, int] | None = None
+        self._dragged = False
+        self._verdict: Verdict | None = None
 
     # What is shown
 
@@ -92,48 +121,55 @@ class LossChart(Widget, can_focus=True):
 
         A step that was there before takes its place again, and what came after it goes.
         """
-        self._series.extend(steps, losses, elapsed_s)
+        self.model.series.extend(steps, losses, elapsed_s)
         self._changed()
 
     def add_validation(self, step: int, loss: float) -> None:
         """Append one measurement on text that is never trained on."""
-        keep = int(np.searchsorted(self._validation_steps.values, step, "left"))
-        for column, value in ((self._validation_steps, step), (self._validation_losses, loss)):
-            column.truncate(keep)
-            column.extend(np.array([value], dtype=np.float64))
+        self.model.add_validation(step, loss)
         self._changed()
 
     def set_baselines(self, baselines: Sequence[tuple[str, float]]) -> None:
         """Draw a faint line at each value and name it; values that are not finite are left out."""
-        self._baselines = tuple(
-            Level(f"{narrow_line(name, _NAME_WIDTH)} {value:.3f}", float(value))
-            for name, value in baselines
-            if math.isfinite(value)
-        )
+        self.model.set_baselines(baselines)
+        self._changed()
+
+    def set_bytes_per_token(self, bytes_per_token: float | None) -> None:
+        """What turns nats a token into bits a byte; None if nobody knows."""
+        self.model.bytes_per_token = bytes_per_token or None
         self._changed()
 
     def set_goal(self, step: int, loss: float, label: str) -> None:
         """Mark the point that an earlier run ended at."""
-        self._goal = (float(step), float(loss), narrow_line(label, _NAME_WIDTH))
+        self.model.goal = (float(step), float(loss), narrow_line(label, NAME_WIDTH))
         self._changed()
 
     def clear_goal(self) -> None:
         """Take the goal away."""
-        self._goal = None
+        self.model.goal = None
         self._changed()
+
+    def set_overlays(self, overlays: Sequence[Overlay]) -> None:
+        """Lay other runs over this one."""
+        self.model.set_overlays(overlays)
+        self._changed()
+
+    def show_verdict(self, verdict: Verdict) -> None:
+        """Say below the chart what its curve means."""
+        if verdict != self._verdict:
+            self._verdict = verdict
+            tone = TONES[verdict.tone]
+            self.border_subtitle = Content.styled(f" {printable(verdict.words)} ", tone)
 
     def clear(self) -> None:
         """Forget points, validation, baselines and goal: for another run."""
-        self._series.clear()
-        self._validation_steps.truncate(0)
-        self._validation_losses.truncate(0)
-        self._baselines, self._goal, self._y_range = (), None, None
+        self.model.clear()
         self._changed()
 
     @property
     def latest_smoothed(self) -> float:
         """The newest point of the smoothed curve, NaN before there is one."""
-        return newest_finite(self._series.smoothed)
+        return self.model.latest_smoothed
 
     # Keys
 
@@ -145,23 +181,131 @@ class LossChart(Widget, can_focus=True):
         """Switch between steps and training time."""
         self.x_axis = "time" if self.x_axis == "steps" else "steps"
 
+    def action_toggle_unit(self) -> None:
+        """Switch between nats a token and bits a byte."""
+        self.unit = "bits" if self.unit == "nats" else "nats"
+
     def action_smooth(self, direction: int) -> None:
         """Go to the next stronger (1) or weaker (-1) smoothing."""
         nearest = min(range(len(SMOOTHINGS)), key=lambda index: abs(SMOOTHINGS[index] - self.smoothing))
         self.smoothing = SMOOTHINGS[min(max(nearest + direction, 0), len(SMOOTHINGS) - 1)]
 
+    def action_cursor(self, direction: int) -> None:
+        """Read the next point to the right (1) or left (-1), a column of cells away."""
+        low, high = self.model.seen_x
+        width = max((self._layout.width if self._layout else 2) - 1, 1)
+        self.model.move_cursor(direction * (high - low) / width)
+        self._changed()
+
+    def action_hide_cursor(self) -> None:
+        """Stop reading."""
+        self.model.cursor_step = None
+        self._changed()
+
+    @property
+    def reads(self) -> bool:
+        """Whether a cursor stands on the chart."""
+        return self.model.cursor_step is not None
+
+    def action_zoom(self, direction: int) -> None:
+        """Closer (1) or farther (-1), about the cursor, or else about the newest points."""
+        at = self.model.cursor_x
+        self._zoom(direction, self.model.seen_x[1] if at is None else at)
+
+    def _zoom(self, direction: int, at: float) -> None:
+        model = self.model
+        model.view = model.view.zoomed_x(model.whole_x, ZOOM if direction > 0 else 1 / ZOOM, at)
+        self._changed()
+
+    def action_zoom_y(self, direction: int) -> None:
+        """The losses in sight farther apart (1) or closer together (-1)."""
+        model = self.model
+        model.view = model.view.zoomed_y(model.whole_y, ZOOM if direction > 0 else 1 / ZOOM)
+        self._changed()
+
+    def action_move(self, direction: int) -> None:
+        """To later (1) or earlier (-1) steps."""
+        self.model.view = self.model.view.moved_x(self.model.whole_x, direction * MOVE)
+        self._changed()
+
+    def action_whole(self) -> None:
+        """All of it again, following what comes."""
+        self.model.view = View()
+        self._changed()
+
+    # Mouse
+
+    def _x_at(self, column: int) -> float | None:
+        """The x of a column of the content; None outside the plot."""
+        layout = self._layout
+        if layout is None or not layout.left <= column < layout.right:
+            return None
+        low, high = self.model.seen_x
+        return low + (high - low) * (column - layout.left) / max(layout.width - 1, 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, -1)
+
+    def _wheel(self, event: events.MouseEvent, direction: int) -> None:
+        x = self._x_at(event.get_content_offset_capture(self).x)
+        if x is not None:
+            event.stop()
+            self._zoom(direction, x)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._dragged_from, self._dragged = (event.screen_x, event.screen_y), False
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._dragged_from is None or self._layout is None:
+            return
+        across, down = event.screen_x - self._dragged_from[0], event.screen_y - self._dragged_from[1]
+        if across or down:
+            view = self.model.view.moved_x(self.model.whole_x, -across / max(self._layout.width - 1, 1))
+            self.model.view = view.moved_y(down / max(self._layout.height, 1))
+            self._dragged_from, self._dragged = (event.screen_x, event.screen_y), True
+            self._changed()
+
+    def on_mouse_up(self) -> None:
+        self._dragged_from = None
+        self.release_mouse()
+
+    def on_click(self, event: events.Click) -> None:
+        x = self._x_at(event.get_content_offset_capture(self).x)
+        if event.chain == 2:
+            self.action_whole()
+        elif x is not None and not self._dragged:
+            self.model.point_at(x)
+            self._changed()
+
+    # Settings of the eye
+
     def validate_smoothing(self, smoothing: float) -> float:
         return min(max(smoothing, SMOOTHINGS[0]), SMOOTHINGS[-1]) if math.isfinite(smoothing) else 0.0
 
     def watch_smoothing(self, smoothing: float) -> None:
-        self._series.smooth(smoothing)
+        self.model.smooth(smoothing)
         self._changed()
 
-    def watch_log_y(self) -> None:
-        self._y_range = None
+    def watch_log_y(self, log_y: bool) -> None:
+        self.model.log_y = log_y
+        self.model.forget_range()
         self._changed()
 
-    def watch_x_axis(self) -> None:
+    def watch_x_axis(self, x_axis: XAxis) -> None:
+        self.model.x_axis = x_axis
+        self.model.view = View(None, self.model.view.y)
+        self._changed()
+
+    def watch_unit(self, unit: Unit) -> None:
+        self.model.unit = unit
+        self.model.forget_range()
+        self._changed()
+
+    def watch_glyphs(self) -> None:
         self._changed()
 
     # Drawing
@@ -194,7 +338,7 @@ class LossChart(Widget, can_focus=True):
         if self._stale or self._grid.codes_HW.shape != (size.height, size.width):
             self._compose_grid(size)
         if not self._styles:
-            self._styles = [self.get_component_rich_style(f"loss-chart--{ink.name.lower()}") for ink in Ink]
+            self._styles = [self.get_component_rich_style(_component(ink)) for ink in Ink]
         if not 0 <= y < self._grid.height:
             return Strip.blank(size.width, self.rich_style)
         return self._grid.strip(y, self._styles)
@@ -206,97 +350,10 @@ class LossChart(Widget, can_focus=True):
 
     def _compose_grid(self, size: Size) -> None:
         self._stale = False
-        picture = self._picture()
+        picture = self.model.picture(self.glyphs)
         if picture is None:
+            self._layout = None
             self._grid = compose_message(EMPTY_TEXT, size.height, size.width)
         else:
+            self._layout = lay_out(picture, size.height, size.width)
             self._grid = compose(picture, size.height, size.width)
-
-    def _picture(self) -> Picture | None:
-        """What there is to see; None before the first point."""
-        series = self._series
-        steps, losses = self._validation_steps.values, self._validation_losses.values
-        if not len(series) and not steps.size:
-            return None
-        by_time = self.x_axis == "time" and series.has_times
-        goal = self._goal_point(by_time)
-        x_K = series.elapsed_s if by_time else series.steps
-        validation_x_K = series.times_of(steps) if by_time else steps
-        x_low, x_high = x_range(
-            max(newest_finite(x_K), newest_finite(validation_x_K), key=_or_least),
-            goal[0] if goal and math.isfinite(goal[0]) else 0.0,
-        )
-        y_low, y_high = self._settled_y_range()
-        return Picture(
-            x_K=x_K,
-            raw_K=series.losses,
-            smoothed_K=series.smoothed,
-            validation_x_K=validation_x_K,
-            validation_y_K=losses,
-            window=Window(x_low, x_high, y_low, y_high),
-            x_axis="time" if by_time else "steps",
-            log_y=self.log_y,
-            levels=self._baselines,
-            newest=self._newest_level(),
-            goal=goal,
-            legend=self._legend(),
-            modes=self._modes(by_time),
-        )
-
-    def _goal_point(self, by_time: bool) -> tuple[float, float] | None:
-        if self._goal is None:
-            return None
-        step, loss, _ = self._goal
-        x = float(self._series.times_of(np.array([step]))[0]) if by_time else step
-        return x, loss
-
-    def _settled_y_range(self) -> tuple[float, float]:
-        near = np.array([level.value for level in self._baselines] + ([self._goal[1]] if self._goal else []))
-        wanted = self._wanted_y_range(near)
-        if wanted is None:
-            return 0.0, 1.0
-        self._y_range = settle(wanted, self._y_range)
-        if self.log_y and self._y_range[0] <= 0:
-            return max(wanted[0], wanted[1] * 1e-3), self._y_range[1]
-        return self._y_range
-
-    def _wanted_y_range(self, near: Floats) -> tuple[float, float] | None:
-        series, losses = self._series, self._validation_losses.values
-        if not self.log_y:
-            return y_range(series.losses, series.smoothed, losses, near)
-        raw, smoothed, extras = (
-            np.where(values > 0, values, np.nan) for values in (series.losses, series.smoothed, losses)
-        )
-        return y_range(raw, smoothed, extras, near[near > 0])
-
-    def _newest_level(self) -> Level | None:
-        value = self.latest_smoothed
-        return Level(f"{value:.4f}", value) if math.isfinite(value) else None
-
-    def _legend(self) -> tuple[LegendItem, ...]:
-        items = [
-            LegendItem("━━", f"smoothed {self.latest_smoothed:.4f}", Ink.SMOOTHED, rank=1),
-            LegendItem("━━", f"loss {newest_finite(self._series.losses):.4f}", Ink.RAW, rank=4),
-        ]
-        bad = int(np.count_nonzero(~np.isfinite(self._series.losses)))
-        if bad:
-            items.insert(0, LegendItem("!", f"{bad} not a number", Ink.WARNING))
-        validation = newest_finite(self._validation_losses.values)
-        if math.isfinite(validation):
-            items.append(LegendItem("•", f"validation {validation:.4f}", Ink.VALIDATION, rank=3))
-        if self._goal is not None:
-            step, loss, label = self._goal
-            items.append(LegendItem("◆", f"{label} {loss:.4f} at {step:,.0f}", Ink.GOAL, rank=2))
-        return tuple(items)
-
-    def _modes(self, by_time: bool) -> str:
-        modes = [
-            "log y" if self.log_y else "",
-            "time" if by_time else "steps",
-            f"smoothing {self.smoothing:g}",
-        ]
-        return " · ".join(mode for mode in modes if mode)
-
-
-def _or_least(value: float) -> float:
-    return value if math.isfinite(value) else -math.inf

@@ -17,6 +17,8 @@ from ..token_protocol import AlternativeLike, ScoredTokenLike
 
 _PERCENT_WIDTH = 7
 _NAME_WIDTH = 10
+_TWO_COLUMNS_WIDTH = 30
+_SMALL_NAME_WIDTH = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
 EMPTY_TEXT = "no token yet"
@@ -48,6 +50,12 @@ def percent(p: float) -> str:
     return f"{100 * p:6.1f}%" if math.isfinite(p) else f"{'?':>{_PERCENT_WIDTH}}"
 
 
+def _columns(width: int) -> tuple[int, int]:
+    """The cells for a name and for each of two bars."""
+    name_width = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
+    return name_width, max((width - name_width - 2 - 2 * _PERCENT_WIDTH) // 2, 0)
+
+
 class NextToken(Widget):
     """What the model thought of: the top alternatives at a place, and how the chosen token compares."""
 
@@ -57,6 +65,7 @@ class NextToken(Widget):
         "next-token--percent",
         "next-token--chosen",
         "next-token--summary",
+        "next-token--cut",
     }
     DEFAULT_CSS = """
     NextToken {
@@ -70,6 +79,7 @@ class NextToken(Widget):
         & > .next-token--percent { color: $text-muted; }
         & > .next-token--chosen { color: $text-accent; text-style: bold; }
         & > .next-token--summary { color: $text-muted; }
+        & > .next-token--cut { color: $text-muted; text-style: dim; }
     }
     """
 
@@ -83,16 +93,20 @@ class NextToken(Widget):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes, disabled=disabled)
         self.border_title = "next token"
+        self.columns = ("raw", "after cutting")
         self._top: tuple[AlternativeLike, ...] = ()
         self._chosen: ScoredTokenLike | None = None
+        self._marked: int | None = None
 
     def show(self, token: ScoredTokenLike) -> None:
         """Show the alternatives at a chosen token's place, and its rank, surprise and entropy."""
         self._set(tuple(token.top), token)
 
-    def show_alternatives(self, top: Sequence[AlternativeLike]) -> None:
-        """Show a distribution of which nothing has been chosen, best first."""
-        self._set(tuple(top), None)
+    def show_alternatives(
+        self, top: Sequence[AlternativeLike], chosen: ScoredTokenLike | None = None
+    ) -> None:
+        """Show a distribution, best first, and what was chosen from it, if anything was."""
+        self._set(tuple(top), chosen)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -106,26 +120,61 @@ class NextToken(Widget):
     def render_line(self, y: int) -> Strip:
         """One alternative a line; the last two lines sum up the chosen token."""
         width, height = self.content_size
+        n_heads = int(self._is_wide(width) and height > 4)
         summary = self._summary(width) if height > 3 else ()
         n_rows = height - len(summary)
         segments: list[Segment] = []
         if not self._top:
             segments = [Segment(EMPTY_TEXT, self._style("summary"))] if y == 0 else []
+        elif y < n_heads:
+            segments = self._heads(width)
         elif y < n_rows:
-            segments = self._alternative(y, width) if y < len(self._top) else []
+            index = y - n_heads + self._first_row(n_rows - n_heads)
+            segments = self._alternative(index, width) if index < len(self._top) else []
         elif y - n_rows < len(summary):
             segments = [Segment(summary[y - n_rows], self._style("summary"))]
         return Strip(segments).adjust_cell_length(width, self.rich_style).crop(0, width)
 
+    def _first_row(self, n_rows: int) -> int:
+        """The alternative in the first row: the marked one must be in sight."""
+        return 0 if self._marked is None else max(0, self._marked - n_rows + 1)
+
+    @staticmethod
+    def _is_wide(width: int) -> bool:
+        """Whether there is room for bars before and after cutting, side by side."""
+        return width >= _TWO_COLUMNS_WIDTH
+
+    def _heads(self, width: int) -> list[Segment]:
+        name_width, bar_width = _columns(width)
+        first, second = (one_line(name, bar_width + _PERCENT_WIDTH - 1) for name in self.columns)
+        gap = " " * (bar_width + _PERCENT_WIDTH - cell_len(first))
+        return [Segment(f"{'':{name_width}} {first}{gap} {second}", self._style("summary"))]
+
     def _alternative(self, index: int, width: int) -> list[Segment]:
         entry = self._top[index]
         is_chosen = self._chosen is not None and entry.bytes == self._chosen.bytes
-        name_width = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
-        bar_width = max(width - name_width - _PERCENT_WIDTH - 1, 0)
+        is_cut = entry.p_cut == 0
+        name, number = self._style("cut" if is_cut else "name"), self._style("cut" if is_cut else "percent")
+        if is_chosen:
+            name = number = self._style("chosen")
+        if index == self._marked:
+            name = name + Style(reverse=True)
+        bar_style = self._style("cut" if is_cut else "bar")
+        if not self._is_wide(width):
+            name_width = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
+            bar_width = max(width - name_width - _PERCENT_WIDTH - 1, 0)
+            return [
+                Segment(quoted(entry.bytes, name_width) + " ", name),
+                Segment(bar(entry.p, bar_width), bar_style),
+                Segment(percent(entry.p), number),
+            ]
+        name_width, bar_width = _columns(width)
         return [
-            Segment(quoted(entry.bytes, name_width) + " ", self._style("chosen" if is_chosen else "name")),
-            Segment(bar(entry.p, bar_width), self._style("bar")),
-            Segment(percent(entry.p), self._style("chosen" if is_chosen else "percent")),
+            Segment(quoted(entry.bytes, name_width), name),
+            Segment(" " + bar(entry.p, bar_width), bar_style),
+            Segment(percent(entry.p) + " ", number),
+            Segment(bar(entry.p_cut, bar_width), bar_style),
+            Segment(f"{'–':>{_PERCENT_WIDTH}}" if is_cut else percent(entry.p_cut), number),
         ]
 
     def _summary(self, width: int) -> tuple[str, ...]:

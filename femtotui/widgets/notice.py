@@ -22,6 +22,8 @@ def notice_text(view: RunView | None) -> tuple[str, bool]:
             "r resumes from the last checkpoint · n starts anew" if view.can_recover else "n tries again"
         )
         return f"{printable(failure.title)}: {printable(failure.message)}\n{what_next}", True
+    if view.trouble:
+        return f"Not saved: {printable(view.trouble)}\nTraining goes on, and saving is tried again", True
     notes = view.started.notes if view.started is not None else ()
     return " · ".join(printable(note) for note in notes), False
 

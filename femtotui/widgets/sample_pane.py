@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 
 from textual import on, work
@@ -12,20 +12,17 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from femtotui.core.errors import FemtoError
 from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken
 
+from ..lapse import Frame, Lapse, Scene
 from ..messages import SampleAsked, SampleGrew
-from ..run_view import RunView
-from ..sampling import SampleTask, draw, prompt_bytes
+from ..run_view import RunView, Status
+from ..sampling import Piece, SampleTask, draw, prompt_bytes, stream
 from ..trainer import SnapshotArrived
 from ..wording import printable
 from .next_token import NextToken
 from .prompt import Prompt
 from .token_view import TokenView
-
-PIECE_SECONDS = 0.1
-"""Tokens travel to the screen in pieces, at most this often."""
 
 
 class SamplePane(Horizontal):
@@ -43,6 +40,7 @@ class SamplePane(Horizontal):
         self._drawing = False
         self._collected: list[SampledToken] = []
         self._sample_task: SampleTask | None = None
+        self.lapse = Lapse()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="sample"):
@@ -69,9 +67,10 @@ class SamplePane(Horizontal):
         """Whether there is a place on the screen for a sample."""
         return self.display and self.size.height > 0
 
-    def focus_prompt(self) -> None:
-        """Move to the prompt."""
-        self.query_one(Prompt).focus()
+    @property
+    def prompt(self) -> str:
+        """What is typed."""
+        return self.query_one(Prompt).value
 
     @on(Input.Submitted, "#prompt")
     def _prompt_entered(self, event: Input.Submitted) -> None:
@@ -91,7 +90,8 @@ class SamplePane(Horizontal):
         self._collected = []
         if asked:
             self.query_one(TokenView).show(prompt)
-        self._draw(self._number, self._sample_task)
+        self.query_one(TokenView).follow = asked
+        self._draw(self._number, self._sample_task, gently=view.status is Status.TRAINING)
 
     def clear(self) -> None:
         """Forget the sample: another run is on screen."""
@@ -106,42 +106,29 @@ class SamplePane(Horizontal):
     # -- drawing ---------------------------------------------------------------------------------------
 
     @work(thread=True, exclusive=True, group="sample")
-    def _draw(self, number: int, task: SampleTask) -> None:
+    def _draw(self, number: int, task: SampleTask, *, gently: bool) -> None:
         worker = get_current_worker()
-        piece: list[SampledToken] = []
-        sent = time.monotonic()
-        failure = ""
-        try:
-            for token in draw(task):
-                if worker.is_cancelled:
-                    return
-                piece.append(token)
-                if time.monotonic() - sent >= PIECE_SECONDS:
-                    self.post_message(SampleGrew(number, tuple(piece)))
-                    piece, sent = [], time.monotonic()
-        except FemtoError as error:
-            failure = str(error)
-        except OSError as error:
-            failure = f"the run's tokenizer cannot be read: {error.strerror or error}"
-        except Exception as error:  # a bug here must not end the training that goes on beside it
-            failure = f"an error in femtotui itself: {type(error).__name__}: {error}"
-        self.post_message(SampleGrew(number, tuple(piece), done=True, failure=failure))
+
+        def send(piece: Piece) -> None:
+            self.post_message(SampleGrew(number, piece))
+
+        stream(partial(draw, task), send, lambda: worker.is_cancelled, gently=gently)
 
     def on_sample_grew(self, message: SampleGrew) -> None:
         message.stop()
         if message.number != self._number or self._sample_task is None:
             return
         first = not self._collected
-        self._collected.extend(message.tokens)
+        self._collected.extend(message.piece.tokens)
         tokens = self.query_one(TokenView)
         if self._streams:
-            tokens.append(message.tokens)
-        elif message.done and self._collected:
+            tokens.append(message.piece.tokens)
+        elif message.piece.done and self._collected:
             tokens.show(self._sample_task.prompt, self._collected)
-        if self._collected and ((first and self._streams) or message.done):
+        if self._collected and ((first and self._streams) or message.piece.done):
             self.query_one(NextToken).show(self._collected[0])
-        if message.done:
-            self._finish(self._sample_task, message.failure)
+        if message.piece.done:
+            self._finish(self._sample_task, message.piece.failure)
 
     def on_resize(self) -> None:
         if not self._drawing:
@@ -157,6 +144,9 @@ class SamplePane(Horizontal):
         self._drawing = False
         self._show_beginning()
         self._show_trouble(failure)
+        if self._collected and not failure:
+            scene = Scene(str(task.run), task.prompt, task.sampling)
+            self.lapse.record(scene, Frame(task.snapshot.step, tuple(self._collected)))
         at = f"step {task.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
         self.query_one("#sample").border_subtitle = Content(at)
 

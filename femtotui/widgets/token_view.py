@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -18,20 +18,40 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ..palette import shade_of, shades, text_on
+from ..palette import (
+    N_DIFFERENCES,
+    difference_shade_of,
+    difference_shades,
+    shade_of,
+    shades,
+    text_on,
+)
 from ..safe_text import Glyph
 from ..token_layout import PROMPT, TokenLayout
-from ..token_legend import fitting_legend, plain_style
+from ..token_legend import (
+    fitting_difference_legend,
+    fitting_legend,
+    plain_difference_style,
+    plain_style,
+)
 from ..token_protocol import TokenLike
 
-_PROMPT_SHADE = -1
 _LEGEND_MIN_HEIGHT = 4
+
+
+class _Look(NamedTuple):
+    """What decides a glyph's style, beside the cursor: which scale, where on it, and whether it is faint."""
+
+    scale: Literal["prompt", "surprise", "difference"]
+    shade: int
+    faint: bool = False
 
 
 class TokenView(ScrollView, can_focus=True):
     """A prompt, plain, and the tokens that follow it, coloured; with a cursor that walks the tokens.
 
-    While the cursor is off the text (None), the view follows the end of a growing text.
+    While the cursor is off the text (None), the view follows the end of a growing text if `follow` is set;
+    else it stays where it is, at the beginning of a new text. With differences, these colour the tokens.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -93,18 +113,22 @@ class TokenView(ScrollView, can_focus=True):
         disabled: bool = False,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+        self.follow = True
         self._tokens: list[TokenLike] = []
+        self._differences: tuple[float, ...] = ()
         self._layout_of_tokens = TokenLayout()
-        self._style_cache: dict[tuple[int, bool, bool], Style] = {}
+        self._style_cache: dict[tuple[_Look, bool], Style] = {}
 
     # What is shown
 
     def show(self, prompt: bytes, tokens: Iterable[TokenLike] = ()) -> None:
         """Show a prompt and tokens in place of what was there."""
         self.cursor = None
-        self._tokens = []
+        self._tokens, self._differences = [], ()
         self._layout_of_tokens.reset(prompt)
         self._text_changed(0)
+        if self.is_attached:
+            self.scroll_home(animate=False, immediate=True, force=True, x_axis=False)
         self.append(tokens)
 
     def set_prompt(self, prompt: bytes) -> None:
@@ -118,6 +142,17 @@ class TokenView(ScrollView, can_focus=True):
             return
         self._tokens += new
         self._text_changed(self._layout_of_tokens.extend(token.bytes for token in new))
+
+    def rescore(self, tokens: Sequence[TokenLike], differences: Iterable[float] = ()) -> bool:
+        """The same text with other figures: nothing moves, and the cursor stays. False if it is another text.
+
+        `differences`, one a token, are by how many bits this model foresaw the token better than another.
+        """
+        if [token.bytes for token in tokens] != [token.bytes for token in self._tokens]:
+            return False
+        self._tokens, self._differences = list(tokens), tuple(differences)
+        self.refresh()
+        return True
 
     def clear(self) -> None:
         """Show nothing."""
@@ -162,9 +197,15 @@ class TokenView(ScrollView, can_focus=True):
         self.cursor = len(self._tokens) - 1
 
     def action_release(self) -> None:
-        """Take the cursor off the text and follow its end again."""
+        """Take the cursor off the text; where the view follows a growing text, do so again."""
         self.cursor = None
-        self._follow_end()
+        if self.follow:
+            self._follow_end()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With no cursor to take off the text, escape is for whoever lies around."""
+        del parameters
+        return self.cursor is not None if action == "release" else True
 
     def on_click(self, event: Click) -> None:
         """Put the cursor on the token under the mouse."""
@@ -220,7 +261,7 @@ class TokenView(ScrollView, can_focus=True):
         n_lines = self._layout_of_tokens.n_lines
         self.virtual_size = Size(width, n_lines + self._has_legend)
         self.refresh_lines(first_line, max(n_lines - first_line, self._text_height))
-        if self.cursor is None:
+        if self.cursor is None and self.follow:
             self._follow_end()
 
     def _follow_end(self) -> None:
@@ -248,13 +289,18 @@ class TokenView(ScrollView, can_focus=True):
 
     def _style(self, glyph: Glyph) -> Style:
         tokens = self._layout_of_tokens.tokens_of(glyph)
-        shade = _PROMPT_SHADE if tokens[-1] == PROMPT else self._shade(tokens)
-        is_blank = glyph.kind in ("space", "newline")
-        return self._mixed_style(shade, is_blank, self.cursor is not None and self.cursor in tokens)
+        look = self._look(tokens)._replace(faint=glyph.kind in ("space", "newline"))
+        return self._mixed_style(look, self.cursor is not None and self.cursor in tokens)
 
-    def _shade(self, tokens: range) -> int:
+    def _look(self, tokens: range) -> _Look:
         """A character that took several tokens is as likely as all of them together."""
-        return shade_of(math.prod(self._tokens[token].p for token in tokens if token != PROMPT))
+        if tokens[-1] == PROMPT:
+            return _Look("prompt", 0)
+        generated = [token for token in tokens if token != PROMPT]
+        if self._differences:
+            in_reach = [self._differences[token] for token in generated if token < len(self._differences)]
+            return _Look("difference", difference_shade_of(math.fsum(in_reach)))
+        return _Look("surprise", shade_of(math.prod(self._tokens[token].p for token in generated)))
 
     @property
     def _in_colour(self) -> bool:
@@ -263,24 +309,30 @@ class TokenView(ScrollView, can_focus=True):
         has_few = app.console.color_system == "standard" and not app.is_headless
         return not (app.no_color or app.native_ansi_color or has_few)
 
-    def _mixed_style(self, shade: int, faint: bool, under_cursor: bool) -> Style:
-        key = (shade, faint, under_cursor)
+    def _mixed_style(self, look: _Look, under_cursor: bool) -> Style:
+        key = (look, under_cursor)
         if key not in self._style_cache:
-            self._style_cache[key] = self._mix_style(*key)
+            self._style_cache[key] = self._cursor_style() if under_cursor else self._mix_style(look)
         return self._style_cache[key]
 
-    def _mix_style(self, shade: int, faint: bool, under_cursor: bool) -> Style:
-        if under_cursor:
-            cursor = self.get_component_rich_style("token-view--cursor")
-            return cursor if self._in_colour else cursor + Style(reverse=True)
-        if shade == _PROMPT_SHADE:
+    def _cursor_style(self) -> Style:
+        cursor = self.get_component_rich_style("token-view--cursor")
+        return cursor if self._in_colour else cursor + Style(reverse=True)
+
+    def _mix_style(self, look: _Look) -> Style:
+        if look.scale == "prompt":
             prompt = self.get_component_rich_style("token-view--prompt")
-            return prompt + Style(dim=True) if faint else prompt
+            return prompt + Style(dim=True) if look.faint else prompt
+        is_difference = look.scale == "difference"
         if not self._in_colour:
-            return self.rich_style + plain_style(shade)
-        background = shades(self._ground)[shade]
+            plain = plain_difference_style if is_difference else plain_style
+            return self.rich_style + plain(look.shade)
+        if is_difference:
+            background = difference_shades(self._ground)[look.shade + N_DIFFERENCES]
+        else:
+            background = shades(self._ground)[look.shade]
         foreground = text_on(background)
-        if faint:
+        if look.faint:
             foreground = background.blend(foreground, 0.55)
         return Style.from_color(foreground.rich_color, background.rich_color)
 
@@ -291,7 +343,13 @@ class TokenView(ScrollView, can_focus=True):
     def _legend(self, width: int) -> Strip:
         """What the colours mean, in as many words as there is room for."""
         style = self.get_component_rich_style("token-view--legend")
-        lead, entries = fitting_legend(width, self._in_colour)
-        shown = [Segment(f" {name} ", self._mixed_style(shade_of(p), False, False)) for name, p in entries]
+        if self._differences:
+            lead, entries = fitting_difference_legend(width)
+            looks = [_Look("difference", difference_shade_of(bits)) for _, bits in entries]
+        else:
+            lead, entries = fitting_legend(width, self._in_colour)
+            looks = [_Look("surprise", shade_of(p)) for _, p in entries]
+        samples = zip(entries, looks, strict=True)
+        shown = [Segment(f" {name} ", self._mixed_style(look, False)) for (name, _), look in samples]
         strip = Strip([Segment(lead, style), *shown])
         return strip.adjust_cell_length(width, style).crop(0, width)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from femtotui.commands import Checkpoint, Command, Continue, Pause, Resume, Snapshot, Start, Stop
+from femtotui.commands import Checkpoint, Command, Continue, Detach, Pause, Resume, Snapshot, Start, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
     AnyEvent,
@@ -21,7 +22,8 @@ from femtotui.core.events import (
     RunStarted,
     StepDone,
 )
-from femtotui.trainer import EventsArrived, SnapshotArrived, TrainerExited, TrainerMessage
+from femtotui.core.runs import summarise
+from femtotui.trainer import EventsArrived, SnapshotArrived, TrainerDetached, TrainerExited, TrainerMessage
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -99,6 +101,7 @@ class FakeTrainer:
         self.config: RunConfig | None = None
         self.notes: tuple[str, ...] = ()
         self.closed = False
+        self.left = False
 
     def say(self, *events: AnyEvent) -> None:
         """Let the app hear events."""
@@ -130,6 +133,8 @@ class FakeTrainer:
                 self.say(Resumed(step=self.step))
             case Snapshot():
                 self.snapshot()
+            case Detach():
+                self._listener(TrainerDetached(4242))
             case Stop():
                 self.close()
 
@@ -145,6 +150,10 @@ class FakeTrainer:
         if self.config is not None:
             n_parameters = resolved(self.config).model.n_parameters
             self._listener(SnapshotArrived(self.step, np.zeros(n_parameters, np.float32), 1.5))
+
+    def leave(self) -> None:
+        """The app lets go; nothing is said any more."""
+        self.left = True
 
     def close(self, timeout: float = 5.0) -> None:
         del timeout
@@ -186,11 +195,15 @@ class FakeFleet:
         return trainer
 
     def _continue(self, trainer: FakeTrainer, run: str) -> None:
-        before = next(
+        of_this_run = (
             other
             for other in reversed(self.trainers)
             if other.config is not None and other is not trainer and self._run_of(other.config.preset) == run
         )
-        trainer.config, trainer.step = before.config, before.step
+        before = next(of_this_run, None)
+        if before is not None:
+            trainer.config, trainer.step = before.config, before.step
+        elif (info := (found := summarise(Path(run))).info) is not None:  # an earlier session's, on the disk
+            trainer.config, trainer.step = info.config, found.checkpoint_step or 0
         if trainer.config is not None:
             trainer.say(run_started(trainer.config, run, step=trainer.step, elapsed_s=trainer.step * 0.0169))

@@ -18,7 +18,9 @@ from femtotui.core.tokenizer import build_tokenizer
 from femtotui.desk import Desk
 from femtotui.femto_app import FemtoApp
 from femtotui.helm import Helm
+from femtotui.own_presets import Shelf
 from femtotui.presets import load_preset
+from femtotui.settings import Settings
 from femtotui.widgets.header import Header
 from femtotui.widgets.panels import StatPanel
 from femtotui.widgets.status_line import StatusLine
@@ -67,7 +69,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(runs: Path, key: str = "2", size: tuple[int, int] = (120, 36)) -> AsyncIterator[Stage]:
+async def stage(
+    runs: Path, key: str = "2", size: tuple[int, int] = (120, 36), settings: Settings | None = None
+) -> AsyncIterator[Stage]:
     def run_of(preset: str) -> str:
         folder = runs / f"run-{preset}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +83,8 @@ async def stage(runs: Path, key: str = "2", size: tuple[int, int] = (120, 36)) -
     fleet = FakeFleet(run_of)
     desk = Desk(runs, fleet)
     desk.warm_up()
-    app = FemtoApp(Helm(desk, Choices(load_preset(key))))
+    choices = Choices(load_preset(key), shelf=Shelf(runs.parent / "presets"))
+    app = FemtoApp(Helm(desk, choices, runs.parent / "threads.json"), settings)
     async with app.run_test(size=size) as pilot:
         it = Stage(app, pilot, fleet, desk)
         while not it.ready:
@@ -89,8 +94,10 @@ async def stage(runs: Path, key: str = "2", size: tuple[int, int] = (120, 36)) -
 
 
 @asynccontextmanager
-async def training(runs: Path, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Stage]:
+async def training(
+    runs: Path, size: tuple[int, int] = (120, 36), settings: Settings | None = None
+) -> AsyncIterator[Stage]:
     """Entry 2, as it trains."""
-    async with stage(runs, size=size) as it:
+    async with stage(runs, size=size, settings=settings) as it:
         await it.until(lambda: "training" in it.header())
         yield it

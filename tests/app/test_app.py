@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from stage import Stage, stage, training
-from textual.widgets import Input
 
 from femtotui.commands import Checkpoint, Pause, Resume, Snapshot, Start
 from femtotui.core.events import RunFailed
 from femtotui.run_view import Status
 from femtotui.widgets.loss_chart import LossChart
 from femtotui.widgets.notice import Notice
-from femtotui.widgets.preset_list import PresetList
+from femtotui.widgets.prompt import Prompt
 from femtotui.widgets.token_view import TokenView
 
 
@@ -125,12 +124,12 @@ async def test_a_sample_is_drawn_by_itself_and_at_once_on_enter(runs: Path) -> N
         await it.playing(3)
         tokens = it.app.train.query_one(TokenView)
         await it.until(lambda: len(tokens.tokens) > 100)
-        by_itself = tokens.tokens
         await it.pilot.press("s", *"ab", "enter")
-        await it.until(lambda: len(tokens.tokens) > 100 and tokens.tokens != by_itself)
-        assert it.app.train.query_one(Input).value == "ab"
-        await it.pilot.press("escape")
-        assert isinstance(it.app.focused, PresetList)
+        asked = it.app.screen.query_one("#studio-tokens", TokenView)
+        await it.until(lambda: len(asked.tokens) == 100)
+        assert it.app.screen.query_one(Prompt).value == "ab"
+        await it.pilot.press("escape", "escape")
+        assert it.app.screen is it.app.train
 
 
 async def test_it_samples_while_paused_and_after_the_trainer_is_gone(runs: Path) -> None:
@@ -142,9 +141,9 @@ async def test_it_samples_while_paused_and_after_the_trainer_is_gone(runs: Path)
         await it.until(lambda: "failed" in it.header())
         tokens = it.app.train.query_one(TokenView)
         await it.until(lambda: len(tokens.tokens) > 100)
-        before = tokens.tokens
         await it.pilot.press("s", "enter")
-        await it.until(lambda: len(tokens.tokens) > 100 and tokens.tokens != before)
+        asked = it.app.screen.query_one("#studio-tokens", TokenView)
+        await it.until(lambda: len(asked.tokens) == 100)
 
 
 def sent_at_least(it: Stage, snapshots: int) -> bool:
@@ -164,11 +163,12 @@ async def test_a_prompt_the_tokenizer_lacks_is_refused_at_the_place(runs: Path) 
         await it.until(lambda: "training" in it.header())
         await it.playing(3)
         await it.pilot.press("s", "X", "enter")
-        trouble = it.app.train.query_one("#sample-trouble")
+        trouble = it.app.screen.query_one("#studio-trouble")
         await it.until(lambda: trouble.display)
         assert "X" in str(trouble.render())
         await it.pilot.press("backspace", "a", "enter")
-        await it.until(lambda: not trouble.display and len(it.app.train.query_one(TokenView).tokens) > 100)
+        tokens = it.app.screen.query_one("#studio-tokens", TokenView)
+        await it.until(lambda: not trouble.display and len(tokens.tokens) == 100)
 
 
 async def test_a_failure_is_told_in_words_and_r_resumes(runs: Path) -> None:

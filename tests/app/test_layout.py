@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from stage import training
-from textual.widgets import Input
 
 from femtotui.screens.help import HelpScreen
+from femtotui.screens.sample import SampleScreen
 from femtotui.screens.too_small import TooSmallScreen
 from femtotui.widgets.loss_chart import LossChart
 from femtotui.widgets.notice import cut_to
 from femtotui.widgets.preset_list import PresetList
-from femtotui.widgets.sample_pane import SamplePane
+from femtotui.widgets.prompt import Prompt
 
 
 @pytest.fixture
@@ -58,9 +58,12 @@ async def test_chart_and_numbers_have_room_at_every_size(runs: Path, size: tuple
             if widget.is_on_screen and widget.display and widget.size.area:
                 assert widget.region.right <= size[0] and widget.region.bottom <= size[1]
         await it.pilot.press("s")
-        await it.until(
-            lambda: it.app.train.query_one(SamplePane).display and it.app.train.query_one(Input).has_focus
-        )
+        await it.until(lambda: isinstance(it.app.screen, SampleScreen) and isinstance(it.app.focused, Prompt))
+        await it.pilot.pause()
+        assert it.app.screen.query_one("#studio-tokens").size.height >= 3
+        for widget in it.app.screen.query("*"):
+            if widget.is_on_screen and widget.display and widget.size.area:
+                assert widget.region.right <= size[0] and widget.region.bottom <= size[1], widget
 
 
 async def test_question_mark_explains_keys_and_panels(runs: Path) -> None:

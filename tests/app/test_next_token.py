@@ -19,6 +19,7 @@ from femtotui.widgets.next_token import EMPTY_TEXT, NextToken, bar, percent, quo
 class Alternative:
     bytes: bytes
     p: float
+    p_cut: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class Token:
     entropy_bits: float = 1.25
 
 
-TOP = (Alternative(b"a", 0.712), Alternative(b"e", 0.18), Alternative(b" ", 0.1), Alternative(b"\x1b", 0.008))
+TOP = (
+    Alternative(b"a", 0.712, 1.0),
+    Alternative(b"e", 0.18, 0.0),
+    Alternative(b" ", 0.1, 0.0),
+    Alternative(b"\x1b", 0.008, 0.0),
+)
 
 
 class Host(App[None]):
@@ -95,14 +101,16 @@ async def test_alternatives_with_bars_and_percentages() -> None:
     app = Host()
     async with app.run_test(size=(60, 12)):
         app.panel.show(Token(b"e", 0.18, TOP, rank=2, surprise_bits=2.474))
-        shown = lines(app.panel)
+        heads, *shown = lines(app.panel)
+        assert heads.split() == ["raw", "after", "cutting"]
         assert shown[0].startswith("'a'")
         assert "█████" in shown[0]
-        assert shown[0].endswith("71.2%")
+        assert shown[0].split()[2] == "71.2%" and shown[0].endswith("100.0%")
+        assert shown[1].endswith("–"), "what is cut has no probability any more"
         assert shown[2].startswith("'·'")
         assert shown[3].startswith("'␛'")
         assert shown[-1] == "'e' rank 2 · surprise 2.47 · entropy 1.25 bits"
-        assert first_style(app.panel, 0) != first_style(app.panel, 1)
+        assert len({first_style(app.panel, row) for row in (1, 2, 3)}) == 3, "kept, chosen, cut"
 
 
 async def test_a_distribution_without_a_choice_has_no_summary() -> None:
@@ -110,7 +118,7 @@ async def test_a_distribution_without_a_choice_has_no_summary() -> None:
     async with app.run_test(size=(60, 12)):
         app.panel.show_alternatives(TOP)
         assert not any("rank" in line for line in lines(app.panel))
-        assert first_style(app.panel, 0) == first_style(app.panel, 1)
+        assert first_style(app.panel, 2) == first_style(app.panel, 3)
         app.panel.clear()
         assert lines(app.panel)[0] == EMPTY_TEXT
 

@@ -143,11 +143,12 @@ def test_panels_say_step_loss_time_memory_and_speed(view: RunView) -> None:
     view.fold(steps(1, 1284))
     view.note_memory(40.0)
     lines = panel_lines(view)
-    assert lines["step"] == ("1,284", f"of {view.total_steps:,}")
+    assert lines["step"][:2] == ("1,284", f"of {view.total_steps:,}")
+    assert lines["step"].more.endswith(f"{1284 * 100 // view.total_steps}%")
     assert lines["loss"].sub.startswith("val 1.")
     assert lines["elapsed"].main == "0m 21s" and lines["elapsed"].sub.endswith("left")
-    assert lines["RAM"] == ("103 MiB", "peak 103")
-    assert lines["speed"] == ("16.9 ms/step", "121k tok/s")
+    assert lines["RAM"] == ("103 MiB", "peak 103", "")
+    assert lines["speed"] == ("16.9 ms/step", "121k tok/s", "█" * 12)
     assert "learning rate 3.00e-03" in figures_line(view)
     assert summary_facts(view)[0] == f"1,284/{view.total_steps:,}"
 
@@ -164,7 +165,7 @@ def test_a_failed_run_promises_no_time_left(view: RunView) -> None:
 
 def test_an_evaluation_without_steps_still_shows(view: RunView) -> None:
     view.fold([EvalDone(step=0, val_loss=5.5, train_loss=5.5, elapsed_s=0.0)])
-    assert panel_lines(view)["loss"] == ("–", "val 5.5000")
+    assert panel_lines(view)["loss"][:2] == ("–", "val 5.5000")
 
 
 @pytest.mark.parametrize(

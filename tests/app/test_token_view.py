@@ -314,3 +314,33 @@ async def test_resizing_wraps_again() -> None:
         await pilot.pause()
         width = app.view.scrollable_content_region.width
         assert lines(app.view)[0] == "x" * width
+
+
+@pytest.mark.parametrize("no_colour", [False, True])
+async def test_differences_colour_the_same_text_without_moving_anything(
+    monkeypatch: pytest.MonkeyPatch, no_colour: bool
+) -> None:
+    if no_colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = Host()
+    async with app.run_test(size=(60, 12)) as pilot:
+        text = tokens(b"abcd")
+        app.view.show(b"", text)
+        app.view.cursor = 3
+        assert app.view.rescore(text, [3.0, 0.0, -3.0, 0.0]) and app.view.cursor == 3
+        await pilot.pause()
+        better, alike, worse = (style_at(app.view, x, 0) for x in range(3))
+        assert len({str(better), str(alike), str(worse)}) == 3
+        assert "other" in app.view.render_line(app.view.scrollable_content_region.height - 1).text
+        assert not app.view.rescore(tokens(b"abxd"))
+
+
+async def test_without_following_a_growing_text_stays_at_its_beginning() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.view.follow = False
+        app.view.show(b"start\n")
+        for number in range(50):
+            app.view.append(tokens(f"line {number}\n".encode()))
+        await pilot.pause()
+        assert lines(app.view)[0] == "start⏎"

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 from small_training import small_training
 
-from femtotui.core.checkpoint import load_checkpoint, save_checkpoint
+from femtotui.core.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from femtotui.core.errors import CheckpointError
 from femtotui.core.machine import peak_rss_mib
 from femtotui.core.parameters import parameter_table
@@ -173,7 +173,7 @@ def test_a_list_may_not_be_endless(training: Training, tmp_path: Path) -> None:
     "metadata",
     [
         {"format": "other"},
-        {"version": "2"},
+        {"version": "3"},
         {"step": "-1"},
         {"step": "one"},
         {"elapsed_s": "nan"},
@@ -190,6 +190,7 @@ def test_metadata_that_cannot_be_is_refused(
 
 
 def test_stored_numbers_that_are_not_finite_are_refused(training: Training, saved: Path) -> None:
+    rewrite_header(saved, lambda header: header["__metadata__"].update(version="1"))  # without a checksum
     data = bytearray(saved.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
     data[start : start + 4] = np.float32(np.inf).tobytes()
@@ -209,3 +210,23 @@ def test_random_damage_is_an_error_in_words_or_harmless(training: Training, save
             load(saved, training)
         except CheckpointError as error:
             assert re.search(r"[a-z]{3}", str(error))
+
+
+def test_a_flipped_bit_anywhere_in_the_numbers_is_noticed(training: Training, saved: Path) -> None:
+    data = bytearray(saved.read_bytes())
+    data[-1000] ^= 1
+    saved.write_bytes(data)
+    with pytest.raises(CheckpointError, match="its checksum is not that of its contents"):
+        load(saved, training)
+
+
+def test_a_changed_step_is_noticed(training: Training, saved: Path) -> None:
+    rewrite_header(saved, lambda header: header["__metadata__"].update(step="4"))
+    with pytest.raises(CheckpointError, match="its checksum is not that of its contents"):
+        load(saved, training)
+
+
+def test_the_weights_alone(training: Training, saved: Path) -> None:
+    loaded = load_weights(saved, training.config.model)
+    assert loaded.tensors.keys() == {"parameters"}
+    assert loaded.tensors["parameters"].tobytes() == training.parameters_P.tobytes()

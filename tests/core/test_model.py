@@ -230,8 +230,7 @@ def test_the_decoder_gives_the_models_logits(reference):
     ids = reference.ids_SBT[0]
     ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=False)
     logits = model.forward(ids.reshape(-1), ws).reshape(*ids.shape, -1)
-    decoder = Decoder(reference.config, reference.recipe, flat)
     for sequence, expected in zip(ids, logits, strict=True):
-        decoder.reset()
-        ours = np.array([decoder.feed(int(i)) for i in sequence])
+        decoder = Decoder(reference.config, reference.recipe, flat)
+        ours = np.array([decoder.feed(int(i)).copy() for i in sequence])
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)

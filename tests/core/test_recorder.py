@@ -21,6 +21,8 @@ from femtotui.core.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SampleDone,
+    SavingFailed,
     StepDone,
 )
 from femtotui.core.recorder import record
@@ -29,7 +31,8 @@ from femtotui.core.train import Training
 
 
 def kinds(events: list) -> list[type]:
-    return [type(event) for event in events]
+    """What was said, in order. Samples go with every checkpoint and have a test of their own."""
+    return [type(event) for event in events if not isinstance(event, SampleDone)]
 
 
 def steps_of(events: list) -> list[int]:
@@ -56,7 +59,8 @@ def test_a_whole_run_from_its_start_to_its_end(tmp_path: Path) -> None:
     assert (finished.reason, finished.step, finished.run) == ("finished", 6, str(run.path))
     losses = [event.loss for event in events if isinstance(event, StepDone)]
     assert finished.train_loss == pytest.approx(np.mean(losses))
-    assert finished.val_loss == events[-3].val_loss
+    last_eval = next(event for event in reversed(events) if isinstance(event, EvalDone))
+    assert finished.val_loss == last_eval.val_loss
     assert finished.peak_rss_mib > 10
 
 
@@ -194,7 +198,9 @@ def test_a_finished_run_that_is_resumed_only_says_so_again(tmp_path: Path) -> No
     run, training = small_run(tmp_path)
     record_all(run, training)
     events = record_all(*resumed_run(run.path))
-    assert kinds(events) == [RunStarted, EvalDone, RunFinished]
+    assert kinds(events) == [RunStarted, RunFinished]
+    steps = [row[0] for row in rows(run.path / "evals.csv")]
+    assert len(steps) == len(set(steps))
     assert events[-1].reason == "finished"
 
 
@@ -239,14 +245,34 @@ def test_a_state_that_has_overflowed_is_not_kept_as_good(tmp_path: Path) -> None
     assert [path.name for path in run.checkpoint_paths()] == ["step-2.safetensors"]
 
 
-def test_a_run_folder_that_vanishes_fails_the_run_in_words(tmp_path: Path) -> None:
-    run, training = small_run(tmp_path)
+def test_a_run_folder_that_vanishes_is_made_anew_and_said(tmp_path: Path) -> None:
+    run, training = small_run(tmp_path / "runs")
+    run.lock()
     commands: SimpleQueue[Steering] = SimpleQueue()
     events = []
     for event in record(run, training, commands):
         events.append(event)
         if isinstance(event, StepDone) and event.step == 2:
             run.path.rename(tmp_path / "elsewhere")
+    again = next(e for e in events[1:] if isinstance(e, RunStarted))
+    assert "is gone (moved or deleted?)" in again.notes[-1]
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].run == again.run != str(run.path)
+    _, resumed = resumed_run(Path(again.run))
+    assert resumed.parameters_P.tobytes() == training.parameters_P.tobytes()
+
+
+def test_a_runs_folder_that_vanishes_whole_is_said_and_fails_at_the_end(tmp_path: Path) -> None:
+    run, training = small_run(tmp_path / "runs")
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    events = []
+    for event in record(run, training, commands):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == 2:
+            (tmp_path / "runs").rename(tmp_path / "elsewhere")
+            commands.put(Checkpoint())
+    assert any(isinstance(e, SavingFailed) and "moved or deleted" in e.message for e in events)
+    assert steps_of(events) == [1, 2, 3, 4, 5, 6]
     assert isinstance(events[-1], RunFailed)
     assert "moved or deleted" in events[-1].message
 

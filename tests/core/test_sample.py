@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import recipe
+from hypothesis import given
+from hypothesis import strategies as st
 
 from femtotui.core.config import ModelConfig, TokenizerConfig
-from femtotui.core.errors import ConfigError, TokenizerError
+from femtotui.core.distribution import Distribution, choose, describe
+from femtotui.core.errors import ConfigError, ModelError, TokenizerError
 from femtotui.core.model import Model
-from femtotui.core.sample import JOURNAL_SAMPLING, Sampler, Sampling, cut, softmax
+from femtotui.core.parameters import Tensors
+from femtotui.core.sample import JOURNAL_SAMPLING, Sampler, Sampling, window_start
 from femtotui.core.tokenizer import build_tokenizer
 from femtotui.core.workspace import Pool, Workspace
 
 CONTEXT = 8
+
+
+def softmax(logits):
+    exp = np.exp(logits - logits.max())
+    return exp / exp.sum()
 
 
 @pytest.fixture(scope="module", params=["journal", "prenorm"])
@@ -35,23 +45,23 @@ def test_the_same_seed_gives_the_same_tokens_and_another_seed_others(made):
     assert [t.id for t in first] != [t.id for t in other]
 
 
+def logits_of(made, window):
+    """What the reference forward says after `window`, in a workspace of just its length."""
+    _, config, its_recipe, flat = made
+    short = msgspec.structs.replace(config, context=len(window))
+    ws = Workspace(short, its_recipe.wiring, 1, Pool(flat.dtype), training=False)
+    with np.errstate(all="ignore"):
+        return Model(short, its_recipe, flat).forward(np.array(window, np.int32), ws)[-1].copy()
+
+
 def test_what_a_token_says_of_itself_is_what_the_model_says(made):
     """Also past the context, where the last half of it is read afresh."""
-    sampler, config, its_recipe, flat = made
-    model = Model(config, its_recipe, flat)
-    ids = [int(i) for i in sampler.tokenizer.encode(b"abc")]
-    window = list(ids)
+    sampler = made[0]
+    window = sampler.encode(b"abc")
     for token in sampler.generate(b"abc", 30, Sampling(seed=1, alternatives=3)):
-        ws = Workspace(
-            ModelConfig(**{**_fields(config), "context": len(window)}),
-            its_recipe.wiring,
-            1,
-            Pool(flat.dtype),
-            training=False,
-        )
-        short = Model(ModelConfig(**{**_fields(config), "context": len(window)}), its_recipe, flat)
-        logits = short.forward(np.array(window, np.int32), ws)[-1]
+        logits = logits_of(made, window)
         p = softmax(logits)
+        np.testing.assert_allclose(token.place.logits_V, logits, atol=1e-9)
         assert token.p == pytest.approx(p[token.id], rel=1e-7)
         assert token.rank == 1 + int((p > p[token.id]).sum())
         assert token.surprise_bits == pytest.approx(-math.log2(p[token.id]), rel=1e-7)
@@ -61,11 +71,87 @@ def test_what_a_token_says_of_itself_is_what_the_model_says(made):
         window.append(token.id)
         if len(window) > CONTEXT:
             window = window[-(CONTEXT // 2) :]
-    assert model.config.context == CONTEXT
 
 
-def _fields(config):
-    return {name: getattr(config, name) for name in config.__struct_fields__}
+@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
+@pytest.mark.parametrize("n_prompt", [1, 5, 64, 90])
+def test_cached_equals_uncached_in_float32_at_entry_2s_size(wiring, n_prompt):
+    """For 150 tokens, well past the context of 64, to 1e-5."""
+    config = ModelConfig(n_layers=4, width=64, n_heads=4, context=64, vocab_size=256)
+    its_recipe = recipe(wiring)
+    flat = np.random.default_rng(1).normal(0, 0.08, config.n_parameters).astype(np.float32)
+    sampler = Sampler(config, its_recipe, flat, build_tokenizer(TokenizerConfig(), b""))
+    prompt = bytes(range(n_prompt))
+    made = (sampler, config, its_recipe, flat)
+    ids = sampler.encode(prompt)
+    for token in sampler.generate(prompt, 150, Sampling(seed=2)):
+        window = ids[window_start(len(ids), n_prompt, 64) :]
+        assert abs(token.place.logits_V - logits_of(made, window)).max() < 1e-5
+        ids.append(token.id)
+
+
+@given(st.integers(1, 40), st.integers(0, 200), st.integers(1, 20))
+def test_the_window_is_the_one_that_walking_token_by_token_gives(n_prompt, n_more, context):
+    size, start = n_prompt, max(0, n_prompt - context)
+    for _ in range(n_more):
+        size += 1
+        if size - start > context:
+            start = size - max(1, context // 2)
+    assert start == window_start(size, n_prompt, context)
+
+
+def test_scores_too_large_to_exponentiate_are_done_again_with_care(made):
+    """Queries and keys so long that exp(q @ k) overflows in float32."""
+    _, config, its_recipe, flat = made
+    wild = flat.astype(np.float32)
+    Tensors.of(wild, config).layers[0].qkv_D3D[:, : 2 * config.width] *= 200
+    sampler = Sampler(config, its_recipe, wild, made[0].tokenizer)
+    precise = (None, config, its_recipe, wild.astype(np.float64))
+    window = sampler.encode(b"ab")
+    for token in sampler.generate(b"ab", CONTEXT - 2, Sampling(seed=1)):
+        np.testing.assert_allclose(token.place.logits_V, logits_of(precise, window), rtol=0.02, atol=0.05)
+        window.append(token.id)
+
+
+def test_siblings_write_at_the_same_time_without_disturbing_each_other(made):
+    one, other = made[0].sibling(), made[0].sibling()
+    alone = [t.id for t in made[0].generate(b"ab", 30, Sampling(seed=3))]
+    pairs = zip(
+        one.generate(b"ab", 30, Sampling(seed=3)), other.generate(b"fe", 30, Sampling(seed=5)), strict=True
+    )
+    assert [first.id for first, _ in pairs] == alone
+
+
+def test_a_model_that_has_diverged_says_so(made):
+    _, config, its_recipe, flat = made
+    broken = flat.copy()
+    broken[-1] = np.nan
+    with pytest.raises(ModelError, match="diverged"):
+        list(Sampler(config, its_recipe, broken, made[0].tokenizer).generate(b"a", 3, Sampling()))
+
+
+def test_going_on_after_tokens_is_the_same_as_having_generated_them(made):
+    """The model's thoughts on the tokens after a branch do not depend on how it came there."""
+    sampler = made[0]
+    whole = list(sampler.generate(b"ab", 40, Sampling(seed=3, temperature=0)))
+    for kept in (1, 7, 20):
+        after = [token.id for token in whole[:kept]]
+        again = list(sampler.go_on(sampler.encode(b"ab"), after, 40 - kept, Sampling(seed=9, temperature=0)))
+        assert [t.id for t in again] == [t.id for t in whole[kept:]]
+        assert [t.p for t in again] == pytest.approx([t.p for t in whole[kept:]], rel=1e-7)
+
+
+@pytest.mark.parametrize("prompt", [b"ab", b"abcdef" * 3])
+def test_scoring_a_text_gives_what_generating_it_gave(made, prompt):
+    sampler, sampling = made[0], Sampling(seed=3, temperature=0.7, top_p=0.9)
+    generated = list(sampler.generate(prompt, 45, sampling))
+    text = b"".join(token.bytes for token in generated)
+    scored = list(sampler.score(prompt, text, sampling))
+    assert [t.bytes for t in scored] == [t.bytes for t in generated]
+    for name in ("p", "p_cut", "rank", "surprise_bits", "entropy_bits"):
+        assert [getattr(t, name) for t in scored] == pytest.approx([getattr(t, name) for t in generated])
+    with pytest.raises(ConfigError, match="no text"):
+        sampler.score(prompt, b"", sampling)
 
 
 def test_tokens_come_as_often_as_they_should():
@@ -86,15 +172,45 @@ def test_tokens_come_as_often_as_they_should():
     assert {t.id for t in sampler.generate(b"a", 200, JOURNAL_SAMPLING)} == {0}
 
 
+def cut_of(p, **settings):
+    """The probabilities after cutting, by id."""
+    place = Distribution(np.log(p), Sampling(**settings), [b""] * len(p))
+    by_id = {a.id: a.p_cut for a in place.top(len(p))}
+    return [by_id[i] for i in range(len(p))]
+
+
 def test_cuts_keep_the_best_and_sum_to_one():
-    logits = np.log([0.4, 0.1, 0.3, 0.2])
-    order = np.argsort(-logits)
-    np.testing.assert_allclose(cut(logits, order, Sampling(top_k=2)), [4 / 7, 0, 3 / 7, 0])
-    np.testing.assert_allclose(cut(logits, order, Sampling(top_p=0.71)), [4 / 9, 0, 3 / 9, 2 / 9])
-    np.testing.assert_allclose(cut(logits, order, Sampling(top_p=1e-9)), [1, 0, 0, 0])
-    np.testing.assert_allclose(cut(logits, order, Sampling(temperature=0)), [1, 0, 0, 0])
-    hot = cut(logits, order, Sampling(temperature=0.5))
-    np.testing.assert_allclose(hot, np.array([16, 1, 9, 4]) / 30)
+    p = [0.4, 0.1, 0.3, 0.2]
+    np.testing.assert_allclose(cut_of(p, top_k=2), [4 / 7, 0, 3 / 7, 0])
+    np.testing.assert_allclose(cut_of(p, top_p=0.71), [4 / 9, 0, 3 / 9, 2 / 9])
+    np.testing.assert_allclose(cut_of(p, top_p=1e-9), [1, 0, 0, 0])
+    np.testing.assert_allclose(cut_of(p, temperature=0), [1, 0, 0, 0])
+    np.testing.assert_allclose(cut_of(p, temperature=0.5), np.array([16, 1, 9, 4]) / 30)
+    np.testing.assert_allclose(cut_of([0.25] * 4, top_k=3), [1 / 3, 1 / 3, 1 / 3, 0])
+
+
+@given(
+    st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 3.0]), min_size=2, max_size=9),
+    st.floats(0, 1, exclude_max=True),
+    st.builds(
+        Sampling,
+        temperature=st.sampled_from([0.0, 0.3, 1.0, 2.0]),
+        top_k=st.integers(0, 6),
+        top_p=st.sampled_from([0.2, 0.5, 0.9, 1.0]),
+    ),
+)
+def test_what_is_drawn_is_never_what_was_cut(logits, uniform, sampling):
+    """Equal probabilities included; and a drawn token's `p_cut` is what its place says."""
+    logits = np.array(logits, np.float32)
+    choice = choose(logits, sampling, uniform)
+    vocabulary = [b"x"] * logits.size
+    place = Distribution(logits, sampling, vocabulary)
+    kept = {a.id: a.p_cut for a in place.top(logits.size) if a.p_cut > 0}
+    assert choice.id in kept and len(kept) == choice.cut.n_kept == place.n_kept()
+    assert math.fsum(kept.values()) == pytest.approx(1)
+    for masses in ([choice.cut.mass], None):
+        (token,) = describe(logits[None], [choice.id], masses, sampling, vocabulary)
+        assert token.p_cut == pytest.approx(kept[choice.id])
 
 
 @pytest.mark.parametrize(

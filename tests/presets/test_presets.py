@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
 from femtotui.core.config import MuonConfig, RunConfig
@@ -141,7 +142,7 @@ def test_a_name_like_none_says_what_there_is(asked: str) -> None:
 def test_an_unknown_recipe_suggests_the_nearest_or_lists_all() -> None:
     with pytest.raises(PresetError, match="did you mean `modern`"):
         load_recipe("modren")
-    with pytest.raises(PresetError, match="there are journal, modern"):
+    with pytest.raises(PresetError, match="there are journal, journal-gains-1, modern"):
         load_recipe("xyz")
 
 
@@ -172,8 +173,19 @@ def test_the_modern_recipe_is_prenorm_with_muon_and_a_rate_that_falls_until_the_
     assert schedule.decay_steps is None
 
 
+def test_one_thing_sets_the_recipe_that_answers_entry_3_apart() -> None:
+    journal, gains_1 = load_recipe("journal"), load_recipe("journal-gains-1")
+    assert gains_1.init == msgspec.structs.replace(journal.init, gain="ones")
+    assert (gains_1.wiring, gains_1.optimizer, gains_1.schedule, gains_1.fresh_data) == (
+        journal.wiring,
+        journal.optimizer,
+        journal.schedule,
+        journal.fresh_data,
+    )
+
+
 def test_recipes_are_listed_under_their_names() -> None:
-    assert [recipe.name for recipe in list_recipes()] == ["journal", "modern"]
+    assert [recipe.name for recipe in list_recipes()] == ["journal", "journal-gains-1", "modern"]
     assert all(load_recipe(recipe.name) is recipe for recipe in list_recipes())
 
 

@@ -1,0 +1,237 @@
+"""What a model thinks of the next token, how that is cut before one is drawn, and the drawing.
+
+Sources: top-k as in Fan et al., "Hierarchical Neural Story Generation" (2018); top-p as in Holtzman et al.,
+"The Curious Case of Neural Text Degeneration" (2020).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from .arrays import FloatArray
+from .config import MAX_SEED
+from .errors import ConfigError
+
+LN_2 = math.log(2)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. Temperature 0 takes the most probable; top-k 0 cuts nothing."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+    alternatives: int = 10
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
+            raise ConfigError(
+                f"temperature must be from 0 (always the most probable) to 100, not {self.temperature:g}"
+            )
+        if self.top_k < 0:
+            raise ConfigError(f"top-k must be 0 (no cut) or more, not {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top-p must be above 0 and at most 1 (no cut), not {self.top_p:g}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ConfigError(f"the seed must be from 0 to {MAX_SEED:,}, not {self.seed:,}")
+        if self.alternatives < 0:
+            raise ConfigError(f"alternatives must be 0 or more, not {self.alternatives}")
+
+
+JOURNAL_SAMPLING = Sampling(temperature=1.0, top_p=0.5)
+"""The journal's own sampler: femtoGPT's "temperature 0.5" keeps the most probable half, at temperature 1."""
+
+
+class Cut(NamedTuple):
+    """What is left of a distribution: the `n_kept` most probable tokens.
+
+    A token weighs exp((logit - the greatest logit) / temperature); `mass` is what the kept ones weigh in all.
+    """
+
+    n_kept: int
+    mass: float
+
+
+class Choice(NamedTuple):
+    """A token that was drawn, and the cut that it was drawn from."""
+
+    id: int
+    cut: Cut
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """A token that could come: its probability as the model gave it, and after cutting."""
+
+    id: int
+    bytes: bytes
+    p: float
+    p_cut: float
+
+
+def ranked_weights(ranked_V: FloatArray, temperature: float) -> FloatArray:
+    """The weights, in float64, of logits sorted from the greatest on; at temperature 0 only one weighs."""
+    if temperature == 0:
+        greedy_V = np.zeros(ranked_V.size)
+        greedy_V[0] = 1
+        return greedy_V
+    weights_V: FloatArray = np.subtract(ranked_V, ranked_V[0], dtype=np.float64)
+    if temperature != 1:
+        np.divide(weights_V, temperature, out=weights_V)
+    np.exp(weights_V, out=weights_V)
+    return weights_V
+
+
+def cut(cumulative_V: FloatArray, sampling: Sampling) -> Cut:
+    """Cut by top-k, then by top-p, which keeps the fewest that together reach its share, at least one."""
+    n = cumulative_V.size
+    if sampling.temperature == 0:
+        n = 1
+    elif sampling.top_k:
+        n = min(n, sampling.top_k)
+    if sampling.top_p < 1:
+        enough = sampling.top_p * cumulative_V[n - 1]
+        n = min(n, int(cumulative_V[:n].searchsorted(enough)) + 1)
+    return Cut(n, float(cumulative_V[n - 1]))
+
+
+def choose(logits_V: FloatArray, sampling: Sampling, uniform: float) -> Choice:
+    """Draw a token, with a number that is uniform over [0, 1). Among equal ones the lower id ranks first."""
+    if sampling.temperature == 0:
+        return Choice(int(logits_V.argmax()), Cut(1, 1.0))
+    ranked_V = np.sort(logits_V)[::-1]
+    cumulative_V = ranked_weights(ranked_V, sampling.temperature).cumsum()
+    kept = cut(cumulative_V, sampling)
+    place = min(int(cumulative_V[: kept.n_kept].searchsorted(uniform * kept.mass, "right")), kept.n_kept - 1)
+    value = ranked_V[place]
+    equals = (logits_V == value).nonzero()[0]
+    if equals.size > 1:
+        place -= int(np.count_nonzero(logits_V > value))
+        return Choice(int(equals[place]), kept)
+    return Choice(int(equals[0]), kept)
+
+
+class Distribution:
+    """The logits (V) at a place in a text, and how they were cut there. Works things out when asked."""
+
+    __slots__ = ("_vocabulary", "logits_V", "sampling")
+
+    def __init__(self, logits_V: FloatArray, sampling: Sampling, vocabulary: Sequence[bytes]) -> None:
+        self.logits_V, self.sampling, self._vocabulary = logits_V, sampling, vocabulary
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Distribution):
+            return NotImplemented
+        return self.sampling == other.sampling and np.array_equal(self.logits_V, other.logits_V)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def reshaped(self, sampling: Sampling) -> Distribution:
+        """The same model's thought, cut in another way."""
+        return Distribution(self.logits_V, sampling, self._vocabulary)
+
+    def token(self, token_id: int) -> SampledToken:
+        """A token as if it had come here, whether or not the cut leaves it."""
+        return describe(self.logits_V[None], [token_id], None, self.sampling, self._vocabulary)[0]
+
+    def n_kept(self) -> int:
+        """How many tokens the cut leaves."""
+        ranked_V = np.sort(self.logits_V)[::-1]
+        return cut(ranked_weights(ranked_V, self.sampling.temperature).cumsum(), self.sampling).n_kept
+
+    def top(self, n: int | None = None) -> tuple[Alternative, ...]:
+        """The `n` most probable tokens (or as many as `sampling.alternatives`), best first."""
+        n = self.sampling.alternatives if n is None else n
+        if n == 0:
+            return ()
+        order_V = np.argsort(-self.logits_V, kind="stable")
+        ranked_V = self.logits_V[order_V]
+        raw_V = ranked_weights(ranked_V, 1.0)
+        cut_V = ranked_weights(ranked_V, self.sampling.temperature)
+        kept = cut(cut_V.cumsum(), self.sampling)
+        cut_V[kept.n_kept :] = 0
+        p_n, p_cut_n = raw_V[:n] / raw_V.sum(), cut_V[:n] / kept.mass
+        return tuple(
+            Alternative(i, self._vocabulary[i], p, p_cut)
+            for i, p, p_cut in zip(order_V[:n].tolist(), p_n.tolist(), p_cut_n.tolist(), strict=True)
+        )
+
+
+class SampledToken(msgspec.Struct, frozen=True):
+    """A token that came, and what the model thought of it.
+
+    `p` is its probability as the model gave it, `p_cut` after cutting; `rank` counts from 1 for the most
+    probable; `surprise_bits` is -log2(p); `entropy_bits` is that of the whole distribution as the model gave
+    it, which `place` holds.
+    """
+
+    id: int
+    bytes: bytes
+    p: float
+    p_cut: float
+    rank: int
+    surprise_bits: float
+    entropy_bits: float
+    place: Distribution
+
+    @property
+    def top(self) -> tuple[Alternative, ...]:
+        """The most probable tokens at its place, best first."""
+        return self.place.top()
+
+
+def describe(
+    logits_NV: FloatArray,
+    ids: Sequence[int],
+    masses: Sequence[float] | None,
+    sampling: Sampling,
+    vocabulary: Sequence[bytes],
+) -> list[SampledToken]:
+    """Tokens with all that is known of them, from the logits at their places: many at once cost little.
+
+    `masses` are those of the cuts that chose them (see `Cut`), None for tokens that were not drawn.
+    """
+    x_NV = np.subtract(logits_NV, logits_NV.max(axis=1, keepdims=True), dtype=np.float64)
+    picked_N = x_NV[np.arange(len(ids)), ids]
+    ranks_N = np.count_nonzero(x_NV > picked_N[:, None], axis=1) + 1
+    exp_NV = np.exp(x_NV)
+    sums_N = exp_NV.sum(axis=1)
+    nats_N = np.log(sums_N)
+    entropies_N = np.maximum(nats_N - np.einsum("nv,nv->n", exp_NV, x_NV) / sums_N, 0) / LN_2
+    surprises_N = (nats_N - picked_N) / LN_2
+    p_N = np.exp(picked_N) / sums_N
+    if masses is None:
+        cut_N = _cut_probabilities(logits_NV, ids, sampling)
+    elif sampling.temperature == 0:
+        cut_N = np.ones(len(ids))
+    else:
+        cut_N = np.exp(picked_N / sampling.temperature) / np.asarray(masses)
+    columns = (p_N, cut_N, ranks_N, surprises_N, entropies_N)
+    rows = zip(ids, *(column.tolist() for column in columns), logits_NV, strict=True)
+    return [
+        SampledToken(
+            i, vocabulary[i], p, p_cut, rank, surprise, entropy, Distribution(at, sampling, vocabulary)
+        )
+        for i, p, p_cut, rank, surprise, entropy, at in rows
+    ]
+
+
+def _cut_probabilities(logits_NV: FloatArray, ids: Sequence[int], sampling: Sampling) -> FloatArray:
+    """The probabilities after cutting of tokens that were not drawn: 0 for those that are cut."""
+    cut_N = np.zeros(len(ids))
+    for n, (logits_V, token_id) in enumerate(zip(logits_NV, ids, strict=True)):
+        ranked_V = np.sort(logits_V)[::-1]
+        weights_V = ranked_weights(ranked_V, sampling.temperature)
+        kept = cut(weights_V.cumsum(), sampling)
+        equal_before = np.count_nonzero(logits_V[:token_id] == logits_V[token_id])
+        place = int(np.count_nonzero(logits_V > logits_V[token_id]) + equal_before)
+        if place < kept.n_kept:
+            cut_N[n] = weights_V[place] / kept.mass
+    return cut_N

@@ -1,0 +1,70 @@
+"""progress.json: how far a run is, replaced in one move at every checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from .config import Settings
+from .errors import RunError
+from .files import os_error_words, read_limited, write_atomically
+
+FORMAT = 1
+PROGRESS_NAME = "progress.json"
+
+_MAX_BYTES = 256 * 1024
+
+RunState = Literal["training", "paused", "stopped", "finished", "failed"]
+
+
+class Progress(Settings, frozen=True, kw_only=True):
+    """A run as it was at its newest checkpoint.
+
+    `elapsed_s` counts training only; `wall_s` also the pauses, and whatever else happened while a process had
+    the run, over all `sittings`. `peak_rss_mib` is the most memory that a training process took. `message`
+    says why a run failed.
+    """
+
+    format: int = FORMAT
+    state: RunState
+    step: int
+    train_loss: float | None
+    val_loss: float | None
+    elapsed_s: float
+    wall_s: float
+    peak_rss_mib: float
+    sittings: int
+    message: str = ""
+
+
+class _AnyFormat(msgspec.Struct):
+    format: int
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    """Raises: RunError."""
+    try:
+        write_atomically(folder / PROGRESS_NAME, msgspec.json.encode(progress) + b"\n")
+    except OSError as error:
+        raise RunError(f"cannot write {folder / PROGRESS_NAME}: {os_error_words(error)}") from error
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What progress.json says; None before the first checkpoint.
+
+    Raises: RunError for a damaged one, or one of a newer format.
+    """
+    path = folder / PROGRESS_NAME
+    try:
+        text = read_limited(path, _MAX_BYTES)
+        if (found := msgspec.json.decode(text, type=_AnyFormat).format) > FORMAT:
+            raise RunError(f"{path} was written by a newer femtotui (format {found}): update femtotui")
+        return msgspec.json.decode(text, type=Progress)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error

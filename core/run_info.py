@@ -1,0 +1,97 @@
+"""run.json: what a run is, written once when it is made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from . import machine
+from .config import RunConfig, Settings
+from .errors import ConfigError, RunError
+from .files import os_error_words, read_limited
+
+if TYPE_CHECKING:
+    from .data import Source
+
+FORMAT = 1
+
+_MAX_INFO_BYTES = 4 * 1024 * 1024
+_VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
+
+
+class DataInfo(Settings, frozen=True):
+    """The text that a run trains on: enough to recognise it, and to make it again."""
+
+    name: str
+    sha256: str
+    n_bytes: int
+    command: str
+    notes: tuple[str, ...] = ()
+
+
+class RunInfo(Settings, frozen=True):
+    """What run.json holds. `created` is local time with its offset, ISO 8601."""
+
+    format: int
+    created: str
+    config: RunConfig
+    parameters: int
+    data: DataInfo
+    versions: dict[str, str]
+    machine: str
+    blas: str
+
+
+def read_info(path: Path) -> RunInfo:
+    """What run.json in the folder `path` says.
+
+    Raises: RunError for a folder that is not there, foreign, damaged or of a newer format.
+    """
+    try:
+        text = read_limited(path / "run.json", _MAX_INFO_BYTES)
+        found = msgspec.json.decode(text, type=_AnyFormat).format
+        if found > FORMAT:
+            raise RunError(
+                f"{path} was written by a newer femtotui (format {found}): update femtotui to open it"
+            )
+        return msgspec.json.decode(text, type=RunInfo)
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is not a run folder: it has no run.json") from error
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
+    except (ConfigError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise RunError(f"run.json in {path} is damaged: {error}") from error
+
+
+class _AnyFormat(msgspec.Struct):
+    format: int
+
+
+def describe_run(config: RunConfig, source: Source) -> RunInfo:
+    """What run.json says of a run that begins now."""
+    versions = {"python": platform.python_version()}
+    for package in _VERSIONED_PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return RunInfo(
+        format=FORMAT,
+        created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        config=config,
+        parameters=config.model.n_parameters,
+        data=DataInfo(
+            name=source.name,
+            sha256=source.sha256,
+            n_bytes=len(source.train) + len(source.validation),
+            command=source.command,
+            notes=source.notes,
+        ),
+        versions=versions,
+        machine=machine.describe_machine(),
+        blas=machine.blas_description(),
+    )

@@ -1,0 +1,90 @@
+"""A model as it was saved, for sampling: out of a run folder, or one checkpoint file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .checkpoint import Checkpoint, load_weights, read_config
+from .config import RunConfig, TokenizerConfig
+from .errors import CheckpointError, FemtoError, TokenizerError
+from .run import RunFolder
+from .runs import find_run
+from .sample import Sampler
+from .tokenizer import Tokenizer, build_tokenizer
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """Parameters with their tokenizer. `notes` are things to say plainly, such as a newer, damaged file."""
+
+    path: Path
+    step: int
+    config: RunConfig
+    sampler: Sampler
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"#{self.config.preset} {self.config.title}, step {self.step:,}"
+
+
+def open_saved(runs: Path, name: str) -> SavedModel:
+    """The checkpoint file `name`, or the newest whole checkpoint of the run that `find_run` finds.
+
+    A run that is being written at this moment is read as of its last checkpoint.
+
+    Raises: CheckpointError, RunError, TokenizerError.
+    """
+    if name.endswith(SUFFIX):
+        path = Path(name).expanduser()
+        loaded = load_weights(path, read_config(path).model)
+        return _saved(path, loaded, _tokenizer_near(path, loaded.config.tokenizer))
+    run = RunFolder.open(find_run(runs, name))
+    return newest_saved(run)
+
+
+def newest_saved(run: RunFolder) -> SavedModel:
+    """The newest whole checkpoint of a run, with notes about those that are damaged.
+
+    Raises: CheckpointError, RunError, TokenizerError.
+    """
+    problems: list[FemtoError] = []
+    for path in run.checkpoint_paths():
+        try:
+            loaded = load_weights(path, read_config(path).model)
+        except CheckpointError as error:
+            if path.exists():  # else the trainer has just put a newer one in its place
+                problems.append(error)
+            continue
+        notes = tuple(f"{problem}; step {loaded.step:,} is taken instead" for problem in problems)
+        return _saved(path, loaded, run.tokenizer(), notes)
+    if problems:
+        raise problems[0]
+    raise CheckpointError(f"{run.path} has no checkpoint yet: wait for its first one, or press c in the app")
+
+
+def _saved(path: Path, loaded: Checkpoint, tokenizer: Tokenizer, notes: tuple[str, ...] = ()) -> SavedModel:
+    model = loaded.config.model
+    if tokenizer.vocab_size != model.vocab_size:
+        raise TokenizerError(
+            f"the tokenizer beside {path.name} has {tokenizer.vocab_size:,} tokens, and the model "
+            f"{model.vocab_size:,}: they are of different runs"
+        )
+    sampler = Sampler(model, loaded.config.recipe, loaded.tensors["parameters"], tokenizer)
+    return SavedModel(path, loaded.step, loaded.config, sampler, notes)
+
+
+def _tokenizer_near(path: Path, config: TokenizerConfig) -> Tokenizer:
+    """The tokenizer of the run folder that a checkpoint lies in; one that lies elsewhere may be of bytes."""
+    run = path.absolute().parent.parent
+    if (run / "run.json").is_file():
+        return RunFolder.open(run).tokenizer()
+    if config.kind == "byte":
+        return build_tokenizer(config, b"")
+    raise TokenizerError(
+        f"{path.name} needs its {config.kind} tokenizer: leave it in its run folder, or give the run instead"
+    )

@@ -1,0 +1,107 @@
+"""What was written from one prompt, and where it was made to go on otherwise: a tree, with undo and redo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from femtotui.core.sample import SampledToken
+
+from .safe_text import one_line
+
+MAX_BRANCHES = 200
+
+
+@dataclass(eq=False)
+class Branch:
+    """One way on: `tokens` from the first one on, those before `at` as in `parent`."""
+
+    parent: Branch | None
+    at: int
+    tokens: list[SampledToken] = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        """How many branchings lie before it."""
+        return 0 if self.parent is None else self.parent.depth + 1
+
+
+class Branches:
+    """The branches of one prompt, of which one is shown.
+
+    Undo and redo walk through what was shown, as a browser does: a new branch forgets what lay ahead, but it
+    stays in the tree.
+    """
+
+    def __init__(self, prompt: bytes = b"") -> None:
+        self.prompt = prompt
+        root = Branch(None, 0)
+        self.all: list[Branch] = [root]
+        self._shown: list[Branch] = [root]
+        self._position = 0
+
+    @property
+    def current(self) -> Branch:
+        return self._shown[self._position]
+
+    @property
+    def can_undo(self) -> bool:
+        return self._position > 0
+
+    @property
+    def can_redo(self) -> bool:
+        return self._position + 1 < len(self._shown)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are so many that no more are kept."""
+        return len(self.all) >= MAX_BRANCHES
+
+    def branch(self, at: int, token: SampledToken) -> Branch:
+        """Go on from `token` in place of the one at `at`; the new branch is shown."""
+        branch = Branch(self.current, at, [*self.current.tokens[:at], token])
+        self.all.append(branch)
+        self.go_to(branch)
+        return branch
+
+    def go_to(self, branch: Branch) -> None:
+        """Show a branch; undo comes back."""
+        if branch is self.current:
+            return
+        del self._shown[self._position + 1 :]
+        self._shown.append(branch)
+        self._position += 1
+
+    def undo(self) -> Branch:
+        """Show what was shown before."""
+        self._position = max(self._position - 1, 0)
+        return self.current
+
+    def redo(self) -> Branch:
+        """Show what `undo` left."""
+        self._position = min(self._position + 1, len(self._shown) - 1)
+        return self.current
+
+    def in_order(self) -> list[Branch]:
+        """All branches as a tree is read: each under the one that it left, later leaving points first."""
+        children: dict[int, list[Branch]] = {}
+        for branch in self.all[1:]:
+            children.setdefault(id(branch.parent), []).append(branch)
+        ordered, waiting = [], [self.all[0]]
+        while waiting:
+            branch = waiting.pop()
+            ordered.append(branch)
+            waiting += sorted(children.get(id(branch), ()), key=lambda child: child.at, reverse=False)
+        return ordered
+
+
+def branch_line(branch: Branch, width: int) -> str:
+    """A branch on one line: how deep it is, where it left, and how it went on; inert."""
+    text = b"".join(token.bytes for token in branch.tokens[branch.at :]).replace(b"\n", b" ")
+    lead = "" if branch.parent is None else "  " * min(branch.depth - 1, 4) + f"└{branch.at} "
+    return one_line(lead + one_line(text), width)
+
+
+def extend(branch: Branch, tokens: Iterable[SampledToken]) -> None:
+    """Let a branch grow."""
+    branch.tokens.extend(tokens)

@@ -1,0 +1,75 @@
+"""Which part of a chart is looked at: everything, or a window that a person zoomed and moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Range = tuple[float, float]
+
+ZOOM = 0.6
+"""What a step of zooming leaves of a range."""
+
+DEEPEST = 1e-6
+"""No deeper than this share of everything: below that, numbers run out of digits."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A window on a chart; None is an axis that shows everything and follows what comes.
+
+    x in steps or seconds, y in the plane that is drawn (so on a logarithmic axis, logarithms).
+    """
+
+    x: Range | None = None
+    y: Range | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.x is None and self.y is None
+
+    def zoomed_x(self, whole: Range, factor: float, at: float) -> View:
+        """x made `factor` times as wide, with `at` where it was; as wide as everything is everything."""
+        return View(_zoomed(self.x or whole, whole, factor, at, within=True), self.y)
+
+    def zoomed_y(self, whole: Range, factor: float) -> View:
+        """y made `factor` times as high about its middle."""
+        low, high = self.y or whole
+        return View(self.x, _zoomed((low, high), whole, factor, (low + high) / 2, within=False))
+
+    def moved_x(self, whole: Range, share: float) -> View:
+        """x moved by a share of its width, not beyond the ends."""
+        return View(_moved(self.x, whole, share) if self.x else None, self.y)
+
+    def moved_y(self, share: float) -> View:
+        """y moved up by a share of its height."""
+        if self.y is None:
+            return self
+        by = share * (self.y[1] - self.y[0])
+        return View(self.x, (self.y[0] + by, self.y[1] + by))
+
+    def holding(self, x: float, whole: Range) -> View:
+        """Moved as far as it takes to have `x` in sight."""
+        if self.x is None or self.x[0] <= x <= self.x[1]:
+            return self
+        width = self.x[1] - self.x[0]
+        by = x - (self.x[0] if x < self.x[0] else self.x[1])
+        return self.moved_x(whole, by / width)
+
+
+def _zoomed(now: Range, whole: Range, factor: float, at: float, *, within: bool) -> Range | None:
+    extent = whole[1] - whole[0]
+    width = max((now[1] - now[0]) * factor, extent * DEEPEST)
+    if width >= extent * 0.999:
+        return None
+    at = min(max(at, now[0]), now[1])
+    share = (at - now[0]) / (now[1] - now[0])
+    low = at - share * width
+    if within:
+        low = min(max(low, whole[0]), whole[1] - width)
+    return low, low + width
+
+
+def _moved(now: Range, whole: Range, share: float) -> Range:
+    width = now[1] - now[0]
+    low = min(max(now[0] + share * width, whole[0]), max(whole[1] - width, whole[0]))
+    return low, low + width

@@ -1,0 +1,212 @@
+"""A preset as a form: what each field holds, and what is wrong with it, in words. No screen."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from femtotui.core.config import DataConfig, ModelConfig, SourceKind, TokenizerConfig, TokenizerKind
+from femtotui.core.errors import ConfigError
+from femtotui.presets import Preset, list_presets, list_recipes, load_recipe
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the form; `choices` makes it a list to pick from."""
+
+    name: str
+    label: str
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+
+
+FIELDS = (
+    Field("title", "title", "what you will see in the list"),
+    Field("key", "key", "small letters, digits, hyphens: names it on the command line"),
+    Field("n_layers", "layers"),
+    Field("width", "embedding degree", "a multiple of the heads"),
+    Field("n_heads", "heads"),
+    Field("context", "context", "tokens it looks back on"),
+    Field("dropout", "dropout", "0 for none"),
+    Field("tokenizer", "tokenizer", choices=get_args(TokenizerKind)),
+    Field("vocab_size", "vocabulary", "for bpe: 257 or more; else leave empty"),
+    Field("source", "data", choices=get_args(SourceKind)),
+    Field("paths", "files", "for files and rust: paths or globs; → completes"),
+    Field("lines", "lines", "for the synthetic data"),
+    Field("recipe", "recipe", choices=tuple(recipe.name for recipe in list_recipes())),
+    Field("learning_rate", "learning rate", "empty: the recipe's"),
+    Field("steps", "steps"),
+    Field("batch", "batch"),
+)
+_WHOLE = ("n_layers", "width", "n_heads", "context", "steps", "batch", "lines")
+_BLAMED = {
+    "layers": "n_layers",
+    "embedding degree": "width",
+    "heads": "n_heads",
+    "context": "context",
+    "vocabulary": "vocab_size",
+    "a bpe vocabulary": "vocab_size",
+    "a byte vocabulary": "vocab_size",
+    "the model's vocab_size": "vocab_size",
+    "dropout": "dropout",
+    "lines": "lines",
+    "the data source": "paths",
+    "steps": "steps",
+    "batch": "batch",
+    "key": "key",
+    "title": "title",
+    "learning_rate": "learning_rate",
+}
+_BYTE_VOCABULARY = 256
+
+
+def form_of(preset: Preset) -> dict[str, str]:
+    """The fields filled in from a preset; the journal's own become the start of one's own."""
+    own = all(preset.key != entry.key for entry in list_presets())
+    size = preset.tokenizer.vocab_size
+    return {
+        "title": preset.title if own else f"my {preset.title}",
+        "key": preset.key if own else f"my-{preset.key}",
+        **{name: str(getattr(preset.model, name)) for name in ("n_layers", "width", "n_heads", "context")},
+        "dropout": f"{preset.model.dropout:g}",
+        "tokenizer": preset.tokenizer.kind,
+        "vocab_size": str(size) if preset.tokenizer.kind == "bpe" else "",
+        "source": preset.data.source,
+        "paths": shlex.join(preset.data.paths),
+        "lines": str(preset.data.lines),
+        "recipe": preset.recipe,
+        "learning_rate": f"{preset.learning_rate:g}" if preset.learning_rate is not None else "",
+        "steps": str(preset.steps),
+        "batch": str(preset.batch),
+    }
+
+
+def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]:
+    """The preset that a form describes, or None and what is wrong, by field."""
+    problems: dict[str, str] = {}
+    numbers = {name: _whole(values[name], name, problems) for name in _WHOLE}
+    dropout = _real(values["dropout"] or "0", "dropout", problems)
+    rate = (
+        _real(values["learning_rate"], "learning_rate", problems) if values["learning_rate"].strip() else None
+    )
+    paths = _paths(values, problems)
+    vocabulary = 0
+    if values["tokenizer"] == "bpe":
+        vocabulary = _whole(values["vocab_size"], "vocab_size", problems)
+    if problems:
+        return None, problems
+    try:
+        return _preset(values, numbers, dropout, rate, paths, vocabulary), {}
+    except ConfigError as error:
+        return None, {_blamed(str(error)): str(error)}
+    except msgspec.ValidationError as error:
+        return None, {"title": str(error)}
+
+
+def _preset(
+    values: Mapping[str, str],
+    numbers: Mapping[str, int],
+    dropout: float,
+    rate: float | None,
+    paths: tuple[str, ...],
+    vocabulary: int,
+) -> Preset:
+    kind: Any = values["tokenizer"]
+    source: Any = values["source"]
+    size = _BYTE_VOCABULARY if kind == "byte" else vocabulary
+    preset = Preset(
+        key=values["key"].strip(),
+        title=values["title"].strip(),
+        model=ModelConfig(
+            n_layers=numbers["n_layers"],
+            width=numbers["width"],
+            n_heads=numbers["n_heads"],
+            context=numbers["context"],
+            dropout=dropout,
+            # A BPE or a character vocabulary is known once the text has been read.
+            vocab_size=size if kind == "byte" else 0,
+        ),
+        tokenizer=TokenizerConfig(kind=kind, vocab_size=size),
+        data=DataConfig(source=source, paths=paths, lines=numbers["lines"]),
+        steps=numbers["steps"],
+        batch=numbers["batch"],
+        recipe=values["recipe"],
+        learning_rate=rate,
+    )
+    load_recipe(preset.recipe)
+    if any(preset.key == entry.key for entry in list_presets()):
+        raise ConfigError(f"key {preset.key} is an entry of the journal: choose another, such as `my-preset`")
+    return preset
+
+
+def _blamed(message: str) -> str:
+    return next((field for words, field in _BLAMED.items() if message.startswith(words)), "title")
+
+
+def _whole(text: str, name: str, problems: dict[str, str]) -> int:
+    try:
+        return int(text.strip().replace(",", "").replace("_", ""))
+    except ValueError:
+        problems[name] = "needs a whole number"
+        return 1
+
+
+def _real(text: str, name: str, problems: dict[str, str]) -> float:
+    try:
+        return float(text.strip())
+    except ValueError:
+        problems[name] = "needs a number, such as 0.001 or 1e-3"
+        return 0.0
+
+
+def _paths(values: Mapping[str, str], problems: dict[str, str]) -> tuple[str, ...]:
+    """The paths, absolute so that they last; each must lead to a file."""
+    if values["source"] not in {"files", "rust"}:
+        return ()
+    try:
+        given = shlex.split(values["paths"])
+    except ValueError:
+        problems["paths"] = "a quotation mark is missing"
+        return ()
+    if values["source"] == "files" and not given:
+        problems["paths"] = "name at least one file"
+    paths = tuple(os.path.abspath(os.path.expanduser(path)) for path in given)  # noqa: PTH100, PTH111  (never raise)
+    for path, name in zip(paths, given, strict=True):
+        if "\0" in path or not (os.path.isfile(path) or glob.glob(path, recursive=True)):  # noqa: PTH113, PTH207
+            problems["paths"] = f"there is no file {name!r}"
+    return paths
+
+
+def completion(text: str) -> str | None:
+    """`text` with its last path completed as far as there is only one way on; None if there is none."""
+    head, _, last = text.rpartition(" ")
+    if not last or any(mark in last for mark in "'\"*?["):
+        return None
+    expanded = os.path.expanduser(last)  # noqa: PTH111
+    try:
+        found = sorted(glob.glob(f"{glob.escape(expanded)}*"))  # noqa: PTH207
+    except (OSError, ValueError):
+        return None
+    if not found:
+        return None
+    best = found[0] if len(found) == 1 else _shared_start(found[0], found[-1])
+    if len(best) <= len(expanded):
+        best = found[0]
+    if len(found) == 1 and os.path.isdir(best):  # noqa: PTH112
+        best += os.sep
+    if not best.isprintable() or " " in best:
+        return None
+    completed = last + best[len(expanded) :]
+    return f"{head} {completed}" if head else completed
+
+
+def _shared_start(first: str, last: str) -> str:
+    """What the first and the last of sorted texts begin with, and so all between them."""
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:length]

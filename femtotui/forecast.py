@@ -1,0 +1,106 @@
+"""What a run will take, said before it starts: memory from the sizes of its arrays, time from a measurement.
+
+The memory of a process is what Python and its libraries take, the activations of the chunks that are being
+worked on (`core.parallel.activation_bytes`), and a number of copies of the parameters. The constants were
+measured on Linux; a test holds the sum to within 20% of what a run then takes.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from femtotui.core.calibration import known_choice
+from femtotui.core.config import ModelConfig, RunConfig
+from femtotui.core.parallel import activation_bytes, choose_chunk, choose_threads
+
+from .wording import duration, memory, milliseconds
+
+_MIB = 2**20
+TRAINER_MIB = 48.0
+"""A trainer process with NumPy and its data, before there is a model."""
+
+TOKENIZERS_MIB = 20.0
+"""What the BPE library adds, once it is loaded."""
+
+_COPIES = 5
+"""Parameters, their folded form, two moments, the summed gradient; each thread has a gradient besides."""
+
+_APP_COPIES = 3
+"""The app's: a snapshot, the frame that it came in, and the folded form that samples are drawn with."""
+
+_TEXT_COPIES = 6
+"""A text is held as bytes and as 4-byte ids."""
+
+_UPDATE_SHARE = 1.1
+"""A step is forward, backward and an update; the measurement leaves the last out."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take. `mib` is the trainer's and the app's; None where nothing has been measured."""
+
+    parameters: int
+    mib: float
+    ms_per_step: float | None
+    steps: int
+
+    @property
+    def total_s(self) -> float | None:
+        return self.ms_per_step * self.steps / 1000 if self.ms_per_step is not None else None
+
+    @property
+    def words(self) -> str:
+        """One line, parameters included."""
+        return f"{self.parameters:,} parameters · {self.cost}"
+
+    @property
+    def cost(self) -> str:
+        """Memory and time."""
+        facts = [f"about {memory(self.mib)}"]
+        if self.ms_per_step is not None and self.total_s is not None:
+            facts += [f"{milliseconds(self.ms_per_step)} a step", f"{duration(self.total_s)} in all"]
+        else:
+            facts.append(f"{self.steps:,} steps, to be timed")
+        return " · ".join(facts)
+
+
+def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:
+    """What a run of `config` will take beside an app that takes `app_mib` now.
+
+    `measured` is the file in which a machine remembers how fast which sizes were.
+    """
+    model = with_vocabulary(config)
+    train = config.train
+    choice = known_choice(measured, model, config.recipe, train.batch)
+    threads = train.threads or (choice.threads if choice else choose_threads(train.batch))
+    chunk = train.chunk or (choice.chunk if choice else choose_chunk(model, train.batch, threads))
+    return Forecast(
+        parameters=model.n_parameters,
+        mib=app_mib + _model_mib(model, threads, chunk) + _other_mib(config),
+        ms_per_step=choice.ms * _UPDATE_SHARE if choice else None,
+        steps=train.steps,
+    )
+
+
+def with_vocabulary(config: RunConfig) -> ModelConfig:
+    """The model with the vocabulary that is asked for, or else expected."""
+    vocabulary = config.model.vocab_size or config.tokenizer.vocab_size or 256
+    return msgspec.structs.replace(config.model, vocab_size=vocabulary)
+
+
+def _model_mib(model: ModelConfig, threads: int, chunk: int) -> float:
+    parameters = 4 * model.n_parameters * (_COPIES + threads + _APP_COPIES)
+    return (threads * chunk * activation_bytes(model) + parameters) / _MIB
+
+
+def _other_mib(config: RunConfig) -> float:
+    text = 0
+    for path in config.data.paths:
+        with suppress(OSError, ValueError):
+            text += Path(path).stat().st_size
+    tokenizers = TOKENIZERS_MIB if config.tokenizer.kind == "bpe" else 0.0
+    return TRAINER_MIB + tokenizers + _TEXT_COPIES * text / _MIB

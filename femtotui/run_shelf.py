@@ -1,0 +1,133 @@
+"""The runs on disk as a person handles them: listed with titles and notes, renamed, deleted, fetched back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from femtotui.core.errors import FemtoError, RunError
+from femtotui.core.events import AnyEvent
+from femtotui.core.files import os_error_words, read_limited, write_atomically
+from femtotui.core.history import read_history
+from femtotui.core.lock import holder_of
+from femtotui.core.note import read_note
+from femtotui.core.runs import RunSummary, list_runs
+
+from .chart_model import Overlay
+from .run_view import RunView, Status
+
+TITLE_NAME = "title.json"
+MAX_TITLE_LENGTH = 60
+_MAX_BYTES = 4096
+_EVERYTHING = 10**15
+
+
+class _Title(msgspec.Struct, frozen=True):
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run at a glance, with what a person called it. `held` if a process trains it now."""
+
+    summary: RunSummary
+    title: str = ""
+    note: str = ""
+    held: bool = False
+
+    @property
+    def path(self) -> Path:
+        return self.summary.path
+
+    @property
+    def name(self) -> str:
+        """What to call it: the title that a person gave it, or else preset, recipe and seed."""
+        if self.title:
+            return self.title
+        info = self.summary.info
+        if info is None:
+            return self.path.name
+        config = info.config
+        return f"#{config.preset} {config.recipe.name} seed {config.train.seed}"
+
+    @property
+    def short_name(self) -> str:
+        """The same where room is short."""
+        return self.title or self.name.replace(" seed ", " s")
+
+
+def read_rows(runs: Path) -> list[RunRow]:
+    """Every run, newest first. Raises: RunError only if the folder itself cannot be read."""
+    return [read_row(summary) for summary in list_runs(runs)]
+
+
+def read_row(summary: RunSummary) -> RunRow:
+    """A run with its title and note; those that cannot be read are left out."""
+    note = ""
+    with suppress(FemtoError):
+        note = read_note(summary.path)
+    return RunRow(summary, _read_title(summary.path), note, holder_of(summary.path) is not None)
+
+
+def _read_title(folder: Path) -> str:
+    with suppress(OSError, ValueError, RecursionError):
+        title = msgspec.json.decode(read_limited(folder / TITLE_NAME, _MAX_BYTES), type=_Title).title
+        if title.isprintable():
+            return title[:MAX_TITLE_LENGTH]
+    return ""
+
+
+def write_title(folder: Path, title: str) -> None:
+    """Give a run a title; an empty one takes it away. Raises: RunError."""
+    title = title.strip()
+    if len(title) > MAX_TITLE_LENGTH or not title.isprintable():
+        raise RunError(f"a title is one line of at most {MAX_TITLE_LENGTH} characters")
+    try:
+        write_atomically(folder / TITLE_NAME, msgspec.json.encode(_Title(title)) + b"\n")
+    except OSError as error:
+        raise RunError(f"cannot write {folder / TITLE_NAME}: {os_error_words(error)}") from error
+
+
+# -- curves --------------------------------------------------------------------------------------------
+
+
+def view_of(summary: RunSummary, last_step: int = _EVERYTHING) -> RunView:
+    """What is known of a run on disk, as if its events had been heard.
+
+    Raises: RunError for a damaged one.
+    """
+    if summary.info is None:
+        raise RunError(summary.problem)
+    view = RunView(summary.info.config)
+    view.folder = str(summary.path)
+    view.status = Status.FINISHED if summary.finished else Status.PARKED
+    view.fold(event for event in read_history(summary.path, last_step) if isinstance(event, AnyEvent))
+    view.checkpoint_step = summary.checkpoint_step
+    return view
+
+
+def overlay_of(row: RunRow) -> Overlay:
+    """A run's curve, to lay over another. Raises: RunError for a damaged one."""
+    view = view_of(row.summary)
+    return Overlay(
+        key=row.path.name,
+        name=row.short_name,
+        steps=np.array(view.steps, np.float64),
+        losses=np.array(view.losses),
+        elapsed_s=np.array(view.seconds),
+        bytes_per_token=bytes_per_token(row),
+    )
+
+
+def bytes_per_token(row: RunRow) -> float | None:
+    """How many bytes a token of the run stands for; None where its files do not tell."""
+    info = row.summary.info
+    if info is None:
+        return None
+    is_ascii = info.config.data.source in {"simple_dummy", "addition_dummy"}
+    kind = info.config.tokenizer.kind
+    return 1.0 if kind == "byte" or (kind == "char" and is_ascii) else None

@@ -1,0 +1,92 @@
+"""Two runs beside each other: their curves, the settings in which they differ, and how they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from femtotui.core.errors import FemtoError
+
+from ..comparison import Line, compare
+from ..glyphs import Glyphs
+from ..run_shelf import RunRow, bytes_per_token, overlay_of, view_of
+from ..widgets.loss_chart import LossChart
+
+LEAST_COLUMN = 12
+
+
+class CompareScreen(Screen[None]):
+    """Scrolls, and the chart has its keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "back", id="compare-back"),
+        Binding("l", "chart('toggle_log_y')", "linear/log", show=False, id="loss-log"),
+        Binding("x", "chart('toggle_x_axis')", "steps/time", id="loss-time"),
+        Binding("b", "chart('toggle_unit')", "nats/bits", id="loss-bits"),
+    ]
+
+    def __init__(self, left: RunRow, right: RunRow, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._left, self._right, self._glyphs = left, right, glyphs
+
+    def compose(self) -> ComposeResult:
+        chart = LossChart(id="compare-chart")
+        chart.glyphs = self._glyphs
+        yield chart
+        with VerticalScroll(id="compare-facts") as facts:
+            facts.border_title = Content(f"{self._left.name}  and  {self._right.name}")
+            yield Static(id="compare-table")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        chart = self.query_one(LossChart)
+        chart.border_title = Content(f"━━ {self._left.name}   ━ {self._right.name}")
+        try:
+            view = view_of(self._left.summary)
+            chart.set_bytes_per_token(bytes_per_token(self._left))
+            chart.add_points(view.steps, view.losses, view.seconds)
+            for step, val_loss in view.evals:
+                chart.add_validation(step, val_loss)
+            chart.set_overlays([overlay_of(self._right)])
+        except FemtoError as error:
+            self.notify(str(error), severity="error", markup=False)
+        self.query_one("#compare-facts").focus()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        table = self.query_one("#compare-table", Static)
+        differing, results, alike = compare(self._left, self._right)
+        table.update(facts_table((differing, results, alike), table.content_size.width))
+
+    def action_chart(self, action: str) -> None:
+        getattr(self.query_one(LossChart), f"action_{action}")()
+
+
+def facts_table(parts: Sequence[Sequence[Line]], width: int) -> Content:
+    """What differs, in colour; the results; and what is the same, quietly."""
+    titles = ("settings that differ", "how they did", "the same in both")
+    names = [line.what for part in parts for line in part]
+    first = min(max(map(len, names), default=0), max(width // 2, LEAST_COLUMN))
+    each = max((width - first - 4) // 2, LEAST_COLUMN)
+    lines: list[Content] = []
+    for title, part in zip(titles, parts, strict=True):
+        lines.append(Content.styled(title if part else f"{title}: none", "bold underline"))
+        for line in part:
+            tone = "$text-warning" if line.differs and part is parts[0] else "$foreground-muted"
+            row = f"{_cut(line.what, first)}  {_cut(line.left, each)}  {_cut(line.right, each)}"
+            lines.append(Content.styled(row, tone if part is not parts[1] else "$text"))
+        lines.append(Content(""))
+    return Content("\n").join(lines)
+
+
+def _cut(text: str, width: int) -> str:
+    return f"{text[: width - 1]}…" if len(text) > width else text.ljust(width)

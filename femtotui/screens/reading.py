@@ -1,0 +1,154 @@
+"""What the sampling screen has a model do in threads: write, read a text, read it with another beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+
+from textual import work
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from femtotui.core.errors import FemtoError
+from femtotui.core.sample import SampledToken
+from femtotui.core.saved import SavedModel, open_saved
+
+from ..helm import Helm
+from ..messages import ModelOpened, SampleGrew, TextRead
+from ..model_reader import LiveModel, compare, live_model, read_text, require_writable
+from ..run_view import Status
+from ..sampling import Piece, stream
+from ..widgets.sampling_fields import Asked
+
+
+class ReadingScreen(Screen[None]):
+    """Keeps up with the current run's newest parameters, and starts the work that they do.
+
+    What comes of it arrives as SampleGrew, TextRead and ModelOpened; only the newest of each kind counts.
+    """
+
+    def __init__(self, helm: Helm) -> None:
+        super().__init__()
+        self.helm = helm
+        self.model: LiveModel | None = None
+        self.other: SavedModel | None = None
+        self.writing = 0
+        self.reading = 0
+        self._reading_lock = threading.Lock()
+
+    def newer_model(self) -> bool:
+        """Take the run's newest parameters; whether they are others than before."""
+        model = live_model(self.helm.current)
+        if model is None or (self.model is not None and model.snapshot is self.model.snapshot):
+            return False
+        self.model = model
+        self._make_ready(model)
+        return True
+
+    @work(thread=True, exclusive=True, group="ready")
+    def _make_ready(self, model: LiveModel) -> None:
+        """Fold the parameters now, so that Enter need not wait for it; what is wrong is said then."""
+        with suppress(FemtoError, OSError):
+            model.sampler()
+
+    @property
+    def is_training(self) -> bool:
+        place = self.helm.current
+        return place is not None and place.view.status is Status.TRAINING
+
+    def stop_writing(self) -> None:
+        """Whatever is being written counts no more."""
+        self.writing += 1
+        self.workers.cancel_group(self, "write")
+
+    def start_writing(self, prompt: bytes, after: list[int], asked: Asked) -> None:
+        """Have the model go on after a prompt and the tokens that follow it, as far as was asked for."""
+        self.stop_writing()
+        left = asked.n_tokens - len(after)
+        if self.model is not None and left > 0:
+            self._write(
+                self.writing, self.model, prompt, after, Asked(left, asked.sampling), self.is_training
+            )
+
+    @work(thread=True, exclusive=True, group="write")
+    def _write(
+        self, number: int, model: LiveModel, prompt: bytes, after: list[int], asked: Asked, gently: bool
+    ) -> None:
+        worker = get_current_worker()
+
+        def send(piece: Piece) -> None:
+            self.post_message(SampleGrew(number, piece))
+
+        tokens = partial(_written, model, prompt, after, asked)
+        stream(tokens, send, lambda: worker.is_cancelled, gently=gently)
+
+    def start_reading(self, prompt: bytes, text: bytes, asked: Asked) -> None:
+        """Have the model, and the other one if there is one, read a text."""
+        self.reading += 1
+        if self.model is not None:
+            self._read(self.reading, self.model, self.other, prompt, text, (), asked)
+
+    def start_comparing(self, prompt: bytes, tokens: tuple[SampledToken, ...], asked: Asked) -> None:
+        """Have both models read the tokens that are there."""
+        self.reading += 1
+        if self.model is not None and self.other is not None:
+            self._read(self.reading, self.model, self.other, prompt, b"", tokens, asked)
+
+    @work(thread=True, exclusive=True, group="read")
+    def _read(
+        self,
+        number: int,
+        model: LiveModel,
+        other: SavedModel | None,
+        prompt: bytes,
+        text: bytes,
+        tokens: tuple[SampledToken, ...],
+        asked: Asked,
+    ) -> None:
+        try:
+            with self._reading_lock:  # the other model has one sampler for all
+                message = _read(number, model, other, prompt, text, tokens, asked)
+        except FemtoError as error:
+            message = TextRead(number, prompt, (), failure=str(error))
+        except OSError as error:
+            message = TextRead(number, prompt, (), failure=f"the tokenizer cannot be read: {error.strerror}")
+        except Exception as error:  # a bug here must not end the training that goes on beside it
+            words = f"an error in femtotui itself: {type(error).__name__}: {error}"
+            message = TextRead(number, prompt, (), failure=words)
+        self.post_message(message)
+
+    @work(thread=True, exclusive=True, group="open")
+    def open_other(self, name: str) -> None:
+        """Open a run or a checkpoint to compare with."""
+        try:
+            message = ModelOpened(open_saved(self.helm.desk.runs, name))
+        except FemtoError as error:
+            message = ModelOpened(None, f"{error.title}: {error}")
+        except Exception as error:  # as above
+            message = ModelOpened(None, f"an error in femtotui itself: {type(error).__name__}: {error}")
+        self.post_message(message)
+
+
+def _written(model: LiveModel, prompt: bytes, after: list[int], asked: Asked) -> Iterator[SampledToken]:
+    sampler = model.sampler()
+    require_writable(sampler, prompt)
+    return sampler.go_on(sampler.encode(prompt), after, asked.n_tokens, asked.sampling)
+
+
+def _read(
+    number: int,
+    model: LiveModel,
+    other: SavedModel | None,
+    prompt: bytes,
+    text: bytes,
+    tokens: tuple[SampledToken, ...],
+    asked: Asked,
+) -> TextRead:
+    sampler = model.sampler()
+    tokens = tokens or read_text(sampler, prompt, text, asked.sampling)
+    if other is None:
+        return TextRead(number, prompt, tokens)
+    both = compare(sampler, other, prompt, tokens, asked.sampling)
+    return TextRead(number, prompt, both.tokens, both.differences, both.others)

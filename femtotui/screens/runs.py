@@ -1,0 +1,304 @@
+"""All runs: their curves, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from femtotui.core.errors import FemtoError
+from femtotui.core.note import write_note
+
+from ..chart_picture import MAX_OVERLAYS
+from ..glyphs import Glyphs
+from ..run_shelf import (
+    MAX_TITLE_LENGTH,
+    RunRow,
+    bytes_per_token,
+    overlay_of,
+    view_of,
+    write_title,
+)
+from ..run_trash import Deleted, delete_run, undelete
+from ..widgets.loss_chart import LossChart
+from ..wording import duration, loss, printable
+from .compare import CompareScreen
+from .questions import TextQuestion, YesNo
+
+COLUMNS = ("", "run", "when", "step", "loss", "val", "time", "note")
+Rows = Callable[[], list[RunRow]]
+
+
+@dataclass(frozen=True)
+class RunsAnswer:
+    """What a person left the screen with: the runs to lay over the chart, and one to go on with."""
+
+    marked: tuple[RunRow, ...]
+    resume: RunRow | None = None
+
+
+@dataclass(frozen=True)
+class _Order:
+    words: str
+    key: Callable[[RunRow], tuple[bool, float | str]]
+
+
+def _least_loss(row: RunRow) -> tuple[bool, float | str]:
+    value = row.summary.val_loss if row.summary.val_loss is not None else row.summary.loss
+    return value is None, value if value is not None else 0.0
+
+
+ORDERS = (
+    _Order("newest first", lambda row: (False, row.path.name)),
+    _Order("lowest loss first", _least_loss),
+    _Order("by preset", lambda row: (row.summary.info is None, _preset_key(row))),
+    _Order("most steps first", lambda row: (False, -float(row.summary.step))),
+)
+
+
+def _preset_key(row: RunRow) -> str:
+    preset = row.summary.info.config.preset if row.summary.info is not None else ""
+    return preset.zfill(40) if preset.isdigit() else preset
+
+
+def in_order(rows: list[RunRow], number: int) -> list[RunRow]:
+    """Rows sorted; the newest first is the only order that runs backwards."""
+    return sorted(rows, key=ORDERS[number].key, reverse=number == 0)
+
+
+class RunsScreen(Screen[RunsAnswer]):
+    """A table of runs over the curve of the one under the cursor, with the marked ones laid over it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "space", "mark", "mark", id="runs-mark", tooltip="Lay this run over the chart, or take it off"
+        ),
+        Binding("c", "compare", "compare", id="runs-compare", tooltip="Compare with the marked run"),
+        Binding("r", "resume", "resume", id="runs-resume", tooltip="Go on with this run"),
+        Binding("e", "rename", "rename", id="runs-rename", tooltip="Give this run a title"),
+        Binding("t", "note", "note", id="runs-note", tooltip="Write a note on this run"),
+        Binding("d,delete", "delete", "delete", id="runs-delete", tooltip="Delete this run"),
+        Binding("u", "undo", "undo", id="runs-undo", tooltip="Fetch the run deleted last back"),
+        Binding("o", "order", "order", id="runs-order", tooltip="Sort the runs in another way"),
+        Binding("l", "chart('toggle_log_y')", "linear/log", show=False, id="loss-log"),
+        Binding("x", "chart('toggle_x_axis')", "steps/time", show=False, id="loss-time"),
+        Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
+        Binding("escape,q", "leave", "back", id="runs-back"),
+    ]
+
+    def __init__(self, rows: Rows, glyphs: Glyphs, marked: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self._read = rows
+        self._glyphs = glyphs
+        self._rows: list[RunRow] = []
+        self._marked = list(marked)
+        self._order = 0
+        self._deleted: list[Deleted] = []
+        self._on_chart: tuple[str, tuple[str, ...]] | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="runs-box") as box:
+            box.border_title = "runs"
+            table: DataTable[Text] = DataTable(id="runs-table", cursor_type="row", zebra_stripes=False)
+            table.add_columns(*COLUMNS)
+            yield table
+            yield Static(id="runs-empty")
+        chart = LossChart(id="runs-chart")
+        chart.glyphs = self._glyphs
+        yield chart
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(DataTable).focus()
+        self._reload()
+
+    # -- the table -------------------------------------------------------------------------------------
+
+    def _reload(self, keep: str = "") -> None:
+        keep = keep or (self._here.path.name if self._here is not None else "")
+        try:
+            rows = self._read()
+        except FemtoError as error:
+            self.notify(str(error), title=error.title, severity="error", markup=False)
+            rows = []
+        self._rows = in_order(rows, self._order)
+        names = [row.path.name for row in self._rows]
+        self._marked = [name for name in self._marked if name in names]
+        self._fill()
+        self.query_one(DataTable).move_cursor(row=names.index(keep) if keep in names else 0)
+        self._show_curve()
+
+    def _fill(self) -> None:
+        table = self.query_one(DataTable)
+        at = table.cursor_row
+        table.clear()
+        for row in self._rows:
+            table.add_row(*row_cells(row, row.path.name in self._marked), key=row.path.name)
+        table.move_cursor(row=at)
+        table.display = bool(self._rows)
+        empty = self.query_one("#runs-empty", Static)
+        empty.display = not self._rows
+        empty.update("no runs yet")
+        self.query_one("#runs-box").border_subtitle = ORDERS[self._order].words
+
+    @property
+    def _here(self) -> RunRow | None:
+        at = self.query_one(DataTable).cursor_row
+        return self._rows[at] if 0 <= at < len(self._rows) else None
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self._show_curve()
+
+    @on(DataTable.RowSelected)
+    def _chosen(self) -> None:
+        self.action_compare()
+
+    def _row_named(self, name: str) -> RunRow | None:
+        return next((row for row in self._rows if row.path.name == name), None)
+
+    def _show_curve(self) -> None:
+        row, chart = self._here, self.query_one(LossChart)
+        wanted = (row.path.name if row else "", tuple(self._marked))
+        if wanted == self._on_chart:
+            return
+        self._on_chart = wanted
+        chart.clear()
+        chart.border_title = Content(printable(row.name) if row is not None else "loss")
+        chart.border_subtitle = Content(printable(row.summary.problem or row.note) if row is not None else "")
+        if row is not None and row.summary.info is not None:
+            view = view_of(row.summary)
+            chart.set_bytes_per_token(bytes_per_token(row))
+            chart.add_points(view.steps, view.losses, view.seconds)
+            for step, val_loss in view.evals:
+                chart.add_validation(step, val_loss)
+        others = [self._row_named(name) for name in self._marked if name != wanted[0]]
+        chart.set_overlays([overlay_of(other) for other in others if other is not None])
+
+    # -- what can be done ------------------------------------------------------------------------------
+
+    def _refuse(self, words: str) -> None:
+        self.notify(words, severity="warning", markup=False)
+
+    def action_mark(self) -> None:
+        row = self._here
+        if row is None or row.summary.info is None:
+            return self._refuse("there is no curve to lay over the chart")
+        name = row.path.name
+        if name in self._marked:
+            self._marked.remove(name)
+        elif len(self._marked) == MAX_OVERLAYS:
+            return self._refuse(f"no more than {MAX_OVERLAYS} runs at once")
+        else:
+            self._marked.append(name)
+        self._fill()
+        return self._show_curve()
+
+    def action_compare(self) -> None:
+        here = self._here
+        others = [self._row_named(name) for name in self._marked if here is None or name != here.path.name]
+        if here is None or here.summary.info is None or not others or others[-1] is None:
+            return self._refuse("mark one run with space, and go to another: those two are compared")
+        self.app.push_screen(CompareScreen(others[-1], here, self._glyphs))
+        return None
+
+    def action_resume(self) -> None:
+        row = self._here
+        if row is None or not row.summary.can_continue:
+            return self._refuse("this run cannot go on: it has finished, was never saved, or is damaged")
+        if row.held:
+            return self._refuse("this run is being trained already")
+        self._answer(row)
+        return None
+
+    @work(exclusive=True)
+    async def action_rename(self) -> None:
+        row = self._here
+        if row is None:
+            return
+        question = TextQuestion("title of this run", row.title, MAX_TITLE_LENGTH)
+        title = await self.app.push_screen_wait(question)
+        if title is not None:
+            self._do(lambda: write_title(row.path, title))
+
+    @work(exclusive=True)
+    async def action_note(self) -> None:
+        row = self._here
+        if row is None:
+            return
+        note = await self.app.push_screen_wait(
+            TextQuestion(f"note on {row.name}", " ".join(row.note.split()))
+        )
+        if note is not None and note != " ".join(row.note.split()):
+            self._do(lambda: write_note(row.path, note))
+
+    @work(exclusive=True)
+    async def action_delete(self) -> None:
+        row = self._here
+        if row is None:
+            return
+        what = f"{printable(row.name)} at step {row.summary.step:,}"
+        question = f"Delete {what}? u fetches it back until femtotui ends."
+        if await self.app.push_screen_wait(YesNo("delete a run", question, "Delete")):
+            self._do(lambda: self._deleted.append(delete_run(row.path)))
+
+    def action_undo(self) -> None:
+        if not self._deleted:
+            return self._refuse("nothing was deleted")
+        last = self._deleted.pop()
+        self._do(lambda: undelete(last), keep=last.was.name)
+        return None
+
+    def _do(self, deed: Callable[[], None], keep: str = "") -> None:
+        try:
+            deed()
+        except FemtoError as error:
+            self.notify(str(error), title=error.title, severity="error", markup=False)
+        self._on_chart = None
+        self._reload(keep)
+
+    def action_order(self) -> None:
+        self._order = (self._order + 1) % len(ORDERS)
+        self._reload()
+
+    def action_chart(self, action: str) -> None:
+        getattr(self.query_one(LossChart), f"action_{action}")()
+
+    def action_leave(self) -> None:
+        self._answer(None)
+
+    def _answer(self, resume: RunRow | None) -> None:
+        marked = [self._row_named(name) for name in self._marked]
+        self.dismiss(RunsAnswer(tuple(row for row in marked if row is not None), resume))
+
+
+def row_cells(row: RunRow, marked: bool) -> list[Text]:
+    """One line of the table. A damaged run says why; nothing in it is obeyed."""
+    mark = Text("◆" if marked else "●" if row.held else " ", style="bold")
+    summary = row.summary
+    if summary.info is None:
+        cells = ["damaged", row.path.name[:15], "", "", "", "", printable(summary.problem)]
+        return [Text("!"), *(Text(printable(cell), style="dim") for cell in cells)]
+    figures = [
+        printable(row.name),
+        summary.info.created[5:16].replace("T", " "),
+        f"{summary.step:,}{'' if summary.finished else ' …'}",
+        loss(summary.loss),
+        loss(summary.val_loss),
+        duration(summary.elapsed_s),
+        printable(row.note),
+    ]
+    right = {2, 3, 4, 5}
+    return [
+        mark,
+        *(Text(cell, justify="right" if at in right else "left") for at, cell in enumerate(figures)),
+    ]

@@ -1,0 +1,227 @@
+"""What the sampling screen shows: tokens from the model, of a text of one's own, or of the time-lapse."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from textual import on
+from textual.content import Content
+from textual.widgets import Static, TextArea
+
+from femtotui.core.sample import Alternative, SampledToken
+
+from ..branches import Branches
+from ..helm import Helm
+from ..lapse import Lapse
+from ..messages import ModelOpened, TextRead
+from ..reading import Reading
+from ..safe_text import one_line
+from ..sampling import Pace, prompt_bytes
+from ..widgets.alternatives import Alternatives
+from ..widgets.ask_row import AskRow
+from ..widgets.branch_list import BranchList
+from ..widgets.own_text import OwnText
+from ..widgets.prompt import Prompt
+from ..widgets.sampling_fields import SamplingFields
+from ..widgets.token_view import TokenView
+from .reading import ReadingScreen
+
+MOST_ALTERNATIVES = 60
+LEAST_SHOWN = 0.0005
+"""Alternatives below this would all read 0.0%; the first ten are shown all the same."""
+
+
+class Mode(Enum):
+    """What the tokens on the screen are. The value is what the frame says."""
+
+    WRITE = "sample"
+    READ = "your text"
+    LAPSE = "time-lapse"
+
+
+class ShowingScreen(ReadingScreen):
+    """Has a prompt and tokens on the screen, and the alternatives at the cursor beside them."""
+
+    def __init__(self, helm: Helm, lapse: Lapse, pace: Pace) -> None:
+        super().__init__(helm)
+        self._lapse, self._pace = lapse, pace
+        self._mode = Mode.WRITE
+        self._branches = Branches()
+        self._shown: tuple[bytes, list[SampledToken]] = (b"", [])
+        self._others: tuple[SampledToken, ...] = ()
+        self._frame = self._n_frames = 0
+        self._trouble = ""
+
+    # -- what is known ---------------------------------------------------------------------------------
+
+    @property
+    def _tokens_view(self) -> TokenView:
+        return self.query_one("#studio-tokens", TokenView)
+
+    @property
+    def _fields(self) -> SamplingFields:
+        return self.query_one(SamplingFields)
+
+    @property
+    def prompt_given(self) -> bytes:
+        return prompt_bytes(self.query_one(Prompt).value)
+
+    def _show_head(self) -> None:
+        place = self.helm.current
+        status = "" if place is None else f" · {place.view.status.value} at step {place.view.step:,}"
+        model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
+        other = "" if self.other is None else f" · beside {self.other.name}"
+        self.query_one("#studio-head", Static).update(Content(one_line(f" {model}{other}{status}")))
+
+    def say(self, trouble: str) -> None:
+        """Show what is wrong, or nothing."""
+        self._trouble = trouble
+        line = self.query_one("#studio-trouble", Static)
+        line.display = bool(trouble)
+        line.update(Content(one_line(trouble)))
+        self.refresh_bindings()
+
+    # -- showing ---------------------------------------------------------------------------------------
+
+    def _set_mode(self, mode: Mode) -> None:
+        self._mode = mode
+        self.query_one(OwnText).display = mode is Mode.READ
+        if mode is not Mode.WRITE:
+            self.stop_writing()
+            self.query_one(BranchList).display = False
+        self.refresh_bindings()
+
+    def _show(self, prompt: bytes, tokens: list[SampledToken]) -> None:
+        self._shown, self._others = (prompt, tokens), ()
+        self._tokens_view.show(prompt, tokens)
+        self._show_figures()
+        self._show_place()
+
+    def _show_figures(self) -> None:
+        view, (_, tokens) = self._tokens_view, self._shown
+        view.border_title = self._mode.value
+        words = str(Reading().plus(tokens))
+        if self._mode is Mode.LAPSE and self._lapse.frames:
+            frames = self._lapse.frames
+            words = f"step {frames[self._frame].step:,} · {self._frame + 1} of {len(frames)} · {words}"
+        if self._others:
+            other = Reading().plus(self._others)
+            words = (
+                f"{Reading().plus(tokens).bits_per_byte:.3f} bits a byte, beside {other.bits_per_byte:.3f}"
+            )
+        view.border_subtitle = Content(words)
+
+    @on(TokenView.Highlighted)
+    def _cursor_moved(self, message: TokenView.Highlighted) -> None:
+        message.stop()
+        self._show_place()
+
+    @on(SamplingFields.Changed)
+    def _settings_changed(self, message: SamplingFields.Changed) -> None:
+        message.stop()
+        self.say(message.trouble)
+        self._show_place()
+
+    def _show_place(self) -> None:
+        """The alternatives under the cursor: as they would be cut now, or as the other model sees them."""
+        panel, (_, tokens) = self.query_one(Alternatives), self._shown
+        at = self._tokens_view.cursor or 0
+        if at >= len(tokens):
+            panel.clear()
+            return
+        token = tokens[at]
+        top = token.place.reshaped(self._fields.asked.sampling).top(MOST_ALTERNATIVES)
+        top = tuple(
+            entry for n, entry in enumerate(top) if n < 10 or max(entry.p, entry.p_cut) >= LEAST_SHOWN
+        )
+        if at < len(self._others):
+            their_place = self._others[at].place
+            theirs = {entry.id: entry.p for entry in their_place.top(their_place.logits_V.size)}
+            top = tuple(Alternative(entry.id, entry.bytes, entry.p, theirs[entry.id]) for entry in top)
+        panel.columns = ("this", "the other") if self._others else ("raw", "after cutting")
+        panel.show_alternatives(top, token)
+
+    # -- a text of one's own ---------------------------------------------------------------------------
+
+    def action_own_text(self) -> None:
+        self._set_mode(Mode.READ)
+        self._show(self.prompt_given, [])
+        self.query_one(OwnText).focus()
+        self._read_own()
+
+    @on(TextArea.Changed)
+    def _own_text_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self._read_own()
+
+    def _read_own(self) -> None:
+        text = self.query_one(OwnText).text.encode()
+        if text:
+            self.start_reading(self.prompt_given, text, self._fields.asked)
+        else:
+            self._show(self.prompt_given, [])
+
+    def on_text_read(self, message: TextRead) -> None:
+        message.stop()
+        if message.number != self.reading:
+            return
+        self.say(message.failure)
+        if message.failure:
+            return
+        tokens = list(message.tokens)
+        if self._shown[0] != message.prompt or not self._tokens_view.rescore(tokens, message.differences):
+            self._show(message.prompt, tokens)
+            self._tokens_view.rescore(tokens, message.differences)
+        if self._mode is Mode.READ:
+            self._shown = (message.prompt, tokens)
+        self._others = message.others
+        self._show_figures()
+        self._show_place()
+
+    # -- the time-lapse --------------------------------------------------------------------------------
+
+    def action_wind(self, by: int) -> None:
+        """Go through what the same prompt and seed gave as the model learnt."""
+        if not self._lapse.frames:
+            self.say("no film yet: a frame is added whenever the sample beneath is drawn anew")
+            return
+        if self._mode is not Mode.LAPSE:
+            self._set_mode(Mode.LAPSE)
+            self._frame, by = len(self._lapse.frames) - 1, 0  # the first key only opens it
+        self._show_frame(self._frame + by)
+
+    def _follow_film(self) -> None:
+        """Whoever looks at the newest frame is shown the next one when it comes."""
+        n_before, self._n_frames = self._n_frames, len(self._lapse.frames)
+        if self._mode is Mode.LAPSE and self._n_frames > n_before == self._frame + 1:
+            self._show_frame(self._n_frames - 1)
+
+    def _show_frame(self, index: int) -> None:
+        self._frame = self._lapse.place(index)
+        scene = self._lapse.scene
+        if self._lapse.frames and scene is not None:
+            tokens = list(self._lapse.frames[self._frame].tokens)
+            self._show(scene.prompt, tokens)
+            self._compare_shown()
+
+    def action_every(self) -> None:
+        every = str(self._pace.every_steps or "")
+        self.query_one(AskRow).ask("every", "sample every how many steps? Empty: every few seconds", every)
+
+    # -- two models ------------------------------------------------------------------------------------
+
+    def action_compare(self) -> None:
+        ask = "compare with which run (its name or a part of it, latest) or checkpoint file? Empty: none"
+        self.query_one(AskRow).ask("compare", ask, "")
+
+    def on_model_opened(self, message: ModelOpened) -> None:
+        message.stop()
+        self.other = message.model or self.other
+        self.say(message.failure)
+        self._show_head()
+        self._compare_shown()
+
+    def _compare_shown(self) -> None:
+        prompt, tokens = self._shown
+        if self.other is not None and tokens:
+            self.start_comparing(prompt, tuple(tokens), self._fields.asked)

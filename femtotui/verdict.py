@@ -1,0 +1,197 @@
+"""Does it learn? One line of plain words from a run's curve. Pure: numbers in, words out.
+
+The trend is the Theil-Sen slope (Sen, 1968) of the medians of equal stretches of the latest part of the
+curve, and it counts only if Kendall's rank test (Mann, 1945) makes chance an unlikely cause: single batches
+are noise, and a flat curve must not be called falling because of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .tones import Tone
+
+Floats = NDArray[np.float64]
+
+LEAST_STEPS = 60
+"""Before that there is nothing to say."""
+
+_STRETCHES = 20
+_WINDOW_SHARE = 0.4
+_MOST_STEPS = 2000
+_SURE = 3.3  # Kendall's z: a flat curve is looked at thousands of times in a run
+_LEAST_DROP = 0.003  # of the loss, over the window: less is flat to anyone who looks
+_UNLEARNT = 1.02
+_RECENT = 20
+_STALE_EVALS = 5
+
+
+class Trend(Enum):
+    """Where the curve is going."""
+
+    UNKNOWN = "unknown"
+    FALLING = "falling"
+    FLAT = "flat"
+    RISING = "rising"
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A trend, and how fast: nats a minute of training, positive where the loss rises."""
+
+    trend: Trend
+    per_minute: float = 0.0
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What losses mean for this run, nats a token; None where unknown.
+
+    `journal_step` and `journal_loss` are the journal's end of this preset, if its data is the same.
+    """
+
+    uniform: float | None = None
+    bigram: float | None = None
+    floor: float | None = None
+    journal_step: int | None = None
+    journal_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line for people, and the tone it is said in. `trend` is what it rests on."""
+
+    words: str
+    tone: Tone
+    trend: Trend
+
+
+def slope(losses: ArrayLike, elapsed_s: ArrayLike) -> Slope:
+    """The trend of the latest part of a curve; both arrays are one value a step."""
+    losses_K, seconds_K = np.asarray(losses, np.float64), np.asarray(elapsed_s, np.float64)
+    window = int(min(max(LEAST_STEPS, _WINDOW_SHARE * losses_K.size), _MOST_STEPS))
+    losses_K, seconds_K = losses_K[-window:], seconds_K[-window:]
+    known_K = np.isfinite(losses_K) & np.isfinite(seconds_K)
+    if np.count_nonzero(known_K) < LEAST_STEPS:
+        return Slope(Trend.UNKNOWN)
+    heights, times = _medians(losses_K[known_K]), _medians(seconds_K[known_K])
+    per_second, z = _theil_sen(times, heights)
+    drop = abs(per_second) * (times[-1] - times[0])
+    if abs(z) < _SURE or drop < _LEAST_DROP * abs(float(np.median(heights))):
+        return Slope(Trend.FLAT, 60 * per_second)
+    return Slope(Trend.FALLING if per_second < 0 else Trend.RISING, 60 * per_second)
+
+
+def _medians(values_K: Floats) -> Floats:
+    return np.array([np.median(part) for part in np.array_split(values_K, _STRETCHES)])
+
+
+def _theil_sen(x_N: Floats, y_N: Floats) -> tuple[float, float]:
+    """The median slope of all pairs, and Kendall's z of their signs."""
+    first, second = np.triu_indices(x_N.size, 1)
+    dx, dy = x_N[second] - x_N[first], y_N[second] - y_N[first]
+    forward = dx > 0  # a clock that jumped back has nothing to say
+    if not forward.any():
+        return 0.0, 0.0
+    n = x_N.size
+    spread = math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    return float(np.median(dy[forward] / dx[forward])), float(np.sign(dy[forward]).sum()) / spread
+
+
+def judge(
+    steps: Sequence[int],
+    losses: Sequence[float],
+    elapsed_s: Sequence[float],
+    evals: Sequence[tuple[int, float]],
+    landmarks: Landmarks,
+    *,
+    over: bool = False,
+) -> Verdict:
+    """What a person would like to know at a glance. `over`: the run has ended, and will not go on alone."""
+    if len(losses) < LEAST_STEPS:
+        return Verdict("too early to tell", "plain", Trend.UNKNOWN)
+    recent = np.asarray(losses[-_RECENT:], np.float64)
+    if not np.isfinite(recent).any():
+        return Verdict("the loss is not a number any more", "error", Trend.UNKNOWN)
+    now = float(np.mean(recent[np.isfinite(recent)]))
+    found = slope(losses[-_MOST_STEPS * 3 :], elapsed_s[-_MOST_STEPS * 3 :])
+    parts = [_trend_words(found, over=over), _height_words(now, landmarks)]
+    parts.append(_journal_words(steps, losses, now, landmarks))
+    tone: Tone = {Trend.FALLING: "good", Trend.RISING: "warning"}.get(found.trend, "plain")  # type: ignore[assignment]
+    by_heart = _learns_by_heart(evals, found.trend)
+    if by_heart:
+        parts.insert(1, by_heart)
+        tone = "warning"
+    return Verdict(" · ".join(part for part in parts if part), tone, found.trend)
+
+
+def _trend_words(found: Slope, *, over: bool) -> str:
+    speed = f"{_two_digits(abs(found.per_minute))}/min"
+    match found.trend:
+        case Trend.FALLING:
+            return f"was still falling {speed} at the end" if over else f"still falling {speed}"
+        case Trend.RISING:
+            return f"rising {speed}: it gets worse"
+        case Trend.FLAT:
+            return "flat at the end" if over else "flat"
+        case Trend.UNKNOWN:
+            return ""
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _height_words(now: float, known: Landmarks) -> str:
+    """How far it is from what can be reached, or from what counting pairs of tokens would do."""
+    if known.uniform is not None and now > known.uniform * _UNLEARNT:
+        return "worse than knowing nothing"
+    if known.bigram is not None and now > known.bigram:
+        return f"{now - known.bigram:.2f} above what counting pairs would do"
+    if known.floor is not None and known.floor > 0:
+        above = now / known.floor - 1
+        return "at the floor" if above < 0.005 else f"{above:.0%} above the floor"
+    if known.bigram is not None:
+        return f"{1 - now / known.bigram:.0%} below what counting pairs would do"
+    return ""
+
+
+def _journal_words(steps: Sequence[int], losses: Sequence[float], now: float, known: Landmarks) -> str:
+    """Where the journal's own run of this preset stood."""
+    if known.journal_step is None or known.journal_loss is None:
+        return ""
+    its_end = f"{known.journal_loss:.3f} at step {known.journal_step:,}"
+    if now <= known.journal_loss:
+        passed = _first_below(steps, losses, known.journal_loss)
+        when = f" since step {passed:,}" if passed else ""
+        return f"below the journal's {known.journal_loss:.3f} (step {known.journal_step:,}){when}"
+    if steps[-1] < known.journal_step:
+        return f"the journal got to {its_end}"
+    return f"{now - known.journal_loss:.2f} above the journal's {its_end}"
+
+
+def _first_below(steps: Sequence[int], losses: Sequence[float], level: float) -> int | None:
+    """The first step whose `_RECENT` latest losses average below `level`."""
+    losses_K = np.nan_to_num(np.asarray(losses, np.float64), nan=level + 1e3, posinf=level + 1e3)
+    sums = np.cumsum(losses_K)
+    means = (sums[_RECENT:] - sums[:-_RECENT]) / _RECENT
+    below = np.flatnonzero(means <= level)
+    return int(steps[int(below[0]) + _RECENT]) if below.size else None
+
+
+def _learns_by_heart(evals: Sequence[tuple[int, float]], trend: Trend) -> str:
+    """Training gets better while text it never saw gets worse."""
+    finite = [(step, loss) for step, loss in evals if math.isfinite(loss)]
+    if trend is Trend.RISING or len(finite) <= _STALE_EVALS:
+        return ""
+    best = min(range(len(finite)), key=lambda index: finite[index][1])
+    later = [loss for _, loss in finite[best + 1 :]]
+    if len(later) < _STALE_EVALS or min(later[-3:]) < 1.02 * finite[best][1]:
+        return ""
+    return f"new text was easiest at step {finite[best][0]:,}: it learns by heart"

@@ -1,0 +1,28 @@
+"""Run folders on disk, as a finished training leaves them, without training anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fake_trainer import resolved, steps
+
+from femtotui.core.data import Source
+from femtotui.core.run import RunFolder
+from femtotui.core.tokenizer import build_tokenizer
+from femtotui.presets import load_preset, run_config
+
+
+def make_run(runs: Path, key: str = "2", last: int = 200, seed: int = 0, *, saved: bool = True) -> Path:
+    """A run of a preset up to step `last`, with its rows and, if `saved`, what looks like a checkpoint."""
+    config = resolved(run_config(load_preset(key), seed=seed))
+    source = Source(
+        name=config.data.source, train=b"abc;\n", validation=b"abc;\n", notes=(), command="true", floor=1.2,
+        fresh=None,
+    )  # fmt: skip
+    folder = RunFolder.create(runs, config, build_tokenizer(config.tokenizer, source.train), source)
+    for event in steps(1, last):
+        folder.append(event)
+    folder.flush()
+    if saved:
+        (folder.path / "checkpoints" / f"step-{last}.safetensors").write_bytes(b"")
+    return folder.path

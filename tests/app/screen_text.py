@@ -1,0 +1,64 @@
+"""A screen as text: what stands in every cell, and in which style, so that two can be compared by `diff`."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from pathlib import Path
+
+from textual.app import App
+from textual.geometry import Region
+
+UPDATE = "UPDATE_SNAPSHOTS"
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+_LETTERS = "".join(
+    map(chr, chain(range(ord("A"), ord("Z") + 1), range(ord("a"), ord("z") + 1), range(0xC0, 0x17F)))
+)
+
+
+def screen_text(app: App[object], hidden: tuple[Region, ...] = ()) -> str:
+    """The screen's characters, then a letter a cell for its style, then what the letters mean.
+
+    What lies in `hidden` is left out: it belongs to somebody else.
+    """
+    strips = app.screen._compositor.render_strips(app.size)
+    styles: dict[str, str] = {}
+    text, marks = [], []
+    for y, strip in enumerate(strips):
+        row, inks = [], []
+        for segment in strip:
+            style = str(segment.style)
+            letter = styles.setdefault(style, _LETTERS[min(len(styles), len(_LETTERS) - 1)])
+            row.append(segment.text)
+            inks.append(letter * segment.cell_length)
+        text.append(_masked("".join(row), y, hidden))
+        marks.append(_masked("".join(inks), y, hidden))
+    used = set("".join(marks))
+    legend = [f"{letter} {style}" for style, letter in styles.items() if letter in used]
+    return "\n".join([*text, "", *marks, "", *legend]) + "\n"
+
+
+def _masked(row: str, y: int, hidden: tuple[Region, ...]) -> str:
+    for region in hidden:
+        if region.y <= y < region.bottom:
+            row = row[: region.x] + "░" * region.width + row[region.right :]
+    return row.rstrip()
+
+
+def check(name: str, text: str) -> None:
+    """Compare with the snapshot of that name; with UPDATE_SNAPSHOTS=1 in the environment, replace it."""
+    file = SNAPSHOTS / f"{name}.txt"
+    if os.environ.get(UPDATE):
+        SNAPSHOTS.mkdir(exist_ok=True)
+        file.write_text(text, "utf-8")
+    expected = file.read_text("utf-8") if file.exists() else ""
+    if text != expected:
+        actual = file.with_suffix(".actual.txt")
+        actual.write_text(text, "utf-8")
+        differing = [
+            n for n, (a, b) in enumerate(zip(text.split("\n"), expected.split("\n"), strict=False)) if a != b
+        ]
+        raise AssertionError(
+            f"{name} looks different (first in row {differing[:1]}): compare {file} with {actual}; "
+            f"if it is meant to, run with {UPDATE}=1"
+        )

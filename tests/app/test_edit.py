@@ -1,0 +1,189 @@
+"""The edit form, presets of one's own, and the list that they appear in."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from stage import Stage, stage, training
+from textual.widgets import Input, Static
+
+from femtotui.commands import Start
+from femtotui.core.errors import PresetError
+from femtotui.edit_form import completion, form_of, read_form
+from femtotui.own_presets import Shelf
+from femtotui.presets import list_presets, load_preset
+from femtotui.screens.edit import EditScreen
+from femtotui.toml_text import to_toml
+from femtotui.widgets.preset_list import PresetFilter, PresetList, matches
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def changed(**values: str) -> dict[str, str]:
+    return read_form({**form_of(load_preset("2")), **values})[1]
+
+
+@pytest.mark.parametrize("preset", list_presets(), ids=lambda preset: preset.key)
+def test_every_preset_fills_a_form_that_describes_it(preset: object) -> None:
+    made, problems = read_form(form_of(preset))  # type: ignore[arg-type]
+    assert not problems and made is not None
+    assert made.key.startswith("my-") and made.model.n_layers == preset.model.n_layers  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("n_heads", "5", "embedding degree 64 must be a multiple of heads 5"),
+        ("width", "wide", "needs a whole number"),
+        ("n_layers", "0", "layers must be a whole number from 1 to 96"),
+        ("steps", "", "needs a whole number"),
+        ("dropout", "2", "dropout must be"),
+        ("learning_rate", "0", "learning_rate must be above 0"),
+        ("learning_rate", "fast", "needs a number"),
+        ("key", "2", "is an entry of the journal"),
+        ("key", "My Key", "key must be 1 to 32 small letters"),
+        ("title", "", "title must have 1 to 60 characters"),
+        ("batch", "1e9", "needs a whole number"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_field(field: str, value: str, words: str) -> None:
+    problems = changed(**{field: value})
+    at = {"n_heads": "width"}.get(field, field)
+    assert words in problems[at], problems
+
+
+def test_files_must_be_there(tmp_path: Path) -> None:
+    text = tmp_path / "my text.txt"
+    text.write_text("abc", "utf-8")
+    assert "name at least one file" in changed(source="files")["paths"]
+    assert "there is no file" in changed(source="files", paths=str(tmp_path / "none"))["paths"]
+    assert "quotation mark" in changed(source="files", paths="'a")["paths"]
+    made, problems = read_form({**form_of(load_preset("2")), "source": "files", "paths": f"'{text}'"})
+    assert not problems and made is not None and made.data.paths == (str(text),)
+
+
+def test_paths_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "one.txt").write_text("1", "utf-8")
+    (tmp_path / "corpus" / "only.txt").write_text("2", "utf-8")
+    assert completion(f"{tmp_path}/cor") == f"{tmp_path}/corpus/"
+    assert completion(f"x {tmp_path}/corpus/o") == f"x {tmp_path}/corpus/on"
+    assert completion(f"{tmp_path}/corpus/onl") == f"{tmp_path}/corpus/only.txt"
+    assert completion(f"{tmp_path}/nothing") is None and completion("") is None
+
+
+def test_a_saved_preset_is_read_back_as_it_was(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "presets")
+    made, _ = read_form({**form_of(load_preset("2")), "title": 'a "b" \\ ü', "learning_rate": "2e-3"})
+    assert made is not None
+    path = shelf.save(made)
+    assert shelf.saved == {"my-2": made} and load_preset(str(path)) == made
+    with pytest.raises(PresetError, match="entry of the journal"):
+        shelf.add(load_preset("2"))
+
+
+def test_toml_survives_odd_texts() -> None:
+    settings = {"a": 'q"\\\n\x1b', "n": 1, "f": 1e-3, "b": True, "l": ["x", 2], "none": None, "t": {"k": "v"}}
+    assert tomllib.loads(to_toml(settings)) == {key: v for key, v in settings.items() if v is not None}
+
+
+def test_files_with_errors_are_listed_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("key = = 1", "utf-8")
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    (tmp_path / "d.toml").mkdir()
+    shelf = Shelf(tmp_path)
+    assert [broken.path.name for broken in shelf.broken] == ["a.toml", "b.toml", "d.toml"]
+    assert "line 1" in shelf.broken[0].problem and "UTF-8" in shelf.broken[1].problem
+
+
+async def edit(it: Stage) -> EditScreen:
+    await it.pilot.press("e")
+    await it.until(lambda: isinstance(it.app.screen, EditScreen) and bool(it.app.screen.query("#edit-batch")))
+    await it.pilot.pause()
+    assert isinstance(it.app.screen, EditScreen)
+    return it.app.screen
+
+
+async def test_an_edited_preset_is_saved_trained_and_listed(runs: Path) -> None:
+    async with training(runs) as it:
+        screen = await edit(it)
+        assert "232,320 parameters" in str(screen.query_one("#edit-forecast", Static).render())
+        screen.query_one("#edit-n_heads", Input).value = "5"
+        await it.pilot.pause()
+        problem = screen.query_one("#problem-width", Static)
+        assert problem.display and "multiple of heads 5" in str(problem.render())
+        await it.pilot.click("#save-train")
+        assert it.app.screen is screen, "nothing wrong can be trained"
+        screen.query_one("#edit-n_heads", Input).value = "8"
+        screen.query_one("#edit-learning_rate", Input).value = "0.002"
+        await it.pilot.pause()
+        assert not problem.display
+        await it.pilot.click("#save-train")
+        await it.until(lambda: "#my-2 " in it.header() and "training" in it.header())
+        start = it.trainer.commands[0]
+        assert isinstance(start, Start) and start.config.model.n_heads == 8
+        assert start.config.recipe.schedule.base_lr == 0.002
+        assert (runs.parent / "presets" / "my-2.toml").exists()
+        assert "my-2" in it.app.train.presets
+        assert it.app.train.query_one(PresetList).highlighted_key == "my-2"
+
+
+async def test_leaving_the_form_changes_nothing(runs: Path) -> None:
+    async with training(runs) as it:
+        await edit(it)
+        await it.pilot.press("escape")
+        await it.until(lambda: it.app.screen is it.app.train)
+        assert len(it.fleet.trainers) == 1 and not (runs.parent / "presets").exists()
+
+
+async def test_a_broken_file_is_greyed_and_says_why(runs: Path) -> None:
+    folder = runs.parent / "presets"
+    folder.mkdir(parents=True)
+    (folder / "bad.toml").write_text("[bold]red[/] = ", "utf-8")
+    async with training(runs) as it:
+        presets = it.app.train.query_one(PresetList)
+        presets.focus()
+        await it.pilot.press("end")
+        await it.until(lambda: "bad.toml: " in it.news)
+        await it.pilot.press("enter")
+        assert len(it.fleet.trainers) == 1
+
+
+async def test_pointing_at_a_preset_says_what_it_would_take(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("down", "down", "down")
+        await it.until(lambda: it.news.startswith("#5 Rust coder 2: 6,443,776 parameters · about "))
+
+
+async def test_typing_filters_the_list(runs: Path) -> None:
+    async with training(runs) as it:
+        presets = it.app.train.query_one(PresetList)
+        await it.pilot.press("slash", *"addi")
+        await it.until(lambda: presets.option_count == 2)
+        await it.pilot.press("enter")
+        await it.until(lambda: "#7 " in it.header())
+        await it.until(lambda: presets.option_count == 12 and not it.app.train.query(PresetFilter))
+        await it.pilot.press("slash", *"zzz")
+        await it.until(lambda: presets.option_count == 0)
+        await it.pilot.press("enter")
+        assert "no preset has zzz" in it.news
+        await it.pilot.press("escape")
+        await it.until(lambda: presets.option_count == 12 and presets.has_focus)
+
+
+async def test_on_80_columns_the_filter_comes_with_the_list(runs: Path) -> None:
+    async with stage(runs, size=(80, 24)) as it:
+        await it.until(lambda: "training" in it.header())
+        await it.pilot.press("slash", "r", "u")
+        await it.until(lambda: it.app.train.query_one(PresetList).option_count == 3)
+        assert it.app.train.query_one(PresetList).display
+
+
+def test_every_word_must_occur() -> None:
+    assert matches(load_preset("2"), "simple BYTE") and not matches(load_preset("2"), "simple bpe")

@@ -1,0 +1,65 @@
+"""What a run is said to take, against what it was measured to take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from femtotui.core.calibration import Choice, remembered_choice
+from femtotui.core.config import RunConfig
+from femtotui.forecast import forecast
+from femtotui.presets import load_preset, run_config
+
+MEASURED_MIB = (
+    ("10", "modern", 1, 32, 77),
+    ("2", "modern", 2, 16, 104),
+    ("2", "journal", 2, 16, 109),
+    ("3", "modern", 2, 16, 127),
+    ("9", "modern", 2, 16, 144),
+    ("11", "modern", 2, 16, 223),
+    ("12", "modern", 2, 8, 284),
+    ("5", "modern", 2, 6, 340),
+    ("5", "journal", 2, 6, 372),
+)
+"""Trainer processes on Linux, after a snapshot and a checkpoint: preset, recipe, threads, chunk, MiB."""
+
+APP_MIB = 75.0
+
+
+def config_of(key: str, recipe: str, threads: int = 0, chunk: int = 0) -> RunConfig:
+    return run_config(load_preset(key), recipe=recipe, threads=threads, chunk=chunk)
+
+
+@pytest.mark.parametrize(("key", "recipe", "threads", "chunk", "trainer_mib"), MEASURED_MIB)
+def test_memory_is_foreseen_within_a_fifth(
+    key: str, recipe: str, threads: int, chunk: int, trainer_mib: int, tmp_path: Path
+) -> None:
+    config = config_of(key, recipe, threads, chunk)
+    found = forecast(config, APP_MIB, tmp_path / "none")
+    assert found.mib == pytest.approx(APP_MIB + trainer_mib, rel=0.2)
+    assert found.ms_per_step is None and "to be timed" in found.words
+
+
+def test_time_comes_from_what_this_machine_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = run_config(load_preset("10"), recipe="modern", steps=2000)
+    file = tmp_path / "threads.json"
+    monkeypatch.setattr(
+        "femtotui.core.calibration.measured_choice", lambda *_: Choice(threads=1, chunk=4, ms=10.0)
+    )
+    remembered_choice(file, config.model, config.recipe, config.train.batch)
+    found = forecast(config, APP_MIB, file)
+    assert found.ms_per_step == pytest.approx(11.0)
+    assert found.words.startswith("67,136 parameters · about ")
+    assert found.words.endswith("11.0 ms a step · 0m 22s in all")
+
+
+def test_a_bpe_library_and_a_text_count_too(tmp_path: Path) -> None:
+    text = tmp_path / "a.txt"
+    text.write_bytes(b"x" * 2**20)
+    config = config_of("11", "modern")
+    more = msgspec.structs.replace(
+        config, data=msgspec.structs.replace(config.data, paths=(str(text), "none"))
+    )
+    assert forecast(more, 0, tmp_path / "n").mib == pytest.approx(forecast(config, 0, tmp_path / "n").mib + 6)

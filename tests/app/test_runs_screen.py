@@ -1,0 +1,195 @@
+"""The runs screen: what it lists, what can be done there, and that damaged folders harm nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from run_folders import make_run
+from stage import Stage, training
+from textual.widgets import DataTable, Input
+
+from femtotui.commands import Continue
+from femtotui.comparison import compare
+from femtotui.core.errors import RunError
+from femtotui.core.lock import RunLock
+from femtotui.core.note import read_note
+from femtotui.run_shelf import read_rows, view_of, write_title
+from femtotui.run_trash import delete_run, empty_trash, undelete
+from femtotui.screens.compare import CompareScreen
+from femtotui.screens.questions import TextQuestion, YesNo
+from femtotui.screens.runs import ORDERS, RunsScreen, in_order
+from femtotui.widgets.loss_chart import LossChart
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+async def opened(it: Stage) -> RunsScreen:
+    await it.pilot.press("u")
+    await it.until(lambda: isinstance(it.app.screen, RunsScreen) and bool(it.app.screen.query(DataTable)))
+    await it.pilot.pause()
+    assert isinstance(it.app.screen, RunsScreen)
+    return it.app.screen
+
+
+def names(screen: RunsScreen) -> list[str]:
+    table = screen.query_one(DataTable)
+    return [str(table.get_row_at(row)[1]) for row in range(table.row_count)]
+
+
+async def test_all_runs_are_listed_with_the_curve_of_the_one_under_the_cursor(runs: Path) -> None:
+    make_run(runs, "2", 150)
+    make_run(runs, "10", 300, seed=3)
+    async with training(runs) as it:
+        screen = await opened(it)
+        assert sorted(names(screen)) == ["#10 modern seed 3", "#2 modern seed 0"]
+        chart = screen.query_one(LossChart)
+        assert len(chart.model.series) in {150, 300}
+        before = len(chart.model.series)
+        await it.pilot.press("down")
+        await it.until(lambda: len(chart.model.series) not in {0, before})
+
+
+async def test_damaged_and_foreign_folders_are_shown_as_such_and_nothing_else_suffers(runs: Path) -> None:
+    make_run(runs)
+    damaged = make_run(runs, "10")
+    (damaged / "run.json").write_bytes(b'{"format": 1, "\x1b[31m')
+    (runs / "holiday pictures").mkdir()
+    (runs / "note.txt").write_text("mine", "utf-8")
+    async with training(runs) as it:
+        screen = await opened(it)
+        assert sorted(names(screen)) == ["#2 modern seed 0", "damaged"]
+        for key in ("down", "space", "enter", "r", "up", "space", "r"):
+            await it.pilot.press(key)
+        await it.until(lambda: not isinstance(it.app.screen, RunsScreen))
+
+
+async def test_two_runs_are_compared_differences_first(runs: Path) -> None:
+    make_run(runs, "2", 150)
+    make_run(runs, "10", 300, seed=3)
+    async with training(runs) as it:
+        await opened(it)
+        await it.pilot.press("space", "down", "c")
+        await it.until(lambda: isinstance(it.app.screen, CompareScreen))
+        await it.pilot.pause()
+        chart = it.app.screen.query_one(LossChart)
+        await it.until(lambda: len(chart.model.series) > 0)
+        assert chart.model.picture().overlays  # type: ignore[union-attr]
+        shown = str(it.app.screen.query_one("#compare-table").render())
+        assert (
+            shown.index("settings that differ") < shown.index("model · width") < shown.index("how they did")
+        )
+        await it.pilot.press("escape", "escape")
+        await it.until(lambda: it.app.screen is it.app.train)
+        picture = it.app.train.query_one(LossChart).model.picture()
+        assert picture is not None and len(picture.overlays) == 1
+
+
+def test_a_comparison_names_what_differs_and_what_does_not(runs: Path) -> None:
+    make_run(runs, "2", 150)
+    make_run(runs, "3", 250)
+    left, right = sorted(read_rows(runs), key=lambda row: row.summary.step)
+    differing, results, alike = compare(left, right)
+    assert {"model · n layers", "parameters"} <= {line.what for line in differing}
+    assert all(line.differs for line in differing) and not any(line.differs for line in alike)
+    assert "recipe · name" in {line.what for line in alike}
+    assert next(line for line in results if line.what == "step").right == "250"
+
+
+async def test_marked_runs_are_laid_over_the_chart(runs: Path) -> None:
+    make_run(runs, "10", 300)
+    async with training(runs) as it:
+        await it.playing(20)
+        await opened(it)
+        await it.pilot.press("space", "escape")
+        await it.until(lambda: it.app.screen is it.app.train)
+        chart = it.app.train.query_one(LossChart)
+        picture = chart.model.picture()
+        assert picture is not None and [curve.name for curve in picture.overlays] == ["#10 modern s0"]
+        await it.pilot.press("o")
+        picture = chart.model.picture()
+        assert picture is not None and not picture.overlays
+        await it.pilot.press("o")
+        picture = chart.model.picture()
+        assert picture is not None and len(picture.overlays) == 1
+
+
+async def test_a_run_gets_a_title_and_a_note(runs: Path) -> None:
+    run = make_run(runs)
+    async with training(runs) as it:
+        screen = await opened(it)
+        await it.pilot.press("e")
+        await it.until(lambda: isinstance(it.app.screen, TextQuestion) and bool(it.app.screen.query(Input)))
+        await it.pilot.press(*"best", "enter")
+        await it.until(lambda: names(screen) == ["best"])
+        await it.pilot.press("t")
+        await it.until(lambda: isinstance(it.app.screen, TextQuestion) and bool(it.app.screen.query(Input)))
+        await it.pilot.press(*"hm", "enter")
+        await it.until(lambda: read_note(run) == "hm")
+
+
+async def test_deleting_asks_and_can_be_undone(runs: Path) -> None:
+    run = make_run(runs)
+    async with training(runs) as it:
+        screen = await opened(it)
+        await it.pilot.press("d")
+        await it.until(lambda: isinstance(it.app.screen, YesNo))
+        await it.pilot.press("n")
+        await it.until(lambda: it.app.screen is screen)
+        assert run.exists()
+        await it.pilot.press("d")
+        await it.until(lambda: isinstance(it.app.screen, YesNo))
+        await it.pilot.press("y")
+        await it.until(lambda: it.app.screen is screen and not run.exists() and not names(screen))
+        await it.pilot.press("u")
+        await it.until(lambda: run.exists() and names(screen) == ["#2 modern seed 0"])
+
+
+async def test_a_run_from_the_disk_goes_on(runs: Path) -> None:
+    run = make_run(runs, "10", 120)
+    async with training(runs) as it:
+        await opened(it)
+        await it.pilot.press("r")
+        await it.until(lambda: it.app.screen is it.app.train)
+        await it.until(lambda: it.sent(Continue) == 1)
+        order = next(command for command in it.trainer.commands if isinstance(command, Continue))
+        assert order.run == str(run) and list(it.desk.places["10"].view.steps)[-1] == 120
+        assert "goes on from step 120" in it.news
+
+
+def test_a_run_that_is_trained_is_not_deleted(runs: Path) -> None:
+    run = make_run(runs)
+    lock = RunLock(run)
+    try:
+        with pytest.raises(RunError, match="being trained"):
+            delete_run(read_rows(runs)[0].path)
+    finally:
+        lock.release()
+    deleted = delete_run(read_rows(runs)[0].path)
+    assert read_rows(runs) == []
+    undelete(deleted)
+    delete_run(read_rows(runs)[0].path)
+    empty_trash(runs)
+    assert not list(runs.iterdir())
+
+
+def test_orders(runs: Path) -> None:
+    for key, last in (("10", 100), ("2", 300), ("3", 200)):
+        make_run(runs, key, last)
+    rows = read_rows(runs)
+    by = {order.words: [row.summary.step for row in in_order(rows, n)] for n, order in enumerate(ORDERS)}
+    assert by["most steps first"] == [300, 200, 100] == by["lowest loss first"]
+    assert by["by preset"] == [300, 200, 100]
+
+
+def test_titles_are_one_line_and_a_view_has_the_whole_curve(runs: Path) -> None:
+    run = make_run(runs, last=130)
+    with pytest.raises(RunError):
+        write_title(run, "a\nb")
+    (run / "title.json").write_bytes(b'{"title": "\\u001b[31mred"}')
+    row = read_rows(runs)[0]
+    assert row.title == "" and len(view_of(row.summary).steps) == 130
+    assert view_of(row.summary, 50).step == 50

@@ -1,0 +1,92 @@
+"""The settings file: what is right in it holds, what is wrong is named by its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stage import training
+
+from femtotui.commands import Pause
+from femtotui.femto_app import KNOWN_ACTIONS
+from femtotui.glyphs import ASCII
+from femtotui.settings import Settings, key_name, known_keys, load_settings, parse_settings
+from femtotui.widgets.loss_chart import LossChart
+
+GOOD = b"""
+theme = "nord"
+chart = "ascii"
+[keys]
+pause = "f5,?"
+"""
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def test_good_settings_hold() -> None:
+    settings = parse_settings(GOOD)
+    assert settings == Settings("nord", "ascii", {"pause": "f5,question_mark"})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"theme = 3", "settings.toml, line 1: `theme` needs a text"),
+        (b"\nchart = 'fine'", "settings.toml, line 2: `chart` must be auto, braille, blocks or ascii"),
+        (b"[keys]\npause = 5", "settings.toml, line 2: 5 is no key"),
+        (b"[keys]\n\npause = 'a key'", "settings.toml, line 3: 'a key' is no key"),
+        (b"theme = 'nord'\ncolour = 1", "settings.toml, line 2: there is no setting `colour`"),
+        (b"keys = 1", "settings.toml, line 1: `keys` must be a table"),
+        (b"theme = \n", "at line 1"),
+        (b"\xff", "utf-8"),
+        (b"a" * 70_000, "larger than"),
+    ],
+)
+def test_an_error_is_named_by_its_line_and_costs_no_more(text: bytes, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_bytes(text)
+    settings = load_settings(file)
+    assert len(settings.problems) == 1 and problem in settings.problems[0]
+    assert settings.chart == "auto" and not settings.keys
+
+
+def test_a_file_that_is_a_folder_and_one_that_is_not_there(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "none") == Settings()
+    assert "cannot be read" in load_settings(tmp_path).problems[0]
+
+
+def test_keys_for_no_action_and_keys_given_twice_are_refused() -> None:
+    settings = Settings(keys={"pause": "f5", "paus": "f6", "new": "f5"})
+    keys, problems = known_keys(settings, KNOWN_ACTIONS)
+    assert keys == {"pause": "f5"}
+    assert "no action `paus` (did you mean `pause`?)" in problems[0]
+    assert "`f5` is given to both pause and new" in problems[1]
+
+
+def test_keys_are_written_as_people_write_them() -> None:
+    assert key_name("?") == "question_mark" and key_name(",") == "comma"
+    assert key_name("ctrl+k, g") == "ctrl+k,g" and key_name("two words") == "" and key_name("") == ""
+
+
+async def test_a_key_of_ones_own_does_it_and_the_old_one_does_not(runs: Path) -> None:
+    async with training(runs, settings=Settings("nord", "ascii", {"pause": "f5"})) as it:
+        assert it.app.theme == "nord" and it.app.train.query_one(LossChart).glyphs is ASCII
+        await it.pilot.press("space")
+        assert it.sent(Pause) == 0
+        await it.pilot.press("f5")
+        await it.until(lambda: it.sent(Pause) == 1)
+        await it.until(lambda: "paused" in it.header())
+        await it.pilot.press("f5")
+        await it.until(lambda: "training" in it.header())
+
+
+async def test_trouble_is_shown_once_and_the_app_runs(runs: Path) -> None:
+    settings = Settings("norrd", keys={"nothing": "f5"}, problems=("settings.toml, line 9: [bold]x",))
+    async with training(runs, settings=settings) as it:
+        await it.until(lambda: bool(it.app._notifications))
+        (notice,) = it.app._notifications
+        assert "line 9: [bold]x" in notice.message and "did you mean `nord`" in notice.message
+        assert it.app.theme == "textual-dark"

@@ -1,0 +1,110 @@
+"""The main screens as they were last looked at, in three sizes and two themes.
+
+Everything is recorded or stopped: events, curves, the clock, memory. The sample pane is left out: what it
+draws is tested on its own. To take new ones: UPDATE_SNAPSHOTS=1 make test ARGS=tests/app/test_snapshots.py
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from run_folders import make_run
+from screen_text import check, screen_text
+from stage import Stage, training
+from textual.geometry import Region
+from textual.widgets import DataTable
+
+from femtotui.screens.compare import CompareScreen
+from femtotui.screens.edit import EditScreen
+from femtotui.screens.help import HelpScreen
+from femtotui.screens.runs import RunsScreen
+from femtotui.settings import Settings
+from femtotui.widgets.loss_chart import LossChart
+
+SIZES = ((80, 24), (120, 36), (200, 50))
+THEMES = ("textual-dark", "textual-light")
+
+
+@pytest.fixture(autouse=True)
+def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same memory, time of day and cores everywhere."""
+    for module in ("screens.train", "helm"):
+        monkeypatch.setattr(f"femtotui.{module}.rss_mib", lambda: 75.0)
+    monkeypatch.setattr("femtotui.screens.train.available_mib", lambda: 4096.0)
+    monkeypatch.setattr("femtotui.screens.train.local_now", lambda: datetime(2026, 1, 5, 20, 15, tzinfo=UTC))
+    monkeypatch.setattr("femtotui.forecast.choose_threads", lambda _batch: 2)
+
+
+def recorded_run(runs: Path, name: str, key: str, last: int, seed: int) -> None:
+    """A run that is the same wherever it was made."""
+    made = make_run(runs, key, last, seed)
+    file = made / "run.json"
+    info = json.loads(file.read_text("utf-8"))
+    info |= {"created": "2026-01-05T20:00:00+00:00", "machine": "a laptop", "blas": "a BLAS", "versions": {}}
+    file.write_text(json.dumps(info), "utf-8")
+    made.rename(runs / name)
+
+
+async def settled(it: Stage) -> None:
+    for _ in range(3):
+        await it.pilot.pause()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    recorded_run(runs, "20260105-200000-2-aaaaaa", "2", 300, 4)
+    recorded_run(runs, "20260105-190000-10-bbbbbb", "10", 500, 5)
+    kind = f"{size[0]}x{size[1]}-{theme.removeprefix('textual-')}"
+    async with training(runs, size=size, settings=Settings(theme=theme)) as it:
+        it.trainer.play(450)
+        await it.until(lambda: it.panel("step")[0] == "450")
+        await it.pilot.press("space")
+        await it.until(lambda: "paused" in it.header())
+        it.app.train.say("paused", "warning")
+        await settled(it)
+        pane = it.app.train.query_one("#sample-pane")
+        check(f"train-{kind}", screen_text(it.app, (pane.region,)))
+
+        await it.pilot.press("g", "left", "up")
+        await settled(it)
+        chart = it.app.train.query_one(LossChart).region
+        check(f"chart-{kind}", screen_text(it.app, _all_but(chart, it.app.size)))
+        await it.pilot.press("home", "escape")
+
+        await it.pilot.press("question_mark")
+        await it.until(lambda: isinstance(it.app.screen, HelpScreen))
+        await settled(it)
+        assert "keys" in screen_text(it.app)
+        await it.pilot.press("escape")
+
+        await it.pilot.press("e")
+        await it.until(lambda: isinstance(it.app.screen, EditScreen) and bool(it.app.screen.query("#cancel")))
+        await settled(it)
+        form = it.app.screen.query_one("#edit").region
+        check(f"edit-{kind}", screen_text(it.app, _all_but(form, it.app.size)))
+        await it.pilot.press("escape")
+
+        await it.pilot.press("u")
+        await it.until(lambda: isinstance(it.app.screen, RunsScreen) and bool(it.app.screen.query(DataTable)))
+        await it.pilot.press("space", "down")
+        await settled(it)
+        check(f"runs-{kind}", screen_text(it.app))
+        await it.pilot.press("c")
+        await it.until(lambda: isinstance(it.app.screen, CompareScreen))
+        await settled(it)
+        check(f"compare-{kind}", screen_text(it.app))
+
+
+def _all_but(region: Region, size: tuple[int, int]) -> tuple[Region, ...]:
+    width, height = size
+    return (
+        Region(0, 0, width, region.y),
+        Region(0, region.bottom, width, height - region.bottom),
+        Region(0, region.y, region.x, region.height),
+        Region(region.right, region.y, width - region.right, region.height),
+    )

@@ -1,0 +1,125 @@
+"""A day in fast motion: start, switch, resume and quit, again and again, with real trainer processes.
+
+    python tests/proofs/cycling.py --cycles 1000
+
+Afterwards there are no more processes, threads, file descriptors, shared memory or temporary files than
+before, and every run is whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+from small_runs import small_config
+
+from femtotui.core.events import RunStarted
+from femtotui.core.runs import list_runs
+from femtotui.desk import Desk
+from femtotui.run_view import Status
+from femtotui.trainer import Trainer
+
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What a process may leak."""
+
+    children: int
+    threads: int
+    descriptors: int
+    shared_memory: frozenset[str]
+    temporary: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Belongings:
+        process = psutil.Process()
+        return cls(
+            children=len(process.children(recursive=True)),
+            threads=threading.active_count(),
+            descriptors=process.num_fds() if hasattr(process, "num_fds") else process.num_handles(),
+            shared_memory=_names(Path("/dev/shm")),
+            temporary=_names(Path(tempfile.gettempdir())),
+        )
+
+
+def _names(folder: Path) -> frozenset[str]:
+    return frozenset(path.name for path in folder.glob("*femto*"))
+
+
+def _until(desk: Desk, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        desk.take()
+        time.sleep(0.01)
+
+
+def _training(desk: Desk) -> bool:
+    view = desk.current.view if desk.current else None
+    assert view is None or view.status is not Status.FAILED, view and view.failure
+    return view is not None and view.status is Status.TRAINING and view.step > 0
+
+
+def cycle(runs: Path, number: int) -> None:
+    """Start a run, switch to another, come back to the first, pause, go on, quit."""
+    desk = Desk(runs, Trainer)
+    first = small_config("modern", "byte", steps=1_000_000, seed=number)
+    other = small_config("journal", "char", steps=1_000_000, seed=number)
+    other = msgspec.structs.replace(other, preset="1")
+    try:
+        desk.begin(first)
+        _until(desk, lambda: _training(desk))
+        desk.begin(other)
+        _until(desk, lambda: _training(desk))
+        desk.go_on(first.preset)
+        _until(desk, lambda: _training(desk) and _resumed(desk))
+        desk.pause()
+        _until(desk, lambda: desk.current is not None and desk.current.view.status is Status.PAUSED)
+        desk.resume()
+        _until(desk, lambda: _training(desk))
+    finally:
+        desk.close()
+        desk.take()
+
+
+def _resumed(desk: Desk) -> bool:
+    started = desk.current.view.started if desk.current else None
+    return isinstance(started, RunStarted) and started.resumed
+
+
+def cycles(count: int, folder: Path) -> None:
+    """Raises: AssertionError, naming what was leaked."""
+    cycle(folder / "warm-up", 0)
+    before = Belongings.now()
+    for number in range(count):
+        runs = folder / f"runs-{number}"
+        cycle(runs, number)
+        found = list_runs(runs)
+        assert [run.can_continue for run in found] == [True, True], found
+        assert not list(runs.rglob("*.tmp"))
+    assert Belongings.now() == before, f"before: {before}, now: {Belongings.now()}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cycles", type=int, default=1000)
+    options = parser.parse_args()
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        cycles(options.cycles, Path(folder))
+    print(f"{options.cycles} cycles, nothing leaked ({time.monotonic() - begin:.0f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

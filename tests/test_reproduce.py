@@ -1,0 +1,148 @@
+"""The journal's entries trained again: resumable, judged by measure, misses shown as misses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from femtotui.cli import main
+from femtotui.core.config import ModelConfig, RunConfig
+from femtotui.core.errors import RunError
+from femtotui.core.events import Event, StepDone
+from femtotui.presets import Goal, Preset, load_preset
+from femtotui.reproduce import Outcome, reproduce
+from femtotui.reproduce_table import reproduce_table
+
+
+def small(goal: Goal, journal_step: int = 3, steps: int = 5) -> Preset:
+    """Entry 10's record on a model that a test has time for."""
+    entry = load_preset("10")
+    assert entry.journal is not None
+    return msgspec.structs.replace(
+        entry,
+        model=ModelConfig(n_layers=1, width=8, n_heads=1, context=8, vocab_size=256),
+        batch=2,
+        steps=steps,
+        goal=goal,
+        journal=msgspec.structs.replace(entry.journal, step=journal_step),
+    )
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def steps(self) -> int:
+        return sum(isinstance(event, StepDone) for event in self.events)
+
+
+UNREACHABLE = Goal(seconds=10, score=1.0)
+REACHED_AT_ONCE = Goal(seconds=10, score=1e-9)
+
+
+def test_a_goal_missed_at_the_journals_step_is_tried_at_the_usual_steps(tmp_path: Path) -> None:
+    watch = Watch()
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch)
+    assert watch.steps == 3 + 5
+    assert (outcome.verdict, outcome.steps_to_success, outcome.seconds_to_success) == ("fail", None, None)
+    assert outcome.goal == "at least 100%"
+    assert outcome.journal_step == 3
+    assert 0 < outcome.loss_at_journal_step < 6
+
+
+def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
+    first = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
+    watch = Watch()
+    again = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch)
+    assert watch.steps == 0
+    assert again == first
+    reproduce(small(UNREACHABLE), "modern", 1, tmp_path, watch)
+    assert watch.steps == 8
+
+
+def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None:
+    watch = Watch()
+    outcome = reproduce(small(UNREACHABLE), "journal", 0, tmp_path, watch)
+    assert watch.steps == 3
+    assert outcome.recipe == "journal"
+
+
+def test_success_says_after_how_many_steps_and_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("femtotui.reproduce._reaches", lambda _goal, score: score.step == 5)
+    outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Watch())
+    assert (outcome.verdict, outcome.steps_to_success) == ("success", 5)
+    assert outcome.seconds_to_success is not None
+    assert outcome.seconds_to_success > 0
+
+
+def test_a_preset_without_a_record_has_nothing_to_reproduce(tmp_path: Path) -> None:
+    own = msgspec.structs.replace(small(UNREACHABLE), journal=None)
+    with pytest.raises(RunError, match="nothing to reproduce"):
+        reproduce(own, "modern", 0, tmp_path, Watch())
+
+
+def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
+    for key in map(str, range(1, 13)):
+        preset = load_preset(key)
+        assert preset.goal is not None
+        assert preset.journal is not None
+        assert preset.steps >= preset.journal.step
+
+
+def test_misses_and_slow_successes_show_in_the_table(tmp_path: Path) -> None:
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
+    slow = msgspec.structs.replace(outcome, verdict="success", steps_to_success=5, seconds_to_success=99.0)
+    console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
+    console.print(reproduce_table([outcome, slow]))
+    text = console.export_text()
+    assert "fail: at least 100% wanted" in text
+    assert "allowed: 0m 10s" in text
+
+
+def test_the_command_prints_an_object_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr("femtotui.presets.load_preset", lambda _key: small(UNREACHABLE))
+    assert main(["reproduce", "10", "--recipe", "both", "--json", "--runs", str(tmp_path)]) == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    outcomes = [msgspec.json.decode(line, type=Outcome) for line in lines]
+    assert [o.recipe for o in outcomes] == ["journal", "modern"]
+    assert set(json.loads(lines[0])) >= {"entry", "seed", "journal_step", "score_at_journal_step", "val_loss"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["13"], ["2", "--recipe", "old"], ["2", "--seeds", "0"], ["2", "--seeds", "2", "--seed", "1"]],
+)
+def test_mistakes_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", *arguments]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_settings_name_the_folder() -> None:
+    from femtotui.presets import run_config  # noqa: PLC0415
+    from femtotui.reproduce import _folder_name  # noqa: PLC0415
+
+    preset = small(UNREACHABLE)
+    names = {
+        _folder_name(config)
+        for config in (
+            run_config(preset),
+            run_config(preset, seed=1),
+            run_config(preset, steps=4),
+            run_config(preset, recipe="journal"),
+            msgspec.structs.replace(run_config(preset), title="another"),
+        )
+    }
+    assert len(names) == 5
+    assert all(isinstance(run_config(preset), RunConfig) and "/" not in name for name in names)
