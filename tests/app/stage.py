@@ -57,7 +57,7 @@ class Stage:
     def ready(self) -> bool:
         return bool(self.app.train.query(StatusLine))
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 8.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"it never happened; status line: {self.news!r}"

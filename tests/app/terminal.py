@@ -169,7 +169,7 @@ def open_terminal(
 ) -> Terminal:
     """femtotui in a terminal, with its runs in `folder`."""
     command = [sys.executable, "-m", "femtotui", "--runs", str(folder / "runs"), *arguments]
-    hidden = {"NO_COLOR", "TEXTUAL", "TEXTUAL_DRIVER", "TMUX", "TMUX_PANE"}
+    hidden = {"COLUMNS", "LINES", "NO_COLOR", "TEXTUAL", "TEXTUAL_DRIVER", "TMUX", "TMUX_PANE"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment["LC_ALL"] = "C.UTF-8"
     if kind == "tmux":
