@@ -104,21 +104,22 @@ class RunsScreen(Screen[RunsAnswer]):
         self._order = 0
         self._deleted: list[Deleted] = []
         self._on_chart: tuple[str, tuple[str, ...]] | None = None
+        # Held, not looked up: a message of the table may come when the screen is being taken apart.
+        self._table: DataTable[Text] = DataTable(id="runs-table", cursor_type="row", zebra_stripes=False)
+        self._chart = LossChart(id="runs-chart")
 
     def compose(self) -> ComposeResult:
         with Vertical(id="runs-box") as box:
             box.border_title = "runs"
-            table: DataTable[Text] = DataTable(id="runs-table", cursor_type="row", zebra_stripes=False)
-            table.add_columns(*COLUMNS)
-            yield table
+            self._table.add_columns(*COLUMNS)
+            yield self._table
             yield Static(id="runs-empty")
-        chart = LossChart(id="runs-chart")
-        chart.glyphs = self._glyphs
-        yield chart
+        self._chart.glyphs = self._glyphs
+        yield self._chart
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one(DataTable).focus()
+        self._table.focus()
         self._reload()
 
     # -- the table -------------------------------------------------------------------------------------
@@ -134,11 +135,11 @@ class RunsScreen(Screen[RunsAnswer]):
         names = [row.path.name for row in self._rows]
         self._marked = [name for name in self._marked if name in names]
         self._fill()
-        self.query_one(DataTable).move_cursor(row=names.index(keep) if keep in names else 0)
+        self._table.move_cursor(row=names.index(keep) if keep in names else 0)
         self._show_curve()
 
     def _fill(self) -> None:
-        table = self.query_one(DataTable)
+        table = self._table
         at = table.cursor_row
         table.clear()
         for row in self._rows:
@@ -152,7 +153,7 @@ class RunsScreen(Screen[RunsAnswer]):
 
     @property
     def _here(self) -> RunRow | None:
-        at = self.query_one(DataTable).cursor_row
+        at = self._table.cursor_row
         return self._rows[at] if 0 <= at < len(self._rows) else None
 
     @on(DataTable.RowHighlighted)
@@ -167,7 +168,7 @@ class RunsScreen(Screen[RunsAnswer]):
         return next((row for row in self._rows if row.path.name == name), None)
 
     def _show_curve(self) -> None:
-        row, chart = self._here, self.query_one(LossChart)
+        row, chart = self._here, self._chart
         wanted = (row.path.name if row else "", tuple(self._marked))
         if wanted == self._on_chart:
             return
@@ -271,7 +272,7 @@ class RunsScreen(Screen[RunsAnswer]):
         self._reload()
 
     def action_chart(self, action: str) -> None:
-        getattr(self.query_one(LossChart), f"action_{action}")()
+        getattr(self._chart, f"action_{action}")()
 
     def action_leave(self) -> None:
         self._answer(None)
