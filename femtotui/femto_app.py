@@ -138,11 +138,7 @@ class FemtoApp(App[None]):
 
     def _make_room(self, size: Size) -> None:
         if not fits(size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen(), self._look_again)
-
-    def _look_again(self, _nothing: None) -> None:
-        """A screen may have been told of an old size, and have gone although there is no room."""
-        self.call_after_refresh(lambda: self._make_room(self.size))
+            self.push_screen(TooSmallScreen())
 
     # -- leaving ---------------------------------------------------------------------------------------
 

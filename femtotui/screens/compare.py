@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from femtotui.core.errors import FemtoError
@@ -18,11 +17,12 @@ from ..comparison import Line, compare
 from ..glyphs import Glyphs
 from ..run_shelf import RunRow, bytes_per_token, overlay_of, view_of
 from ..widgets.loss_chart import LossChart
+from .in_turn import InTurn
 
 LEAST_COLUMN = 12
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(InTurn[None]):
     """Scrolls, and the chart has its keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Button, Input, Select, Static
 
@@ -19,6 +18,7 @@ from femtotui.presets import Preset
 
 from ..edit_form import FIELDS, Field, completion, form_of, read_form
 from ..wording import printable
+from .in_turn import ModalInTurn
 
 Wish = Literal["train", "save", "save-train"]
 
@@ -41,7 +41,7 @@ class PathSuggester(Suggester):
         return completion(value)
 
 
-class EditScreen(ModalScreen[EditAnswer | None]):
+class EditScreen(ModalInTurn[EditAnswer | None]):
     """Every change is checked at once; nothing wrong can be trained or saved."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

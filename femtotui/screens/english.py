@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from ..wording import printable
+from .in_turn import ModalInTurn
 
 Answer = Literal["download", "stand-in", "cancel"]
 
@@ -23,7 +23,7 @@ _QUESTION = (
 )
 
 
-class EnglishQuestion(ModalScreen[Answer]):
+class EnglishQuestion(ModalInTurn[Answer]):
     """Download, use the stand-in, or stay with what trains now; `trouble` says why a download failed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
+
+from .in_turn import ModalInTurn
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -90,7 +91,7 @@ def help_text(rows: Rows, width: int) -> Content:
     return Content("\n").join(lines)
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ModalInTurn[None]):
     """Any of the keys that opened it closes it. Without rows of its own it is about training."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from femtotui.core.entry import Entry, gather_entry
@@ -22,6 +21,7 @@ from ..journal_command import keep_note
 from ..journal_rows import comparison, score_curve
 from ..safe_text import one_line, printable
 from ..wording import UNKNOWN
+from .in_turn import ModalInTurn
 
 if TYPE_CHECKING:
     from femtotui.presets import Preset
@@ -31,7 +31,7 @@ _FIELD_CELLS = 25
 _SIDE_BY_SIDE_CELLS = 90
 
 
-class JournalScreen(ModalScreen[None]):
+class JournalScreen(ModalInTurn[None]):
     """What is on it comes from the run folder, and follows it. The note is kept when the screen is left."""
 
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012

@@ -8,13 +8,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from ..wording import printable
+from .in_turn import ModalInTurn
 
 
-class TextQuestion(ModalScreen[str | None]):
+class TextQuestion(ModalInTurn[str | None]):
     """Asks for a line of text; None if it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
@@ -37,7 +37,7 @@ class TextQuestion(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class YesNo(ModalScreen[bool]):
+class YesNo(ModalInTurn[bool]):
     """Asks whether to do something; `no` is where the keys are at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

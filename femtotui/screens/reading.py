@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 
 from textual import work
-from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from femtotui.core.errors import FemtoError
@@ -21,9 +20,10 @@ from ..model_reader import LiveModel, compare, live_model, read_text, require_wr
 from ..run_view import Status
 from ..sampling import Piece, stream
 from ..widgets.sampling_fields import Asked
+from .in_turn import InTurn
 
 
-class ReadingScreen(Screen[None]):
+class ReadingScreen(InTurn[None]):
     """Keeps up with the current run's newest parameters, and starts the work that they do.
 
     What comes of it arrives as SampleGrew, TextRead and ModelOpened; only the newest of each kind counts.

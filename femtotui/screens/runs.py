@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from femtotui.core.errors import FemtoError
@@ -32,6 +31,7 @@ from ..run_trash import Deleted, delete_run, undelete
 from ..widgets.loss_chart import LossChart
 from ..wording import duration, loss, printable
 from .compare import CompareScreen
+from .in_turn import InTurn
 from .questions import TextQuestion, YesNo
 
 COLUMNS = ("", "run", "when", "step", "loss", "val", "time", "note")
@@ -75,7 +75,7 @@ def in_order(rows: list[RunRow], number: int) -> list[RunRow]:
     return sorted(rows, key=ORDERS[number].key, reverse=number == 0)
 
 
-class RunsScreen(Screen[RunsAnswer]):
+class RunsScreen(InTurn[RunsAnswer]):
     """A table of runs over the curve of the one under the cursor, with the marked ones laid over it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

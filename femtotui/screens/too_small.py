@@ -6,8 +6,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Static
+
+from .in_turn import InTurn
 
 LEAST_WIDTH = 40
 LEAST_HEIGHT = 12
@@ -18,7 +19,7 @@ def fits(size: Size) -> bool:
     return size.width >= LEAST_WIDTH and size.height >= LEAST_HEIGHT
 
 
-class TooSmallScreen(Screen[None]):
+class TooSmallScreen(InTurn[None]):
     """Asks for more room, and leaves by itself when there is."""
 
     def compose(self) -> ComposeResult:
@@ -29,13 +30,14 @@ class TooSmallScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         self._tell(event.size)
-        self._leave_if_there_is_room(event.size)
+        self._leave_if_there_is_room()
 
     def on_screen_resume(self) -> None:
-        self._leave_if_there_is_room(self.app.size)
+        self._leave_if_there_is_room()
 
-    def _leave_if_there_is_room(self, size: Size) -> None:
-        if fits(size) and self.is_current:
+    def _leave_if_there_is_room(self) -> None:
+        """The size of now counts: an event may tell of one that has passed."""
+        if fits(self.app.size):
             self.dismiss()
 
     def _tell(self, size: Size) -> None:

@@ -34,6 +34,31 @@ async def test_too_small_a_terminal_asks_for_room_and_comes_back(runs: Path) -> 
         await it.until(lambda: it.panel("step")[0] == "8" and it.app.train.has_class("-narrow"))
 
 
+async def test_a_covered_screen_leaves_when_it_is_the_topmost_again(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("question_mark")
+        await it.until(lambda: isinstance(it.app.screen, HelpScreen))
+        help_screen = it.app.screen
+        await it.pilot.resize_terminal(39, 11)
+        await it.until(lambda: isinstance(it.app.screen, TooSmallScreen))
+        help_screen.dismiss()
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, TooSmallScreen)
+        await it.pilot.resize_terminal(120, 36)
+        await it.until(lambda: it.app.screen is it.app.train)
+
+
+async def test_a_screen_that_has_gone_takes_no_other_with_it(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("question_mark")
+        await it.until(lambda: isinstance(it.app.screen, HelpScreen))
+        help_screen = it.app.screen
+        help_screen.dismiss()
+        help_screen.dismiss()
+        await it.pilot.pause()
+        assert it.app.screen is it.app.train
+
+
 async def test_on_80_columns_p_brings_the_presets_over_the_top(runs: Path) -> None:
     async with training(runs, size=(80, 24)) as it:
         presets = it.app.train.query_one(PresetList)
