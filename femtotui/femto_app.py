@@ -25,6 +25,7 @@ from .layouts import HEIGHTS, WIDTHS
 from .messages import TrainerSpoke
 from .screens.arranging import ArrangingScreen
 from .screens.compare import CompareScreen
+from .screens.palette import Palette
 from .screens.runs import RunsScreen
 from .screens.too_small import TooSmallScreen, fits
 from .screens.train import TrainScreen
@@ -100,6 +101,10 @@ class FemtoApp(App[None]):
                     severity="warning",
                     markup=False,
                 )
+
+    def action_command_palette(self) -> None:
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_picture(self) -> None:
         """Save what is on the screen as an SVG; in a browser, it is downloaded."""

@@ -2,7 +2,8 @@
 
 Textual's `dismiss` takes the topmost screen away, whichever screen asked. A button's message may be handled
 after an Escape has closed its screen, or after a terminal that shrank has laid another one over it. A screen
-that has gone has nothing left to leave; one that is covered leaves when it is the topmost again.
+that has gone has nothing left to leave; one that is covered leaves when it is the topmost again, and one that
+is still being mounted, when its widgets are there: its own messages look for them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ class InTurn(Screen[ScreenResultType]):
     _held: tuple[ScreenResultType | None] | None = None
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
-        """Leave with `result`: at once, or when the screens above have left."""
-        if self.app.screen is self:
+        """Leave with `result`: at once, or when this screen is mounted and the topmost."""
+        if self.is_mounted and self.app.screen is self:
             return super().dismiss(result)
         self._held = (result,)
         return AwaitComplete.nothing()

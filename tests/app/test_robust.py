@@ -82,6 +82,10 @@ async def press_through(it: Stage) -> None:
                 await tap(it, "escape")
 
 
+async def stay() -> None:
+    """Instead of leaving."""
+
+
 STATES = (
     "training",
     *(pytest.param(s, marks=pytest.mark.slow) for s in ("step 0", "paused", "failed", "finished")),
@@ -117,6 +121,8 @@ async def test_every_key_in_every_state(
     make_run(runs, "10", 30)
     async with training(runs) as it:
         monkeypatch.setattr(it.app, "deliver_screenshot", lambda name: name)
+        for owner, leave in ((it.app, "action_quit"), (it.app.train, "action_detach")):
+            monkeypatch.setattr(owner, leave, stay)  # the command palette offers them, too
         await bring_to(it, state)
         await press_everything(it)
         await it.pilot.press("2")
