@@ -103,7 +103,7 @@ class FemtoApp(App[None]):
                 )
 
     def action_command_palette(self) -> None:
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def action_picture(self) -> None:

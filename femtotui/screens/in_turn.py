@@ -22,7 +22,7 @@ class InTurn(Screen[ScreenResultType]):
         if self.is_mounted and self.app.screen is self:
             return super().dismiss(result)
         self._held = (result,)
-        return AwaitComplete.nothing()
+        return AwaitComplete()
 
     def on_screen_resume(self) -> None:
         if self._held is not None:
