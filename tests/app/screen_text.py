@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from textual.app import App
 from textual.geometry import Region
+from textual.strip import Strip
 
 UPDATE = "UPDATE_SNAPSHOTS"
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -21,28 +25,30 @@ def screen_text(app: App[object], hidden: tuple[Region, ...] = ()) -> str:
 
     What lies in `hidden` is left out: it belongs to somebody else.
     """
-    strips = app.screen._compositor.render_strips(app.size)
     styles: dict[str, str] = {}
     text, marks = [], []
-    for y, strip in enumerate(strips):
+    for y, strip in enumerate(app.screen._compositor.render_strips(app.size)):
         row, inks = [], []
-        for segment in strip:
-            style = str(segment.style)
-            letter = styles.setdefault(style, _LETTERS[min(len(styles), len(_LETTERS) - 1)])
-            row.append(segment.text)
-            inks.append(letter * segment.cell_length)
-        text.append(_masked("".join(row), y, hidden))
-        marks.append(_masked("".join(inks), y, hidden))
-    used = set("".join(marks))
-    legend = [f"{letter} {style}" for style, letter in styles.items() if letter in used]
+        for x, cell in enumerate(cells(strip)):
+            if any(region.contains(x, y) for region in hidden):
+                row.append("░")
+                inks.append("░")
+            else:
+                row.append(cell.text)
+                style = str(cell.style)
+                inks.append(styles.setdefault(style, _LETTERS[min(len(styles), len(_LETTERS) - 1)]))
+        text.append("".join(row).rstrip())
+        marks.append("".join(inks).rstrip())
+    legend = [f"{letter} {style}" for style, letter in styles.items()]
     return "\n".join([*text, "", *marks, "", *legend]) + "\n"
 
 
-def _masked(row: str, y: int, hidden: tuple[Region, ...]) -> str:
-    for region in hidden:
-        if region.y <= y < region.bottom:
-            row = row[: region.x] + "░" * region.width + row[region.right :]
-    return row.rstrip()
+def cells(strip: Strip) -> Iterator[Segment]:
+    """One segment a cell; of a character two cells wide, the second is empty."""
+    for segment in strip:
+        for character in segment.text:
+            yield Segment(character, segment.style)
+            yield from [Segment("", segment.style)] * (cell_len(character) - 1)
 
 
 def check(name: str, text: str) -> None:
