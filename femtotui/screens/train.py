@@ -146,10 +146,11 @@ class TrainScreen(ArrangingScreen):
 
     def _show_view(self, view: RunView) -> None:
         if view is not self._shown:
+            if self._shown is None or self._shown.config.preset != view.config.preset:
+                self.query_one(PresetList).point_at(view.config.preset)
             self._shown, self._last_status = view, None
             self._asked, self._saved_before = False, _NOT_ASKED
             self._sample_pane.clear()
-            self.query_one(PresetList).point_at(view.config.preset)
         view.note_memory(rss_mib())
         self.query_one(Header).show_run(view)
         self.query_one(Notice).show_run(view)

@@ -157,6 +157,8 @@ async def test_a_broken_file_is_greyed_and_says_why(runs: Path) -> None:
 
 async def test_pointing_at_a_preset_says_what_it_would_take(runs: Path) -> None:
     async with training(runs) as it:
+        presets = it.app.train.query_one(PresetList)
+        await it.until(lambda: presets.has_focus and presets.highlighted_key == "2")
         await it.pilot.press("down", "down", "down")
         await it.until(lambda: it.news.startswith("#5 Rust coder 2: 6,443,776 parameters · about "))
 
