@@ -72,7 +72,8 @@ def _outcomes(
 
     presets = [load_preset(entry) for entry in entries] if entries else list_presets()
     for preset in presets:
-        for recipe in recipes:
+        # What came after the journal was never trained by its recipe; who asks for that alone, gets it.
+        for recipe in recipes if preset.journal or len(recipes) == 1 else recipes[1:]:
             for seed in seeds:
                 say(f"#{preset.key} {preset.title} · {recipe} · seed {seed}")
                 yield train_again(preset, recipe, seed, runs, Narrator())
