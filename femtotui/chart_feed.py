@@ -45,12 +45,11 @@ class ChartFeed:
 
 
 def _baselines(view: RunView, preset: Preset | None) -> list[tuple[str, float]]:
-    if view.started is None:
-        return []
-    known = view.started.baselines
-    lines = [("ln V", known.uniform), ("unigram", known.unigram), ("bigram", known.bigram)]
-    if known.floor is not None:
-        lines.append(("floor", known.floor))
+    lines: list[tuple[str, float]] = []
+    if view.started is not None:
+        known = view.started.baselines
+        lines += [("ln V", known.uniform), ("unigram", known.unigram), ("bigram", known.bigram)]
+        lines += [("floor", known.floor)] if known.floor is not None else []
     if preset is not None and preset.peer is not None:
         lines.append((preset.peer.name, preset.peer.val_loss))
     return lines

@@ -64,6 +64,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked it to stop; all that was trained is saved, and the same request goes on from there."""
+
+
 class Trained(msgspec.Struct, frozen=True):
     """What became of one run."""
 
@@ -71,19 +75,28 @@ class Trained(msgspec.Struct, frozen=True):
     score: ScoreDone
 
 
-def reproduce(preset: Preset, recipe: str, seed: int, runs: Path, watch: Watcher) -> Outcome:
+def reproduce(
+    preset: Preset,
+    recipe: str,
+    seed: int,
+    runs: Path,
+    watch: Watcher,
+    commands: SimpleQueue[Steering] | None = None,
+) -> Outcome:
     """Train an entry as `trials.tries` has it, until it succeeds or no further try is left.
 
     Raises
     ------
     FemtoError
         For a preset without a goal, and for whatever ends a training.
+    Interrupted
+        When a Stop among `commands` was obeyed.
     """
     if preset.goal is None:
         raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")
     trained: list[Trained] = []
     for config in tries(preset, recipe, seed):
-        trained.append(train_to_the_end(config, runs, watch))
+        trained.append(train_to_the_end(config, runs, watch, commands))
         if reaches(preset.goal, trained[-1].score):
             break
     return _outcome(preset, preset.goal, seed, trained)
@@ -126,14 +139,15 @@ def _outcome(preset: Preset, goal: Goal, seed: int, trained: Sequence[Trained]) 
     )
 
 
-def train_to_the_end(config: RunConfig, runs: Path, watch: Watcher) -> Trained:
-    """A run of `config` under `runs`, taken up where it is, to its end. Raises: FemtoError."""
+def train_to_the_end(
+    config: RunConfig, runs: Path, watch: Watcher, commands: SimpleQueue[Steering] | None = None
+) -> Trained:
+    """A run of `config` under `runs`, taken up where it is, to its end. Raises: FemtoError, Interrupted."""
     session = _session(config, trial_folder(config, runs))
-    commands: SimpleQueue[Steering] = SimpleQueue()
     finished: RunFinished | None = None
     score: ScoreDone | None = None
     try:
-        for event in session.record(commands):
+        for event in session.record(SimpleQueue() if commands is None else commands):
             watch(event)
             if isinstance(event, RunFailed):
                 raise RunError(
@@ -143,6 +157,8 @@ def train_to_the_end(config: RunConfig, runs: Path, watch: Watcher) -> Trained:
                 score = event
             if isinstance(event, RunFinished):
                 finished = event
+        if finished is not None and finished.reason == "stopped":
+            raise Interrupted
         score = score or thorough_score(session.run.path)
         if finished is None or score is None:
             raise RunError(f"entry {config.preset}, {config.recipe.name}: it ended before it was judged")

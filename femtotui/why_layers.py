@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
+from femtotui.core.commands import Steering
 from femtotui.core.history import read_steps
 from femtotui.presets import load_preset, run_config
 
@@ -56,12 +58,14 @@ class Curve:
         return float(self.loss_K[-1])
 
 
-def trained_curves(seed: int, steps: int, runs: Path, watch: Watcher) -> list[Curve]:
-    """Train all four, or read them where they are finished. Raises: FemtoError."""
+def trained_curves(
+    seed: int, steps: int, runs: Path, watch: Watcher, commands: SimpleQueue[Steering] | None = None
+) -> list[Curve]:
+    """Train all four, or read them where they are finished. Raises: FemtoError, Interrupted."""
     curves = []
     for name, entry, recipe, colour in _CASES:
         config = run_config(load_preset(entry), recipe=recipe, steps=steps, seed=seed)
-        run = train_to_the_end(config, runs, watch).finished.run
+        run = train_to_the_end(config, runs, watch, commands).finished.run
         losses_K = np.array([step.loss for step in read_steps(Path(run) / "metrics.csv")])
         curves.append(Curve(name, colour, _smoothed(losses_K)))
     return curves

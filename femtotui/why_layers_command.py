@@ -9,7 +9,7 @@ import click
 from .arguments import say
 from .environment import prepare_blas
 from .paths import runs_folder
-from .reproduce_command import Narrator
+from .reproduce_command import Narrator, saved_on_signals
 from .run_options import RUNS_HELP
 
 
@@ -28,7 +28,8 @@ def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
     from .why_layers import ANSWER, CurvesPicture, trained_curves  # noqa: PLC0415
 
     say("four trainings, everything equal but the layers and the norms' gains")
-    curves = trained_curves(seed, steps, runs_folder(runs), Narrator())
+    with saved_on_signals() as commands:
+        curves = trained_curves(seed, steps, runs_folder(runs), Narrator(), commands)
     if as_json:
         import msgspec  # noqa: PLC0415
 

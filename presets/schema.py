@@ -72,7 +72,7 @@ class Goal(Settings, frozen=True):
 
 
 class Peer(Settings, frozen=True):
-    """What another program reached on the same text: a validation loss, in nats a token, that is to be beaten.
+    """What another program reached on the same text: a validation loss, in nats a token, to be beaten.
 
     `name` is what a chart calls it, `note` says how it was trained; `elapsed_s` is None if nobody timed it.
     """

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import pytest
 from rich.console import Console
 
 from femtotui.cli import main
+from femtotui.core.commands import Steering, Stop
 from femtotui.core.config import ModelConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, StepDone
 from femtotui.presets import Goal, Peer, Preset, load_preset
-from femtotui.reproduce import Outcome, reproduce
+from femtotui.reproduce import Outcome, Interrupted, reproduce
 from femtotui.reproduce_table import reproduce_table
 
 
@@ -66,6 +68,23 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     assert again == first
     reproduce(small(UNREACHABLE), "modern", 1, tmp_path, watch)
     assert watch.steps == 8
+
+
+def test_a_stop_is_saved_and_the_same_request_goes_on(tmp_path: Path) -> None:
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    watch = Watch()
+
+    def stop_after_two(event: Event) -> None:
+        watch(event)
+        if watch.steps == 2:
+            commands.put(Stop())
+
+    with pytest.raises(Interrupted):
+        reproduce(small(UNREACHABLE), "modern", 0, tmp_path, stop_after_two, commands)
+    assert watch.steps == 2
+    rest = Watch()
+    reproduce(small(UNREACHABLE), "modern", 0, tmp_path, rest)
+    assert rest.steps == 1 + 5
 
 
 def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None:
