@@ -15,7 +15,7 @@ from .run_options import RUNS_HELP
 
 @click.command("why-layers")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=600, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--runs", metavar="DIR", help=RUNS_HELP)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: each training's last loss.")
 def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from femtotui.core.config import ModelConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, StepDone
 from femtotui.presets import Goal, Peer, Preset, load_preset
-from femtotui.reproduce import Outcome, Interrupted, reproduce
+from femtotui.reproduce import Interrupted, Outcome, reproduce
 from femtotui.reproduce_table import reproduce_table
 
 
