@@ -82,10 +82,7 @@ def test_a_row_an_entry_with_spreads_and_misses_shown_as_misses(tmp_path: Path) 
     assert "**missed**: at least 95%" in table["10"]
     assert "success, **over its time**" in table["9"]
     assert "nanoGPT: 1.9170 in 1m 16s | – | that loss after 8.5 s" in table["13"]
-    assert (
-        "a laptop, 2 cores; 2026-11-23; up to 3 seeds. Trained on a stand-in, so that losses do not compare: 13."
-        in done.stdout
-    )
+    assert "a laptop, 2 cores; 2026-11-23; up to 3 seeds. Trained on a stand-in" in done.stdout
     assert "](chart.svg)" in done.stdout
 
 

@@ -95,8 +95,8 @@ def _times_of(recipes: Recipes, axis: Axis, y: float) -> list[str]:
     any_outcome = _first(recipes)
     noted = any_outcome["journal_seconds"] or any_outcome["peer_seconds"]
     allowed = axis.x(any_outcome["seconds_allowed"])
-    parts = [line([(allowed, y - 7), (allowed, y + 7)], INK)]
-    parts += [_dot(axis.x(noted), y, JOURNAL, radius=5.5)] if noted else []
+    parts = [_dot(axis.x(noted), y, JOURNAL, radius=5.5)] if noted else []
+    parts.append(line([(allowed, y - 8), (allowed, y + 8)], INK))
     ours = recipes.get("modern", ())
     times = [outcome["seconds_to_success"] for outcome in ours if outcome["verdict"] == "success"]
     if len(times) == len(ours) and times:
