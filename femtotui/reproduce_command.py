@@ -44,7 +44,7 @@ def reproduce(
     runs: str | None,
     as_json: bool,
 ) -> None:
-    """Train the journal's entries again (default: all), and set the results beside what it noted.
+    """Train the journal's entries again (default: all presets), and set the results beside what it noted.
 
     What is finished already is not trained again, and what was broken off goes on. The English entries take
     the stand-in unless `femtotui data english` has fetched the real text.
