@@ -35,7 +35,7 @@ def race(preset: Preset, runs: Path, factory: TrainerFactory, seed: int = 0) -> 
             lanes.append(lane)
     return Contest(
         preset.key,
-        f"#{preset.key} {preset.title}: success is {_success(preset.goal)}",
+        f"#{preset.key} {preset.title} · goal: {_success(preset.goal)}",
         lanes,
         preset_key=preset.key,
         goal=preset.goal,
@@ -60,12 +60,12 @@ def why_layers_contest(runs: Path, factory: TrainerFactory) -> Contest:
 def _success(goal: Goal) -> str:
     """What success means, before anything has been judged."""
     if goal.score is None:
-        what = "fewer bits a byte than a trigram model"
+        what = "better than a trigram model"
     elif goal.score > 1:
-        what = f"at most {goal.score:.3f} bits a byte"
+        what = f"{goal.score:.3f} bits a byte"
     else:
-        what = f"at least {goal.score:.0%} of the tasks"
-    return f"{what}, within {duration(goal.seconds)}"
+        what = f"{goal.score:.0%} of the tasks"
+    return f"{what} within {duration(goal.seconds)}"
 
 
 def _noted(preset: Preset) -> Noted | None:

@@ -53,10 +53,10 @@ class Case:
 
 
 CASES = (
-    Case("4 layers, gains near 0", "4, gains near 0", "2", "journal", "bright_blue"),
-    Case("6 layers, gains near 0", "6, gains near 0", "3", "journal", "bright_red"),
-    Case("4 layers, gains of 1", "4, gains of 1", "2", "journal-gains-1", "bright_cyan"),
-    Case("6 layers, gains of 1", "6, gains of 1", "3", "journal-gains-1", "bright_yellow"),
+    Case("4 layers, gains near 0", "4 layers, near 0", "2", "journal", "bright_blue"),
+    Case("6 layers, gains near 0", "6 layers, near 0", "3", "journal", "bright_red"),
+    Case("4 layers, gains of 1", "4 layers, at 1", "2", "journal-gains-1", "bright_cyan"),
+    Case("6 layers, gains of 1", "6 layers, at 1", "3", "journal-gains-1", "bright_yellow"),
 )
 
 

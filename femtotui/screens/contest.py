@@ -14,7 +14,6 @@ from textual.widgets import Footer, Static
 
 from femtotui.presets import Preset
 
-from ..chart_feed import ChartFeed
 from ..chart_model import Overlay
 from ..contest import Contest, Lane
 from ..contest_table import contest_rows, table_lines
@@ -55,7 +54,6 @@ class ContestScreen(InTurn[None]):
         self._contest, self._preset, self._give_way = contest, preset, give_way
         self._chart = LossChart(id="contest-chart")
         self._chart.glyphs = glyphs
-        self._feed = ChartFeed(self._chart)
         self._table, self._words = Static(id="contest-table"), Static(id="contest-answer")
 
     def compose(self) -> ComposeResult:
@@ -73,6 +71,7 @@ class ContestScreen(InTurn[None]):
         self._words.display = bool(self._contest.answer)
         self.set_interval(LISTEN_SECONDS, self._listen)
         self.set_interval(LOOK_SECONDS, self._look)
+        self._show_landmarks()
         self._show_curves()
 
     def on_resize(self) -> None:
@@ -94,16 +93,18 @@ class ContestScreen(InTurn[None]):
     # -- showing ---------------------------------------------------------------------------------------
 
     def _show_curves(self) -> None:
-        """The first lane with anything to show is the chart's own run, the others are laid over it."""
-        shown = [lane for lane in self._contest.lanes if lane.view is not None and len(lane.view.steps)]
-        if not shown:
-            self._chart.border_title = "loss"
-            return
-        first, others = shown[0], shown[1:]
-        if first.view is not None:
-            self._feed.feed(first.view, self._preset)
-        self._chart.set_overlays([overlay_of(lane) for lane in others])
-        self._chart.border_title = Content(f"━━ {first.name}" + "".join(f"   ━ {o.name}" for o in others))
+        """Every lane is laid over a chart without a run of its own, so that all are drawn alike."""
+        begun = [lane for lane in self._contest.lanes if lane.view is not None and lane.view.steps]
+        self._chart.set_overlays([overlay_of(lane) for lane in begun])
+
+    def _show_landmarks(self) -> None:
+        """The end point that the journal noted, or the level that a peer reached."""
+        record = self._preset.journal if self._preset is not None else None
+        peer = self._preset.peer if self._preset is not None else None
+        if record is not None:
+            self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
+        if peer is not None:
+            self._chart.set_baselines([(peer.name, peer.val_loss)])
 
     def _show_table(self) -> None:
         lines: list[Content] = []

@@ -203,6 +203,12 @@ async def opened(it: Stage, key: str) -> ContestScreen:
     return it.app.screen
 
 
+def curves(chart: LossChart) -> dict[str, int]:
+    """The points of every curve, by name."""
+    picture = chart.model.picture()
+    return {curve.name: len(curve.x_K) for curve in picture.overlays} if picture is not None else {}
+
+
 def shown(screen: ContestScreen) -> str:
     return str(screen.query_one("#contest-table").render())
 
@@ -219,7 +225,7 @@ async def test_a_race_lets_the_training_wait_and_gives_it_back(tmp_path: Path) -
         assert isinstance(it.trainer.commands[0], Start)
         it.trainer.play(50)
         chart = screen.query_one(LossChart)
-        await it.until(lambda: len(chart.model.series) == 50 and "50 of 629" in shown(screen))
+        await it.until(lambda: curves(chart) == {"journal": 50} and "50 of 629" in shown(screen))
         racing = it.trainer
         await it.pilot.press("escape")
         await it.until(lambda: it.app.screen is it.app.train and isinstance(before.commands[-1], Resume))
@@ -239,11 +245,16 @@ async def test_entry_3s_question_is_answered_in_one_picture(tmp_path: Path) -> N
         screen = await opened(it, "w")
         picture = screen.query_one(LossChart).model.picture()
         assert picture is not None
-        assert [curve.name for curve in picture.overlays] == [
-            "6, gains near 0",
-            "4, gains of 1",
-            "6, gains of 1",
-        ]
+        assert curves(screen.query_one(LossChart)) == {
+            "4 layers, near 0": 600,
+            "6 layers, near 0": 600,
+            "4 layers, at 1": 600,
+            "6 layers, at 1": 600,
+        }
+        assert len({curve.ink for curve in picture.overlays}) == 4
+        assert [item.text for item in picture.legend] == list(curves(screen.query_one(LossChart)))
+        await it.pilot.press("x")
+        await it.until(lambda: screen.query_one(LossChart).model.by_time)
         assert " ".join(ANSWER) in str(screen.query_one("#contest-answer").render())
         assert shown(screen).count("finished") == 4
         await it.pilot.press("q")
