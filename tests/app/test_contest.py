@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_trainer import FakeTrainer, resolved, steps
+from fake_trainer import FakeTrainer
+from run_folders import score_done, trial_on_disk
 from stage import Stage, training
 
 from femtotui.chart_feed import ChartFeed
@@ -14,31 +15,14 @@ from femtotui.commands import Continue, Pause, Resume, Start
 from femtotui.contest import Contest
 from femtotui.contest_table import contest_rows, table_lines
 from femtotui.contests import race, why_layers_contest
-from femtotui.core.config import RunConfig
-from femtotui.core.data import Source
 from femtotui.core.errors import ConfigError
-from femtotui.core.events import RunFinished, ScoreDone
+from femtotui.core.events import RunFinished
 from femtotui.core.lock import RunLock
-from femtotui.core.run import RunFolder
-from femtotui.core.tokenizer import build_tokenizer
 from femtotui.presets import load_preset
 from femtotui.screens.contest import ContestScreen
-from femtotui.trials import trial_folder, tries
+from femtotui.trials import tries
 from femtotui.why_layers import ANSWER
 from femtotui.widgets.loss_chart import LossChart
-
-
-def score_done(step: int, share: float) -> ScoreDone:
-    return ScoreDone(
-        step=step,
-        evaluator="simple_dummy",
-        score=share,
-        unit="share",
-        verdict="success" if share >= 0.9 else "fail",
-        summary=f"{share:.0%}",
-        details={},
-        thorough=True,
-    )
 
 
 def finish(trainer: FakeTrainer, share: float) -> None:
@@ -52,22 +36,6 @@ def finish(trainer: FakeTrainer, share: float) -> None:
     )  # fmt: skip
     trainer.say(score_done(last, share), ended)
     trainer.exit(0, "")
-
-
-def trial_on_disk(config: RunConfig, runs: Path, share: float | None = None, last: int = 0) -> Path:
-    """A run of these settings: finished and judged, or left at step `last`."""
-    config = msgspec.structs.replace(resolved(config), train=config.train)
-    source = Source(name=config.data.source, train=b"abc;\n", validation=b"abc;\n", command="true")
-    folder = trial_folder(config, runs)
-    run = RunFolder.create(folder, config, build_tokenizer(config.tokenizer, source.train), source)
-    last = last or config.train.steps
-    for event in steps(1, last):
-        run.append(event)
-    if share is not None:
-        run.append(score_done(last, share))
-    run.flush()
-    (run.path / "checkpoints" / f"step-{last}.safetensors").write_bytes(b"")
-    return run.path
 
 
 class Trainers:
