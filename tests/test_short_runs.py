@@ -24,11 +24,11 @@ def test_entry_2_learns_more_than_the_grammar_in_a_fifth_of_the_journals_steps(t
     assert done.score.score > 0.45  # of some 500 words; 59% there
 
 
-def test_addition_falls_below_the_journals_loss_in_a_ninth_of_its_steps(tmp_path: Path) -> None:
+def test_addition_falls_below_the_journals_loss_in_a_fourteenth_of_its_steps(tmp_path: Path) -> None:
     record = load_preset("7").journal
     assert record is not None
-    done = trained("7", 80, tmp_path)
-    assert done.finished.val_loss < record.loss - 0.2  # 1.040 where this was written; the journal: 1.3845
+    done = trained("7", 50, tmp_path)
+    assert done.finished.val_loss < record.loss - 0.1  # 1.188 where this was written; the journal: 1.3845
     assert done.score.evaluator == "addition_dummy"
 
 
