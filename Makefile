@@ -1,4 +1,4 @@
-# make run, make test, make lint, make bench: each sets up .venv first, if it is not there yet.
+# make run, make test, make lint, make bench, make reproduce: each sets up .venv first, if it is not there yet.
 #
 #   make run ARGS="train 3 --recipe journal"     anything the command line knows
 #   make run PYTHON=/opt/python3.12/bin/python3  with a Python of your choice (3.11 or newer)
@@ -15,7 +15,7 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run test lint pictures bench clean
+.PHONY: run test lint pictures bench reproduce clean
 
 run: $(RUN_STAMP)
 	@$(VENV)/bin/femtotui $(ARGS)
@@ -34,6 +34,14 @@ lint: $(DEV_STAMP)
 # How fast it trains here. Against another program: tests/bench/compare.py.
 bench: $(RUN_STAMP)
 	@$(VENV)/bin/femtotui bench $(ARGS)
+
+# Every entry trained again, by the journal's recipe and ours: hours in all. Broken off, it goes on.
+#
+#   make reproduce ARGS="2 10 --seeds 3"         some entries, several seeds
+reproduce: $(RUN_STAMP)
+	@mkdir -p results
+	@$(VENV)/bin/femtotui reproduce --json $(ARGS) > results/reproduce.jsonl
+	@$(PY) tests/bench/reproduce_report.py results/reproduce.jsonl --svg results/reproduce.svg
 
 # The README's pictures, made from the running app.
 pictures: $(DEV_STAMP)

@@ -236,7 +236,7 @@ class TrainConfig(Settings, frozen=True):
 class RunConfig(Settings, frozen=True):
     """All that decides a run's numbers. The same RunConfig gives the same bits (for given threads and chunk).
 
-    `preset` is the preset's key: "1" to "12" for the journal's entries, a slug for one's own.
+    `preset` is the preset's key: "1" to "14" for the packaged ones, a slug for one's own.
     """
 
     preset: str

@@ -34,7 +34,7 @@ class ChartFeed:
         self._view, self._rewritten = view, view.rewritten
         self._points = self._evals = 0
         self._chart.clear()
-        self._chart.set_baselines(_baselines(view))
+        self._chart.set_baselines(_baselines(view, preset))
         if view.started is not None:
             self._chart.set_bytes_per_token(view.started.bytes_per_token)
         if preset is None or preset.journal is None:
@@ -44,9 +44,12 @@ class ChartFeed:
             self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
 
 
-def _baselines(view: RunView) -> list[tuple[str, float]]:
-    if view.started is None:
-        return []
-    known = view.started.baselines
-    lines = [("ln V", known.uniform), ("unigram", known.unigram), ("bigram", known.bigram)]
-    return lines if known.floor is None else [*lines, ("floor", known.floor)]
+def _baselines(view: RunView, preset: Preset | None) -> list[tuple[str, float]]:
+    lines: list[tuple[str, float]] = []
+    if view.started is not None:
+        known = view.started.baselines
+        lines += [("ln V", known.uniform), ("unigram", known.unigram), ("bigram", known.bigram)]
+        lines += [("floor", known.floor)] if known.floor is not None else []
+    if preset is not None and preset.peer is not None:
+        lines.append((preset.peer.name, preset.peer.val_loss))
+    return lines

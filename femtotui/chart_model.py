@@ -138,7 +138,8 @@ class ChartModel:
 
     @property
     def by_time(self) -> bool:
-        return self.x_axis == "time" and self.series.has_times
+        first = self._overlays[0][1] if self._overlays and not len(self.series) else self.series
+        return self.x_axis == "time" and first.has_times
 
     def _x_of(self, series: LossSeries) -> Floats:
         return series.elapsed_s if self.by_time else series.steps

@@ -22,6 +22,8 @@ def legend(picture: Picture, goal: tuple[float, float, str] | None) -> tuple[Leg
         LegendItem("━━", f"smoothed {smoothed:.4f}", Ink.SMOOTHED, rank=1),
         LegendItem("━━", f"loss {raw:.4f}", Ink.RAW, rank=4),
     ]
+    if not len(picture.raw_K):  # other runs alone
+        items.clear()
     bad = int(np.count_nonzero(~np.isfinite(picture.raw_K)))
     if bad:
         items.insert(0, LegendItem("!", f"{bad} not a number", Ink.WARNING))

@@ -83,7 +83,7 @@ def _help_command(error: click.ClickException) -> str:
 )
 @click.version_option(__version__, prog_name="femtotui")
 @click.option(
-    "--preset", default=DEFAULT_PRESET, show_default=True, help="1 to 12, or the path of a .toml file."
+    "--preset", default=DEFAULT_PRESET, show_default=True, help="1 to 14, or the path of a .toml file."
 )
 @click.option("--recipe", help=_RECIPE_HELP)
 @click.option("--seed", type=int, help="The same seed gives the same run.")
@@ -142,7 +142,7 @@ def train(
     download: bool | None,
     as_json: bool,
 ) -> int:
-    """Train PRESET without the app: 1 to 12, or the path of a .toml file.
+    """Train PRESET without the app: 1 to 14, or the path of a .toml file.
 
     Ctrl+C saves the run and ends; --resume goes on with it.
     """
@@ -158,7 +158,7 @@ def train(
         session = _resumed(folder, resume, threads, chunk)
     else:
         if preset is None:
-            raise click.UsageError("which preset? Give 1 to 12, before --data, as in `femtotui train 2`")
+            raise click.UsageError("which preset? Give 1 to 14, before --data, as in `femtotui train 2`")
         from femtotui.presets import load_preset, run_config  # noqa: PLC0415
 
         config = run_config(
@@ -183,7 +183,7 @@ def train(
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 def presets(as_json: bool) -> None:
-    """The journal's twelve entries, and what their author noted."""
+    """The journal's twelve entries with what their author noted, and two presets after it."""
     from femtotui.presets import list_presets  # noqa: PLC0415
 
     from .presets_table import presets_rows, presets_table  # noqa: PLC0415
@@ -225,7 +225,7 @@ def data() -> None:
 
 @data.command()
 def english() -> None:
-    """Download the English text of entries 11 and 12 (1.1 MB), and check it."""
+    """Download the English text of presets 11 to 14 (1.1 MB), and check it."""
     from femtotui.presets.sources import english_is_cached  # noqa: PLC0415
 
     if english_is_cached():

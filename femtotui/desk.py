@@ -115,7 +115,7 @@ class Desk:
         self.runs = runs
         self.current: Place | None = None
         self.places: dict[str, Place] = {}
-        self._factory = factory
+        self.factory = factory
         self._listener: Callable[[], object] | None = None
         self._spare: Link | None = None
         self._links: list[tuple[Link, Place]] = []
@@ -125,7 +125,7 @@ class Desk:
     def warm_up(self) -> None:
         """Spawn the first trainer now, so that it imports NumPy while the first frame is drawn."""
         if self._spare is None:
-            self._spare = Link(self._factory, self._wake)
+            self._spare = Link(self.factory, self._wake)
 
     def listen(self, listener: Callable[[], object]) -> None:
         """Have `listener` called, from whatever thread, when messages wait; and once now."""
@@ -140,7 +140,7 @@ class Desk:
         if factory is not None:
             link = Link(factory, self._wake)
         else:
-            link, self._spare = self._spare or Link(self._factory, self._wake), None
+            link, self._spare = self._spare or Link(self.factory, self._wake), None
         place.link = link
         self._links.append((link, place))
         return link

@@ -141,7 +141,7 @@ def _preset(
     )
     load_recipe(preset.recipe)
     if any(preset.key == entry.key for entry in list_presets()):
-        raise ConfigError(f"key {preset.key} is an entry of the journal: choose another, such as `my-preset`")
+        raise ConfigError(f"key {preset.key} is taken: choose another, such as `my-preset`")
     return preset
 
 

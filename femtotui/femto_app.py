@@ -25,6 +25,8 @@ from .layouts import HEIGHTS, WIDTHS
 from .messages import TrainerSpoke
 from .screens.arranging import ArrangingScreen
 from .screens.compare import CompareScreen
+from .screens.contest import ContestScreen
+from .screens.contesting import ContestingScreen
 from .screens.palette import Palette
 from .screens.runs import RunsScreen
 from .screens.too_small import TooSmallScreen, fits
@@ -157,13 +159,22 @@ class FemtoApp(App[None]):
     async def _save_and_leave(self) -> None:
         if self.train.is_mounted:
             self.train.show_saving()
-        await asyncio.to_thread(self._helm.desk.close)
+        await asyncio.to_thread(self._helm.close)
         self.exit()
 
 
 KNOWN_ACTIONS = frozenset(
     deed.id
-    for owner in (FemtoApp, TrainScreen, ArrangingScreen, RunsScreen, CompareScreen, LossChart)
+    for owner in (
+        FemtoApp,
+        TrainScreen,
+        ContestingScreen,
+        ArrangingScreen,
+        RunsScreen,
+        CompareScreen,
+        ContestScreen,
+        LossChart,
+    )
     for deed in deeds(owner.BINDINGS)
 )
 """What the settings file can give keys to."""

@@ -47,7 +47,7 @@ def train_headless(session: Session, face: Face) -> int:
     last: Event | None = None
     closed: OSError | None = None
     try:
-        with _stop_on_signals(commands) as received:
+        with stop_on_signals(commands) as received:
             for event in session.record(commands):
                 last = event
                 if isinstance(event, RunStarted):
@@ -150,7 +150,7 @@ def _conclude(last: Event | None, signal_number: int | None) -> int:
 
 
 @contextmanager
-def _stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
+def stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
     """Turns the first signal to end into Stop; a second Ctrl+C ends at once. Yields the signals received."""
     received: list[int] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from femtotui.core.runs import RunSummary, unfinished_run
 from femtotui.presets import Preset
 
 from .choices import Choices, wants_english
+from .contest import Contest
 from .desk import Desk, Place
 from .forecast import Forecast, forecast
 from .paths import cache_folder
@@ -38,6 +40,7 @@ class Helm:
     def __init__(self, desk: Desk, choices: Choices, measured: Path | None = None) -> None:
         self.desk, self.choices = desk, choices
         self._left: RunSummary | None = None
+        self._contests: dict[str, Contest] = {}
         self.measured = measured if measured is not None else cache_folder() / "threads.json"
 
     @property
@@ -193,6 +196,24 @@ class Helm:
         if place is None or place.view.status is not Status.TRAINING or not self.desk.pause():
             return News("nothing to pause: no training is running")
         return News("pausing…")
+
+    def give_way(self) -> bool:
+        """Pause the current run, if it trains, for another training; whether it did."""
+        place = self.current
+        busy = place is not None and place.view.status in {Status.STARTING, Status.TRAINING}
+        return busy and self.desk.pause()
+
+    def contest(self, key: str, make: Callable[[], Contest]) -> Contest:
+        """The contest of that name, made when it is asked for first. Raises: what `make` raises."""
+        if key not in self._contests:
+            self._contests[key] = make()
+        return self._contests[key]
+
+    def close(self) -> None:
+        """End every trainer, each with time to save, and wait. From any thread."""
+        for contest in self._contests.values():
+            contest.close()
+        self.desk.close()
 
     def resume(self) -> News:
         """Go on after a pause."""

@@ -82,9 +82,7 @@ class Shelf:
 
 def _require_own_key(preset: Preset) -> None:
     if any(preset.key == entry.key for entry in list_presets()):
-        raise PresetError(
-            f"key `{preset.key}` is an entry of the journal: choose another, such as `my-preset`"
-        )
+        raise PresetError(f"key `{preset.key}` is taken: choose another, such as `my-preset`")
 
 
 def _toml_files(folder: Path | None, broken: list[BrokenPreset]) -> list[Path]:

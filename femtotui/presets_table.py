@@ -9,7 +9,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from femtotui.presets import JournalRecord, Preset
+from femtotui.presets import Preset
 
 from .wording import UNKNOWN, duration, loss, preset_parameters
 
@@ -44,7 +44,8 @@ _NARROW_COLUMNS: tuple[_Column, ...] = (
 def presets_rows(presets: Sequence[Preset]) -> list[dict[str, object]]:
     """One dict a preset, for JSON: its settings flat, the journal's record beneath `journal`.
 
-    Units: `journal.loss` is in nats a token, `journal.elapsed_s` in seconds.
+    `peer` is what another program reached, where the preset is not the journal's. Units: `journal.loss` and
+    `peer.val_loss` are in nats a token, `journal.elapsed_s` and `peer.elapsed_s` in seconds.
     """
     return [_row(preset) for preset in presets]
 
@@ -79,6 +80,7 @@ def _row(preset: Preset) -> dict[str, object]:
         "recipe": preset.recipe,
         "notes": list(preset.notes),
         "journal": msgspec.to_builtins(preset.journal) if preset.journal else None,
+        "peer": msgspec.to_builtins(preset.peer) if preset.peer else None,
     }
 
 
@@ -95,18 +97,19 @@ def _wide_cells(preset: Preset) -> list[Text]:
         Text(_tokenizer(preset)),
         Text(preset.data.source),
         Text(f"{preset.steps:,}"),
-        _verdict(record),
+        _verdict(preset),
         Text(f"{record.step:,}" if record else UNKNOWN),
-        Text(loss(record.loss if record else None)),
-        Text(_time(record)),
+        Text(loss(_loss(preset))),
+        Text(_time(preset)),
     ]
 
 
 def _narrow_cells(preset: Preset) -> list[Text]:
     model, record = preset.model, preset.journal
-    verdict = _verdict(record)
-    if record:
-        verdict.append(f", {_time(record)}\n{loss(record.loss)} at {record.step:,}", style="default")
+    verdict = _verdict(preset)
+    if record or preset.peer:
+        at = f" at {record.step:,}" if record else ""
+        verdict.append(f", {_time(preset)}\n{loss(_loss(preset))}{at}", style="default")
     return [
         Text(preset.key),
         Text(f"{preset.title}\n{_tokenizer(preset)} · {preset.data.source}"),
@@ -121,10 +124,20 @@ def _tokenizer(preset: Preset) -> str:
     return f"bpe {asked.vocab_size}" if asked.kind == "bpe" else asked.kind
 
 
-def _verdict(record: JournalRecord | None) -> Text:
-    text = Text()
-    return text.append(record.verdict, _VERDICT_STYLES[record.verdict]) if record else text.append(UNKNOWN)
+def _verdict(preset: Preset) -> Text:
+    """The journal's verdict, or whose figures follow where the preset is not the journal's."""
+    if preset.journal is not None:
+        verdict = preset.journal.verdict
+        return Text().append(verdict, _VERDICT_STYLES[verdict])
+    return Text(preset.peer.name if preset.peer is not None else UNKNOWN)
 
 
-def _time(record: JournalRecord | None) -> str:
-    return duration(record.elapsed_s) if record and record.elapsed_s is not None else UNKNOWN
+def _loss(preset: Preset) -> float | None:
+    if preset.journal is not None:
+        return preset.journal.loss
+    return preset.peer.val_loss if preset.peer is not None else None
+
+
+def _time(preset: Preset) -> str:
+    known = preset.journal or preset.peer
+    return duration(known.elapsed_s) if known is not None and known.elapsed_s is not None else UNKNOWN

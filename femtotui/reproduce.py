@@ -6,8 +6,7 @@ is finished is only read, and what was broken off goes on.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -17,31 +16,35 @@ from femtotui.core.commands import Steering
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, RunFailed, RunFinished, ScoreDone
-from femtotui.core.history import read_scores
+from femtotui.core.run_info import read_info
 from femtotui.core.runs import list_runs
-from femtotui.presets import Goal, Preset, run_config
+from femtotui.presets import Goal, Preset
 
 from .session import Session, continue_run, prepare
+from .trials import goal_words, reaches, seconds_to_validation, thorough_score, trial_folder, tries
 
 Watcher = Callable[[Event], None]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry by one recipe and seed, beside what the journal noted.
+    """One entry by one recipe and seed, beside what the journal noted, or what another program reached.
 
     Losses are in nats a token. `score` is in `unit`; `steps_to_success` and `seconds_to_success` (of
-    training) are those of the shortest of its runs that succeeded, None if none did.
+    training) are those of the shortest of its runs that succeeded, None if none did. What is the journal's
+    is None for a preset that is not, and what is the peer's (see `presets.Peer`) for one that is;
+    `seconds_to_peer` is the time to the first validation that was no worse than the peer's. `steps`,
+    `seconds`, `data` (a stand-in says so), `machine` and `created` are of the last training.
     """
 
     entry: str
     recipe: str
     seed: int
-    journal_step: int
-    journal_loss: float
+    journal_step: int | None
+    journal_loss: float | None
     journal_seconds: float | None
-    journal_verdict: str
-    loss_at_journal_step: float
-    score_at_journal_step: float
+    journal_verdict: str | None
+    loss_at_journal_step: float | None
+    score_at_journal_step: float | None
     steps_to_success: int | None
     seconds_to_success: float | None
     seconds_allowed: float
@@ -50,6 +53,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     goal: str
     verdict: str
+    steps: int
+    seconds: float
+    peer: str | None
+    peer_loss: float | None
+    peer_seconds: float | None
+    seconds_to_peer: float | None
+    data: str
+    machine: str
+    created: str
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked it to stop; all that was trained is saved, and the same request goes on from there."""
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -59,70 +75,79 @@ class Trained(msgspec.Struct, frozen=True):
     score: ScoreDone
 
 
-def reproduce(preset: Preset, recipe: str, seed: int, runs: Path, watch: Watcher) -> Outcome:
-    """Train an entry for the journal's own steps; by our recipe also for its usual ones, if that did not do.
-
-    A run's length is settled before it begins, since the rate falls until its end. The journal's recipe
-    stops where the journal did.
+def reproduce(
+    preset: Preset,
+    recipe: str,
+    seed: int,
+    runs: Path,
+    watch: Watcher,
+    commands: SimpleQueue[Steering] | None = None,
+) -> Outcome:
+    """Train an entry as `trials.tries` has it, until it succeeds or no further try is left.
 
     Raises
     ------
     FemtoError
-        For a preset without a record, and for whatever ends a training.
+        For a preset without a goal, and for whatever ends a training.
+    Interrupted
+        When a Stop among `commands` was obeyed.
     """
-    record, goal = preset.journal, preset.goal
-    if record is None or goal is None:
-        raise RunError(
-            f"{preset.key} {preset.title} is no entry of the journal: there is nothing to reproduce"
-        )
-    tries = [train_to_the_end(run_config(preset, recipe=recipe, steps=record.step, seed=seed), runs, watch)]
-    if recipe != "journal" and not _reaches(goal, tries[0].score) and preset.steps > record.step:
-        tries.append(train_to_the_end(run_config(preset, recipe=recipe, seed=seed), runs, watch))
-    first, last = tries[0], tries[-1]
-    done = next((trained for trained in tries if _reaches(goal, trained.score)), None)
+    if preset.goal is None:
+        raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")
+    trained: list[Trained] = []
+    for config in tries(preset, recipe, seed):
+        trained.append(train_to_the_end(config, runs, watch, commands))
+        if reaches(preset.goal, trained[-1].score):
+            break
+    return _outcome(preset, preset.goal, seed, trained)
+
+
+def _outcome(preset: Preset, goal: Goal, seed: int, trained: Sequence[Trained]) -> Outcome:
+    record, peer = preset.journal, preset.peer
+    first, last = (trained[0] if record else None), trained[-1]
+    success = reaches(goal, last.score)
+    ours, judged = last.finished, last.score
+    run = Path(ours.run)
+    info = read_info(run)
     return Outcome(
         entry=preset.key,
-        recipe=recipe,
+        recipe=info.config.recipe.name,
         seed=seed,
-        journal_step=record.step,
-        journal_loss=record.loss,
-        journal_seconds=record.elapsed_s,
-        journal_verdict=record.verdict,
-        loss_at_journal_step=first.finished.train_loss,
-        score_at_journal_step=first.score.score,
-        steps_to_success=done.finished.step if done else None,
-        seconds_to_success=done.finished.elapsed_s if done else None,
+        journal_step=record.step if record else None,
+        journal_loss=record.loss if record else None,
+        journal_seconds=record.elapsed_s if record else None,
+        journal_verdict=record.verdict if record else None,
+        loss_at_journal_step=first.finished.train_loss if first else None,
+        score_at_journal_step=first.score.score if first else None,
+        steps_to_success=ours.step if success else None,
+        seconds_to_success=ours.elapsed_s if success else None,
         seconds_allowed=goal.seconds,
-        val_loss=last.finished.val_loss,
-        score=last.score.score,
-        unit=last.score.unit,
-        goal=_in_words(goal, last.score),
-        verdict="success" if done else "fail",
+        val_loss=ours.val_loss,
+        score=judged.score,
+        unit=judged.unit,
+        goal=goal_words(goal, judged),
+        verdict="success" if success else "fail",
+        steps=ours.step,
+        seconds=ours.elapsed_s,
+        peer=peer.name if peer else None,
+        peer_loss=peer.val_loss if peer else None,
+        peer_seconds=peer.elapsed_s if peer else None,
+        seconds_to_peer=seconds_to_validation(run, peer.val_loss) if peer else None,
+        data=info.data.name,
+        machine=info.machine,
+        created=info.created,
     )
 
 
-def _reaches(goal: Goal, score: ScoreDone) -> bool:
-    if goal.score is None:
-        return score.score < score.details["bits_a_byte.trigram"]
-    return score.score <= goal.score if score.unit == "bits a byte" else score.score >= goal.score
-
-
-def _in_words(goal: Goal, score: ScoreDone) -> str:
-    if goal.score is None:
-        return f"below a trigram model's {score.details['bits_a_byte.trigram']:.3f} bits a byte"
-    if score.unit == "bits a byte":
-        return f"at most {goal.score:.3f} bits a byte"
-    return f"at least {goal.score:.0%}"
-
-
-def train_to_the_end(config: RunConfig, runs: Path, watch: Watcher) -> Trained:
-    """A run of `config` under `runs`, taken up where it is, to its end. Raises: FemtoError."""
-    session = _session(config, runs / "reproduce" / _folder_name(config))
-    commands: SimpleQueue[Steering] = SimpleQueue()
+def train_to_the_end(
+    config: RunConfig, runs: Path, watch: Watcher, commands: SimpleQueue[Steering] | None = None
+) -> Trained:
+    """A run of `config` under `runs`, taken up where it is, to its end. Raises: FemtoError, Interrupted."""
+    session = _session(config, trial_folder(config, runs))
     finished: RunFinished | None = None
     score: ScoreDone | None = None
     try:
-        for event in session.record(commands):
+        for event in session.record(SimpleQueue() if commands is None else commands):
             watch(event)
             if isinstance(event, RunFailed):
                 raise RunError(
@@ -132,7 +157,9 @@ def train_to_the_end(config: RunConfig, runs: Path, watch: Watcher) -> Trained:
                 score = event
             if isinstance(event, RunFinished):
                 finished = event
-        score = score or _recorded_score(session.run.path)
+        if finished is not None and finished.reason == "stopped":
+            raise Interrupted
+        score = score or thorough_score(session.run.path)
         if finished is None or score is None:
             raise RunError(f"entry {config.preset}, {config.recipe.name}: it ended before it was judged")
         return Trained(finished, score)
@@ -140,21 +167,8 @@ def train_to_the_end(config: RunConfig, runs: Path, watch: Watcher) -> Trained:
         session.close()
 
 
-def _recorded_score(run: Path) -> ScoreDone | None:
-    """What a run that was finished before was judged then."""
-    thorough = [score for score in read_scores(run / "scores.jsonl") if score.thorough]
-    return thorough[-1] if thorough else None
-
-
 def _session(config: RunConfig, folder: Path) -> Session:
     for run in list_runs(folder):
         if run.can_continue or run.finished:
             return continue_run(run.path)
     return prepare(config, folder)
-
-
-def _folder_name(config: RunConfig) -> str:
-    """Says what it holds, and changes with every setting."""
-    settings = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:8]
-    train = config.train
-    return f"{config.preset}-{config.recipe.name}-seed{train.seed}-{train.steps}steps-{settings}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from femtotui.core.commands import Steering
     from femtotui.core.events import Event
 
     from .reproduce import Outcome
@@ -41,7 +44,7 @@ def reproduce(
     runs: str | None,
     as_json: bool,
 ) -> None:
-    """Train the journal's entries again (default: all), and set the results beside what it noted.
+    """Train the journal's entries again (default: all presets), and set the results beside what it noted.
 
     What is finished already is not trained again, and what was broken off goes on. The English entries take
     the stand-in unless `femtotui data english` has fetched the real text.
@@ -51,10 +54,11 @@ def reproduce(
     chosen = range(seeds) if seeds is not None else (seed or 0,)
     prepare_blas()
     outcomes = []
-    for outcome in _outcomes(entries, _RECIPES[recipe], chosen, runs_folder(runs)):
-        outcomes.append(outcome)
-        if as_json:
-            _print_json(outcome)
+    with saved_on_signals() as commands:
+        for outcome in _outcomes(entries, _RECIPES[recipe], chosen, runs_folder(runs), commands):
+            outcomes.append(outcome)
+            if as_json:
+                _print_json(outcome)
     if not as_json:
         from rich.console import Console  # noqa: PLC0415
 
@@ -63,8 +67,27 @@ def reproduce(
         Console().print(reproduce_table(outcomes))
 
 
+@contextmanager
+def saved_on_signals() -> Iterator[SimpleQueue[Steering]]:
+    """Commands for trainings that a signal is to stop and save; then says that the same command goes on."""
+    from .headless import stop_on_signals  # noqa: PLC0415
+    from .reproduce import Interrupted  # noqa: PLC0415
+
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    with stop_on_signals(commands):
+        try:
+            yield commands
+        except Interrupted:
+            say("saved; the same command goes on from there")
+            raise
+
+
 def _outcomes(
-    entries: tuple[str, ...], recipes: tuple[str, ...], seeds: range | tuple[int, ...], runs: Path
+    entries: tuple[str, ...],
+    recipes: tuple[str, ...],
+    seeds: range | tuple[int, ...],
+    runs: Path,
+    commands: SimpleQueue[Steering],
 ) -> Iterator[Outcome]:
     from femtotui.presets import list_presets, load_preset  # noqa: PLC0415
 
@@ -72,10 +95,11 @@ def _outcomes(
 
     presets = [load_preset(entry) for entry in entries] if entries else list_presets()
     for preset in presets:
-        for recipe in recipes:
+        # What came after the journal was never trained by its recipe; who asks for that alone, gets it.
+        for recipe in recipes if preset.journal or len(recipes) == 1 else recipes[1:]:
             for seed in seeds:
                 say(f"#{preset.key} {preset.title} · {recipe} · seed {seed}")
-                yield train_again(preset, recipe, seed, runs, Narrator())
+                yield train_again(preset, recipe, seed, runs, Narrator(), commands)
 
 
 class Narrator:

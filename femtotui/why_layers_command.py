@@ -9,13 +9,13 @@ import click
 from .arguments import say
 from .environment import prepare_blas
 from .paths import runs_folder
-from .reproduce_command import Narrator
+from .reproduce_command import Narrator, saved_on_signals
 from .run_options import RUNS_HELP
 
 
 @click.command("why-layers")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=600, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--runs", metavar="DIR", help=RUNS_HELP)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: each training's last loss.")
 def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
@@ -28,7 +28,8 @@ def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
     from .why_layers import ANSWER, CurvesPicture, trained_curves  # noqa: PLC0415
 
     say("four trainings, everything equal but the layers and the norms' gains")
-    curves = trained_curves(seed, steps, runs_folder(runs), Narrator())
+    with saved_on_signals() as commands:
+        curves = trained_curves(seed, steps, runs_folder(runs), Narrator(), commands)
     if as_json:
         import msgspec  # noqa: PLC0415
 

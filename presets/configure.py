@@ -37,6 +37,8 @@ def run_config(
         seed=seed,
         threads=threads,
         chunk=chunk,
+        eval_every=preset.eval_every,
+        eval_windows=preset.eval_windows,
     )
     config = RunConfig(
         preset=preset.key,

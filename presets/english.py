@@ -1,4 +1,4 @@
-"""The English text of journal entries 11 and 12: fetched once, checked, kept; or a stand-in for it."""
+"""The English text of presets 11 to 14: fetched once, checked, kept; or a stand-in for it."""
 
 from __future__ import annotations
 

@@ -96,9 +96,7 @@ def _own_preset(path: str) -> Preset:
     name = visible(path)
     preset = to_settings(parse_toml(read_file(path), name), Preset, name)
     if preset.key in _entry_files():
-        raise PresetError(
-            f"{name}: key: `{preset.key}` is an entry of the journal; choose another, such as `my-preset`"
-        )
+        raise PresetError(f"{name}: key: `{preset.key}` is taken; choose another, such as `my-preset`")
     return preset
 
 

@@ -71,12 +71,29 @@ class Goal(Settings, frozen=True):
     score: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
 
 
+class Peer(Settings, frozen=True):
+    """What another program reached on the same text: a validation loss, in nats a token, to be beaten.
+
+    `name` is what a chart calls it, `note` says how it was trained; `elapsed_s` is None if nobody timed it.
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
+    val_loss: _Nats
+    note: str
+    elapsed_s: _Seconds | None = None
+
+    def __post_init__(self) -> None:
+        require_printable(name=self.name, note=self.note)
+
+
 class Preset(Settings, frozen=True):
     """A model, its tokenizer, its data and for how long: one entry of the journal, or one's own.
 
-    `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, a slug for
-    one's own. `notes` are said to whoever picks it. `model.vocab_size` may be 0: the data then decides.
-    `learning_rate` takes the place of the recipe's `base_lr`, and its `min_lr` follows in proportion.
+    `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, "13" and
+    "14" for what came after it, a slug for one's own. `notes` are said to whoever picks it.
+    `model.vocab_size` may be 0: the data then decides. `learning_rate` takes the place of the recipe's
+    `base_lr`, and its `min_lr` follows in proportion. `eval_every` and `eval_windows` say how often, and on
+    how many windows of the context's length, it is validated: text needs more of them than words with rules.
     """
 
     key: str
@@ -89,7 +106,10 @@ class Preset(Settings, frozen=True):
     recipe: str = "modern"
     learning_rate: float | None = None
     notes: tuple[str, ...] = ()
+    eval_every: int = 100
+    eval_windows: int = 64
     journal: JournalRecord | None = None
+    peer: Peer | None = None
     goal: Goal | None = None
 
     def __post_init__(self) -> None:
@@ -103,7 +123,12 @@ class Preset(Settings, frozen=True):
         require_printable(title=self.title, recipe=self.recipe)
         for note in self.notes:
             require_printable(notes=note)
-        TrainConfig(steps=self.steps, batch=self.batch)  # refuses what no run could have
+        TrainConfig(  # refuses what no run could have
+            steps=self.steps,
+            batch=self.batch,
+            eval_every=self.eval_every,
+            eval_windows=self.eval_windows,
+        )
         if self.learning_rate is not None and not 0 < self.learning_rate <= MAX_LEARNING_RATE:
             raise ConfigError(
                 f"learning_rate must be above 0 and at most {MAX_LEARNING_RATE:g}, not {self.learning_rate:g}"

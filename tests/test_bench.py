@@ -187,3 +187,13 @@ def test_the_scaling_chart_is_drawn(tmp_path: Path) -> None:
     shapes = [element.tag.rpartition("}")[2] for element in svg.iter()]
     assert shapes.count("circle") == 5
     assert "ms a step against layers" in [element.text for element in svg.iter()]
+
+
+def test_what_muons_update_costs_is_measured_beside_adamw(tmp_path: Path) -> None:
+    result = run(
+        tmp_path, BENCH / "muon_share.py", "--preset", "10", "--rounds", "1", "--steps", "1", "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert 0 < found["update_ms"] < found["muon_ms"]
+    assert 0 < found["update_share"] < 1

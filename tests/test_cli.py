@@ -334,7 +334,7 @@ def test_a_bug_stays_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_presets_and_runs_as_json_and_as_tables(tmp_path: Path) -> None:
-    assert len(json.loads(femtotui(tmp_path, "presets", "--json").stdout)) == 12
+    assert len(json.loads(femtotui(tmp_path, "presets", "--json").stdout)) == 14
     assert "very simple model 2" in femtotui(tmp_path, "presets").stdout
     assert json.loads(femtotui(tmp_path, "runs", "--json").stdout) == []
     nothing = femtotui(tmp_path, "runs")

@@ -81,7 +81,7 @@ def test_the_wheel_holds_exactly_the_files_of_the_four_folders(wheel: Path) -> N
 
 def test_the_wheel_holds_presets_recipes_and_generators(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"femtotui/presets/entry-{n:02}.toml" for n in range(1, 13)} <= names
+    assert {f"femtotui/presets/entry-{n:02}.toml" for n in range(1, 15)} <= names
     assert {f"femtotui/presets/recipes/{name}.toml" for name in ("journal", "modern")} <= names
     assert {f"femtotui/dummy_data/{name}_dummy.py" for name in ("simple", "addition")} <= names
     assert "femtotui/py.typed" in names
@@ -103,5 +103,5 @@ print([name for name in ("core", "presets", "dummy_data") if importlib.util.find
 """
     out = run(sys.executable, "-c", code, cwd=installed.parent, PYTHONPATH=str(installed)).splitlines()
     assert Path(out[0]).is_relative_to(installed)
-    assert out[1] == "12 3"
+    assert out[1] == "14 3"
     assert out[2] == "[]"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import pytest
 from rich.console import Console
 
 from femtotui.cli import main
-from femtotui.core.config import ModelConfig, RunConfig
+from femtotui.core.commands import Steering, Stop
+from femtotui.core.config import ModelConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, StepDone
-from femtotui.presets import Goal, Preset, load_preset
-from femtotui.reproduce import Outcome, reproduce
+from femtotui.presets import Goal, Peer, Preset, load_preset
+from femtotui.reproduce import Interrupted, Outcome, reproduce
 from femtotui.reproduce_table import reproduce_table
 
 
@@ -68,6 +70,23 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     assert watch.steps == 8
 
 
+def test_a_stop_is_saved_and_the_same_request_goes_on(tmp_path: Path) -> None:
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    watch = Watch()
+
+    def stop_after_two(event: Event) -> None:
+        watch(event)
+        if watch.steps == 2:
+            commands.put(Stop())
+
+    with pytest.raises(Interrupted):
+        reproduce(small(UNREACHABLE), "modern", 0, tmp_path, stop_after_two, commands)
+    assert watch.steps == 2
+    rest = Watch()
+    reproduce(small(UNREACHABLE), "modern", 0, tmp_path, rest)
+    assert rest.steps == 1 + 5
+
+
 def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None:
     watch = Watch()
     outcome = reproduce(small(UNREACHABLE), "journal", 0, tmp_path, watch)
@@ -78,15 +97,45 @@ def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None
 def test_success_says_after_how_many_steps_and_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("femtotui.reproduce._reaches", lambda _goal, score: score.step == 5)
+    monkeypatch.setattr("femtotui.reproduce.reaches", lambda _goal, score: score.step == 5)
     outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Watch())
     assert (outcome.verdict, outcome.steps_to_success) == ("success", 5)
     assert outcome.seconds_to_success is not None
     assert outcome.seconds_to_success > 0
 
 
-def test_a_preset_without_a_record_has_nothing_to_reproduce(tmp_path: Path) -> None:
-    own = msgspec.structs.replace(small(UNREACHABLE), journal=None)
+def test_a_preset_without_a_record_is_trained_once_and_set_beside_its_peer(tmp_path: Path) -> None:
+    watch = Watch()
+    peer = Peer(name="nobody", val_loss=6.0, note="knows nothing", elapsed_s=76)
+    own = msgspec.structs.replace(small(UNREACHABLE), journal=None, peer=peer)
+    outcome = reproduce(own, "modern", 0, tmp_path, watch)
+    assert (watch.steps, outcome.steps) == (5, 5)
+    assert (outcome.journal_step, outcome.loss_at_journal_step) == (None, None)
+    assert (outcome.peer, outcome.peer_loss) == ("nobody", 6.0)
+    assert outcome.seconds_to_peer is not None
+    console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
+    console.print(reproduce_table([outcome]))
+    text = console.export_text()
+    assert "nobody: 6.0000, 1m 16s" in text
+    assert f"its loss after {outcome.seconds_to_peer:.1f} s" in text
+
+
+def test_several_seeds_are_summed_up_as_median_and_spread(tmp_path: Path) -> None:
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
+    seeds = [
+        msgspec.structs.replace(outcome, seed=i, loss_at_journal_step=loss, score_at_journal_step=i / 10)
+        for i, loss in enumerate((1.5, 1.25, 1.75))
+    ]
+    console = Console(width=240, record=True, file=(tmp_path / "out").open("w"))
+    console.print(reproduce_table(seeds))
+    text = console.export_text()
+    assert "modern, median of 3" in text
+    assert "1.5000 [1.2500 to 1.7500], 10.0% [0.0% to 20.0%]" in text
+    assert "0 of 3 succeed" in text
+
+
+def test_a_preset_without_a_goal_has_nothing_to_reproduce(tmp_path: Path) -> None:
+    own = msgspec.structs.replace(small(UNREACHABLE), goal=None)
     with pytest.raises(RunError, match="nothing to reproduce"):
         reproduce(own, "modern", 0, tmp_path, Watch())
 
@@ -97,11 +146,14 @@ def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
         assert preset.goal is not None
         assert preset.journal is not None
         assert preset.steps >= preset.journal.step
+    assert all(load_preset(key).goal is not None for key in ("13", "14"))
 
 
 def test_misses_and_slow_successes_show_in_the_table(tmp_path: Path) -> None:
     outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
-    slow = msgspec.structs.replace(outcome, verdict="success", steps_to_success=5, seconds_to_success=99.0)
+    slow = msgspec.structs.replace(
+        outcome, entry="9", verdict="success", steps_to_success=5, seconds_to_success=99.0
+    )
     console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
     console.print(reproduce_table([outcome, slow]))
     text = console.export_text()
@@ -122,7 +174,7 @@ def test_the_command_prints_an_object_an_outcome(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["13"], ["2", "--recipe", "old"], ["2", "--seeds", "0"], ["2", "--seeds", "2", "--seed", "1"]],
+    [["15"], ["2", "--recipe", "old"], ["2", "--seeds", "0"], ["2", "--seeds", "2", "--seed", "1"]],
 )
 def test_mistakes_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", *arguments]) == 2
@@ -131,11 +183,11 @@ def test_mistakes_are_one_line(arguments: list[str], capsys: pytest.CaptureFixtu
 
 def test_settings_name_the_folder() -> None:
     from femtotui.presets import run_config  # noqa: PLC0415
-    from femtotui.reproduce import _folder_name  # noqa: PLC0415
+    from femtotui.trials import trial_folder  # noqa: PLC0415
 
     preset = small(UNREACHABLE)
     names = {
-        _folder_name(config)
+        trial_folder(config, Path("runs"))
         for config in (
             run_config(preset),
             run_config(preset, seed=1),
@@ -145,4 +197,4 @@ def test_settings_name_the_folder() -> None:
         )
     }
     assert len(names) == 5
-    assert all(isinstance(run_config(preset), RunConfig) and "/" not in name for name in names)
+    assert {name.parent for name in names} == {Path("runs/reproduce")}

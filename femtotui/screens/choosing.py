@@ -21,7 +21,7 @@ from ..widgets.status_line import StatusLine
 from .english import Answer, EnglishQuestion
 
 DIGIT_SECONDS = 0.6
-"""How long a digit waits for a second one: 1 may become 12."""
+"""How long a digit waits for a second one: 1 may become 14."""
 
 
 class ChoosingScreen(Screen[None]):

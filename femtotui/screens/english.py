@@ -16,7 +16,7 @@ from .in_turn import ModalInTurn
 Answer = Literal["download", "stand-in", "cancel"]
 
 _QUESTION = (
-    "Entries 11 and 12 learn from femtoGPT's English text: one file of 1.1 MB from GitHub, "
+    "Presets 11 to 14 learn from femtoGPT's English text: one file of 1.1 MB from GitHub, "
     "checked against its checksum and kept for the next time.\n\n"
     "Without it they can train on a stand-in, the documentation that every Python carries; "
     "their losses then cannot be compared with the journal's."

@@ -18,9 +18,10 @@ Rows = tuple[tuple[str, str], ...]
 _KEYS: Rows = (
     ("space", "pause, and go on; a pause saves the run"),
     ("n", "a new run of this preset, with a new seed"),
-    ("↑ ↓ enter", "choose a preset; 1 to 12 choose at once, / finds one by typing"),
+    ("↑ ↓ enter", "choose a preset; 1 to 14 choose at once, / finds one by typing"),
     ("e", "edit a preset, and keep it as your own"),
     ("u", "runs: compare, lay over the chart, rename, note, resume, delete"),
+    ("v  w", "race the journal's recipe against ours on a preset; why more layers made it worse"),
     ("o", "lay the run before over the chart, or take it off"),
     ("s", "the sampling screen: prompts, branches, texts of your own, time-lapse; it has its own help"),
     ("c", "save a checkpoint now"),

@@ -32,7 +32,7 @@ from ..widgets.prompt import Prompt
 from ..widgets.sample_pane import SamplePane
 from ..widgets.status_line import StatusLine
 from ..widgets.summary import Summary
-from .arranging import ArrangingScreen
+from .contesting import ContestingScreen
 from .help import HelpScreen
 from .journal import JournalScreen
 from .sample import SampleScreen
@@ -40,7 +40,7 @@ from .sample import SampleScreen
 _NOT_ASKED = -1
 
 
-class TrainScreen(ArrangingScreen):
+class TrainScreen(ContestingScreen):
     """Shows the desk's current run. What is known of it lives in its RunView, what can be done in Helm."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command

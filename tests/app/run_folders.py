@@ -6,10 +6,13 @@ from pathlib import Path
 
 from fake_trainer import resolved, steps
 
+from femtotui.core.config import RunConfig
 from femtotui.core.data import Source
+from femtotui.core.events import ScoreDone
 from femtotui.core.run import RunFolder
 from femtotui.core.tokenizer import build_tokenizer
 from femtotui.presets import load_preset, run_config
+from femtotui.trials import trial_folder
 
 
 def make_run(runs: Path, key: str = "2", last: int = 200, seed: int = 0, *, saved: bool = True) -> Path:
@@ -26,3 +29,31 @@ def make_run(runs: Path, key: str = "2", last: int = 200, seed: int = 0, *, save
     if saved:
         (folder.path / "checkpoints" / f"step-{last}.safetensors").write_bytes(b"")
     return folder.path
+
+
+def score_done(step: int, share: float) -> ScoreDone:
+    return ScoreDone(
+        step=step,
+        evaluator="simple_dummy",
+        score=share,
+        unit="share",
+        verdict="success" if share >= 0.9 else "fail",
+        summary=f"{share:.0%}",
+        details={},
+        thorough=True,
+    )
+
+
+def trial_on_disk(config: RunConfig, runs: Path, share: float | None = None, last: int = 0) -> Path:
+    """A run of these settings: finished and judged, or left at step `last`."""
+    folder, config = trial_folder(config, runs), resolved(config)
+    source = Source(name=config.data.source, train=b"abc;\n", validation=b"abc;\n", command="true")
+    run = RunFolder.create(folder, config, build_tokenizer(config.tokenizer, source.train), source)
+    last = last or config.train.steps
+    for event in steps(1, last):
+        run.append(event)
+    if share is not None:
+        run.append(score_done(last, share))
+    run.flush()
+    (run.path / "checkpoints" / f"step-{last}.safetensors").write_bytes(b"")
+    return run.path

@@ -45,7 +45,7 @@ def test_every_preset_fills_a_form_that_describes_it(preset: object) -> None:
         ("dropout", "2", "dropout must be"),
         ("learning_rate", "0", "learning_rate must be above 0"),
         ("learning_rate", "fast", "needs a number"),
-        ("key", "2", "is an entry of the journal"),
+        ("key", "2", "is taken"),
         ("key", "My Key", "key must be 1 to 32 small letters"),
         ("title", "", "title must have 1 to 60 characters"),
         ("batch", "1e9", "needs a whole number"),
@@ -83,7 +83,7 @@ def test_a_saved_preset_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert made is not None
     path = shelf.save(made)
     assert shelf.saved == {"my-2": made} and load_preset(str(path)) == made
-    with pytest.raises(PresetError, match="entry of the journal"):
+    with pytest.raises(PresetError, match="is taken"):
         shelf.add(load_preset("2"))
 
 
@@ -170,13 +170,13 @@ async def test_typing_filters_the_list(runs: Path) -> None:
         await it.until(lambda: presets.option_count == 2)
         await it.pilot.press("enter")
         await it.until(lambda: "#7 " in it.header())
-        await it.until(lambda: presets.option_count == 12 and not it.app.train.query(PresetFilter))
+        await it.until(lambda: presets.option_count == 14 and not it.app.train.query(PresetFilter))
         await it.pilot.press("slash", *"zzz")
         await it.until(lambda: presets.option_count == 0)
         await it.pilot.press("enter")
         assert "no preset has zzz" in it.news
         await it.pilot.press("escape")
-        await it.until(lambda: presets.option_count == 12 and presets.has_focus)
+        await it.until(lambda: presets.option_count == 14 and presets.has_focus)
 
 
 async def test_on_80_columns_the_filter_comes_with_the_list(runs: Path) -> None:

@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from run_folders import make_run
+from run_folders import make_run, trial_on_disk
 from screen_text import check, screen_text
 from stage import Stage, training
 from textual.geometry import Region
 from textual.widgets import DataTable
 
+from femtotui.presets import load_preset
 from femtotui.screens.compare import CompareScreen
+from femtotui.screens.contest import ContestScreen
 from femtotui.screens.edit import EditScreen
 from femtotui.screens.help import HelpScreen
 from femtotui.screens.runs import RunsScreen
 from femtotui.settings import Settings
+from femtotui.trials import tries
 from femtotui.widgets.loss_chart import LossChart
 
 SIZES = ((80, 24), (120, 36), (200, 50))
@@ -59,6 +62,9 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
     runs = tmp_path / "runs"
     recorded_run(runs, "20260105-200000-2-aaaaaa", "2", 300, 4)
     recorded_run(runs, "20260105-190000-10-bbbbbb", "10", 500, 5)
+    preset = load_preset("2")
+    trial_on_disk(tries(preset, "journal", 0)[0], runs, 0.12)
+    trial_on_disk(tries(preset, "modern", 0)[0], runs, last=300)
     kind = f"{size[0]}x{size[1]}-{theme.removeprefix('textual-')}"
     async with training(runs, size=size, settings=Settings(theme=theme)) as it:
         it.trainer.play(450)
@@ -98,6 +104,13 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
         await it.until(lambda: isinstance(it.app.screen, CompareScreen))
         await settled(it)
         check(f"compare-{kind}", screen_text(it.app))
+        await it.pilot.press("escape", "escape")
+
+        await it.pilot.press("v")
+        await it.until(lambda: isinstance(it.app.screen, ContestScreen))
+        await it.until(lambda: "space trains" in screen_text(it.app))
+        await settled(it)
+        check(f"race-{kind}", screen_text(it.app))
 
 
 def _all_but(region: Region, size: tuple[int, int]) -> tuple[Region, ...]:

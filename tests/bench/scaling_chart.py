@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+
+from svg_marks import FAINT, INK, line, text
 
 PANEL_WIDTH, PANEL_HEIGHT = 300, 230
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 52, 22, 34, 30
 COLUMNS = 3
 HEADER = 46
-MEASURED, EXPECTED, INK, FAINT = "#0b6e99", "#b9b9b9", "#333333", "#e4e4e4"
+MEASURED, EXPECTED = "#0b6e99", "#b9b9b9"
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def chart(all_series: Sequence[Series], title: str) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}" font-family="system-ui, sans-serif" fill="{INK}">',
             f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>',
-            _text(14, 20, title, size=13),
-            _text(14, 36, legend, fill="#777777"),
+            text(14, 20, title, size=13),
+            text(14, 36, legend, fill="#777777"),
             *panels,
             "</svg>\n",
         ]
@@ -73,20 +74,20 @@ def _panel(series: Series) -> str:
     def y(ms: float) -> float:
         return _place(ms, low, high, PANEL_HEIGHT - MARGIN_BOTTOM, MARGIN_TOP)
 
-    parts = [_text(MARGIN_LEFT, 22, f"ms a step against {series.name}", size=12)]
+    parts = [text(MARGIN_LEFT, 22, f"ms a step against {series.name}", size=12)]
     for tick in _ticks(low, high):
-        parts.append(_line([(MARGIN_LEFT, y(tick)), (PANEL_WIDTH - MARGIN_RIGHT, y(tick))], FAINT))
-        parts.append(_text(MARGIN_LEFT - 6, y(tick) + 4, f"{tick:g}", anchor="end"))
-    parts += [_text(x, PANEL_HEIGHT - 10, str(v), anchor="middle") for x, v in zip(xs, values, strict=True)]
-    parts.append(_line([(x, y(ms)) for x, ms in zip(xs, arithmetic, strict=True)], EXPECTED, dashed=True))
-    parts.append(_line([(x, y(ms)) for x, ms in zip(xs, times, strict=True)], MEASURED, width=2))
+        parts.append(line([(MARGIN_LEFT, y(tick)), (PANEL_WIDTH - MARGIN_RIGHT, y(tick))], FAINT))
+        parts.append(text(MARGIN_LEFT - 6, y(tick) + 4, f"{tick:g}", anchor="end"))
+    parts += [text(x, PANEL_HEIGHT - 10, str(v), anchor="middle") for x, v in zip(xs, values, strict=True)]
+    parts.append(line([(x, y(ms)) for x, ms in zip(xs, arithmetic, strict=True)], EXPECTED, dashed=True))
+    parts.append(line([(x, y(ms)) for x, ms in zip(xs, times, strict=True)], MEASURED, width=2))
     parts += [
         f'<circle cx="{x:.1f}" cy="{y(ms):.1f}" r="2.6" fill="{MEASURED}"/>'
         for x, ms in zip(xs, times, strict=True)
     ]
     for i, exponent in enumerate(exponents(values, times)):
         x, middle = (xs[i] + xs[i + 1]) / 2, math.sqrt(times[i] * times[i + 1])
-        parts.append(_text(x, y(middle) - 8, f"{exponent:.2f}", anchor="end", fill=MEASURED, size=10))
+        parts.append(text(x, y(middle) - 8, f"{exponent:.2f}", anchor="end", fill=MEASURED, size=10))
     return "".join(parts)
 
 
@@ -101,18 +102,3 @@ def _decades(low: float, high: float) -> tuple[float, float]:
 
 def _ticks(low: float, high: float) -> list[float]:
     return [10**k for k in range(round(math.log10(low)), round(math.log10(high)) + 1)]
-
-
-def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 11, fill: str = INK) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}">'
-        f"{escape(words)}</text>"
-    )
-
-
-def _line(
-    points: Sequence[tuple[float, float]], colour: str, *, width: float = 1, dashed: bool = False
-) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dash = ' stroke-dasharray="4 3"' if dashed else ""
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>'

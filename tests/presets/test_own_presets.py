@@ -51,7 +51,7 @@ def test_an_own_preset_is_read_again_when_it_has_changed(tmp_path: Path) -> None
 
 def test_an_own_preset_may_not_pass_for_an_entry_of_the_journal(tmp_path: Path) -> None:
     path = own_file(tmp_path, OWN.replace('"mine"', '"2"'))
-    with pytest.raises(PresetError, match="entry of the journal; choose another"):
+    with pytest.raises(PresetError, match="is taken; choose another"):
         load_preset(path)
 
 

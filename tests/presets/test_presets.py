@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import msgspec
@@ -18,6 +19,7 @@ from femtotui.presets import (
 )
 
 KEYS = [str(number) for number in range(1, 13)]
+AFTER_THE_JOURNAL = ["13", "14"]
 PARAMETERS = {
     "1": 201_231,
     "2": 232_320,
@@ -57,8 +59,8 @@ SOURCES = {
 # The journal's entries
 
 
-def test_there_are_the_twelve_entries_in_order() -> None:
-    assert [preset.key for preset in list_presets()] == KEYS
+def test_there_are_the_twelve_entries_in_order_and_two_after_them() -> None:
+    assert [preset.key for preset in list_presets()] == KEYS + AFTER_THE_JOURNAL
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -113,6 +115,36 @@ def test_an_entry_is_found_by_its_title_too() -> None:
     assert load_preset(" ENGLISH model 2 ") == load_preset("12")
 
 
+# What came after the journal
+
+
+def test_nanogpts_own_recipe_for_a_cpu_is_a_preset() -> None:
+    preset = load_preset("13")
+    model = preset.model
+    assert (model.n_layers, model.n_heads, model.width, model.context, model.dropout) == (4, 4, 128, 64, 0)
+    assert (preset.batch, preset.steps, preset.tokenizer.kind) == (12, 2000, "byte")
+    assert preset.data.source == "english"
+    assert preset.peer is not None
+    assert (preset.peer.name, preset.peer.val_loss, preset.peer.elapsed_s) == ("nanoGPT", 1.917, 76)
+
+
+@pytest.mark.parametrize(("key", "nats"), [("13", 1.63), ("14", 1.4697)])
+def test_their_goals_are_in_bits_a_byte_and_they_have_no_record(key: str, nats: float) -> None:
+    preset = load_preset(key)
+    assert preset.journal is None
+    assert preset.goal is not None
+    assert preset.goal.score == pytest.approx(nats / math.log(2), abs=1e-4)
+
+
+def test_how_a_run_is_validated_is_the_presets() -> None:
+    assert run_config(load_preset("14")).train.eval_every == load_preset("14").eval_every == 500
+    assert run_config(load_preset("13")).train.eval_windows == load_preset("13").eval_windows == 512
+    usual = run_config(load_preset("2")).train
+    assert (usual.eval_every, usual.eval_windows) == (100, 64)
+    with pytest.raises(ConfigError, match="eval_windows"):
+        msgspec.structs.replace(load_preset("2"), eval_windows=0)
+
+
 # Unknown names
 
 
@@ -131,12 +163,12 @@ def test_an_unknown_preset_suggests_the_nearest(asked: str, nearest: str) -> Non
         load_preset(asked)
 
 
-@pytest.mark.parametrize("asked", ["0", "13", "-1", "2.0", "", "zzzz", "../", "entry-02"])
+@pytest.mark.parametrize("asked", ["0", "15", "-1", "2.0", "", "zzzz", "../", "entry-02"])
 def test_a_name_like_none_says_what_there_is(asked: str) -> None:
     with pytest.raises(PresetError) as caught:
         load_preset(asked)
     assert "did you mean" not in str(caught.value)
-    assert "1 to 12" in str(caught.value) or ".toml" in str(caught.value)
+    assert "1 to 14" in str(caught.value) or ".toml" in str(caught.value)
 
 
 def test_an_unknown_recipe_suggests_the_nearest_or_lists_all() -> None:

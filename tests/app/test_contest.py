@@ -1,0 +1,239 @@
+"""Contests: what they train, in which order, what they show, and that they can be left and come back to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from fake_trainer import FakeTrainer
+from run_folders import score_done, trial_on_disk
+from stage import Stage, training
+
+from femtotui.chart_feed import ChartFeed
+from femtotui.commands import Continue, Pause, Resume, Start
+from femtotui.contest import Contest
+from femtotui.contest_table import contest_rows, table_lines
+from femtotui.contests import race, why_layers_contest
+from femtotui.core.errors import ConfigError
+from femtotui.core.events import RunFinished
+from femtotui.core.lock import RunLock
+from femtotui.presets import load_preset
+from femtotui.screens.contest import ContestScreen
+from femtotui.trials import tries
+from femtotui.why_layers import ANSWER
+from femtotui.widgets.loss_chart import LossChart
+
+
+def finish(trainer: FakeTrainer, share: float) -> None:
+    """Train to the end in one go, and be judged."""
+    assert trainer.config is not None
+    last = trainer.config.train.steps
+    trainer.play(last)
+    ended = RunFinished(
+        step=last, train_loss=1.3, val_loss=1.31, elapsed_s=last * 0.0169, peak_rss_mib=70.0, parameters=1,
+        run="somewhere", reason="finished",
+    )  # fmt: skip
+    trainer.say(score_done(last, share), ended)
+    trainer.exit(0, "")
+
+
+class Trainers:
+    """Makes fake trainers and remembers them."""
+
+    def __init__(self) -> None:
+        self.all: list[FakeTrainer] = []
+
+    def __call__(self, listener: object) -> FakeTrainer:
+        trainer = FakeTrainer(listener, lambda preset: f"run-{preset}")  # type: ignore[arg-type]
+        self.all.append(trainer)
+        return trainer
+
+
+def verdicts(contest: Contest) -> list[str]:
+    return [row.cells[-1] for row in contest_rows(contest)]
+
+
+def test_the_lanes_train_one_after_another_and_a_longer_try_only_after_a_miss(tmp_path: Path) -> None:
+    trainers = Trainers()
+    contest = race(load_preset("2"), tmp_path, trainers)
+    contest.read()
+    assert [lane.name for lane in contest.lanes] == ["journal", "modern", "modern, 1,500"]
+    assert not trainers.all
+    contest.start()
+    assert verdicts(contest)[1:] == ["starting", "not yet", "not yet"]
+    for number, (share, recipe, length) in enumerate(
+        [(0.1, "journal", 629), (0.9, "modern", 629), (0.99, "modern", 1500)]
+    ):
+        assert len(trainers.all) == number + 1
+        config = trainers.all[-1].config
+        assert config is not None
+        assert (config.recipe.name, config.train.steps) == (recipe, length)
+        finish(trainers.all[-1], share)
+        assert contest.take()
+    assert verdicts(contest) == ["success", "fail", "fail", "success"]
+    assert contest.next_lane is None
+    assert not contest.running
+
+
+def test_a_success_at_the_journals_step_needs_no_longer_try(tmp_path: Path) -> None:
+    preset = load_preset("2")
+    trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, 0.1)
+    trial_on_disk(tries(preset, "modern", 0)[0], tmp_path, 0.96)
+    trainers = Trainers()
+    contest = race(preset, tmp_path, trainers)
+    assert contest.read()
+    assert not contest.start()
+    assert not trainers.all
+    assert verdicts(contest) == ["success", "fail", "success", "not needed"]
+    assert not contest.read()
+
+
+def test_what_was_left_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    preset = load_preset("2")
+    left = trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, last=100)
+    trainers = Trainers()
+    contest = race(preset, tmp_path, trainers)
+    contest.read()
+    assert verdicts(contest)[1] == "stopped"
+    contest.start()
+    assert trainers.all[0].commands == [Continue(run=str(left))]
+
+
+def test_a_run_that_another_process_trains_is_watched_and_left_alone(tmp_path: Path) -> None:
+    preset = load_preset("2")
+    run = trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, last=100)
+    lock = RunLock(run)
+    try:
+        contest = race(preset, tmp_path, Trainers())
+        contest.read()
+        assert verdicts(contest)[1] == "trained elsewhere"
+        assert not contest.start()
+    finally:
+        lock.release()
+    assert contest.read()
+    assert contest.next_lane is contest.lanes[0]
+
+
+def test_a_lane_that_fails_ends_the_contest_and_can_be_tried_again(tmp_path: Path) -> None:
+    trainers = Trainers()
+    contest = race(load_preset("2"), tmp_path, trainers)
+    contest.start()
+    trainers.all[0].exit(9, "killed")
+    contest.take()
+    assert verdicts(contest)[1] == "broke off"
+    assert (contest.running, len(trainers.all)) == (False, 1)
+    assert contest.start()
+    assert len(trainers.all) == 2
+
+
+def test_what_came_after_the_journal_races_its_peer_alone(tmp_path: Path) -> None:
+    contest = race(load_preset("13"), tmp_path, Trainers())
+    assert [lane.name for lane in contest.lanes] == ["modern"]
+    noted = contest_rows(contest)[0].cells
+    assert noted[0] == "nanoGPT"
+    assert "1.9170" in noted
+    own = msgspec.structs.replace(load_preset("2"), key="mine", goal=None)
+    with pytest.raises(ConfigError, match="no goal"):
+        race(own, tmp_path, Trainers())
+
+
+def test_a_peer_is_a_level_on_the_chart(tmp_path: Path) -> None:
+    preset = load_preset("14")
+    trial_on_disk(tries(preset, "modern", 0)[0], tmp_path, last=50)
+    contest = race(preset, tmp_path, Trainers())
+    contest.read()
+    chart, view = LossChart(), contest.lanes[0].view
+    assert view is not None
+    ChartFeed(chart).feed(view, preset)
+    picture = chart.model.picture()
+    assert picture is not None
+    assert [level.label for level in picture.levels] == ["nanoGPT 1.470"]
+
+
+@pytest.mark.parametrize("width", [60, 76, 116, 196])
+def test_the_table_fits(width: int, tmp_path: Path) -> None:
+    preset = load_preset("9")
+    trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, 0.1)
+    contest = race(preset, tmp_path, Trainers())
+    contest.read()
+    lines = list(table_lines(contest_rows(contest), width))
+    assert len(lines) == 2 + len(contest.lanes)
+    assert all(len(cells) + len(last) <= width for cells, last, _ in lines)
+    assert (lines[0][0].split()[0], lines[0][1]) == ("run", "verdict")
+
+
+async def opened(it: Stage, key: str) -> ContestScreen:
+    await it.pilot.press(key)
+    await it.until(lambda: isinstance(it.app.screen, ContestScreen) and it.app.screen.is_mounted)
+    await it.pilot.pause()
+    assert isinstance(it.app.screen, ContestScreen)
+    return it.app.screen
+
+
+def curves(chart: LossChart) -> dict[str, int]:
+    """The points of every curve, by name."""
+    picture = chart.model.picture()
+    return {curve.name: len(curve.x_K) for curve in picture.overlays} if picture is not None else {}
+
+
+def shown(screen: ContestScreen) -> str:
+    return str(screen.query_one("#contest-table").render())
+
+
+async def test_a_race_lets_the_training_wait_and_gives_it_back(tmp_path: Path) -> None:
+    async with training(tmp_path / "runs") as it:
+        before = it.trainer
+        screen = await opened(it, "v")
+        await it.until(lambda: "space trains what is missing, journal first" in shown(screen))
+        assert not any(isinstance(command, Pause) for command in before.commands)
+        await it.pilot.press("space")
+        await it.until(lambda: it.trainer is not before)
+        assert isinstance(before.commands[-1], Pause)
+        assert isinstance(it.trainer.commands[0], Start)
+        it.trainer.play(50)
+        chart = screen.query_one(LossChart)
+        await it.until(lambda: curves(chart) == {"journal": 50} and "50 of 629" in shown(screen))
+        racing = it.trainer
+        await it.pilot.press("escape")
+        await it.until(lambda: it.app.screen is it.app.train and isinstance(before.commands[-1], Resume))
+        await it.until(lambda: racing.closed)
+        screen = await opened(it, "v")
+        await it.until(lambda: "stopped" in shown(screen))
+        await it.pilot.press("space")
+        await it.until(lambda: it.trainer is not racing and bool(it.trainer.commands))
+        assert isinstance(it.trainer.commands[0], Continue)
+
+
+async def test_entry_3s_question_is_answered_in_one_picture(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for lane in why_layers_contest(runs, Trainers()).lanes:
+        trial_on_disk(lane.config, runs, 0.5)
+    async with training(runs) as it:
+        screen = await opened(it, "w")
+        picture = screen.query_one(LossChart).model.picture()
+        assert picture is not None
+        assert curves(screen.query_one(LossChart)) == {
+            "4 layers, near 0": 600,
+            "6 layers, near 0": 600,
+            "4 layers, at 1": 600,
+            "6 layers, at 1": 600,
+        }
+        assert len({curve.ink for curve in picture.overlays}) == 4
+        assert [item.text for item in picture.legend] == list(curves(screen.query_one(LossChart)))
+        await it.pilot.press("x")
+        await it.until(lambda: screen.query_one(LossChart).model.by_time)
+        assert " ".join(ANSWER) in str(screen.query_one("#contest-answer").render())
+        assert shown(screen).count("finished") == 4
+        await it.pilot.press("q")
+        await it.until(lambda: it.app.screen is it.app.train)
+
+
+async def test_the_palette_offers_the_race(tmp_path: Path) -> None:
+    async with training(tmp_path / "runs") as it:
+        await it.pilot.press("ctrl+p")
+        await it.until(lambda: bool(it.app.screen.query("CommandInput")))
+        await it.pilot.press(*"race")
+        await it.until(lambda: bool(it.app.screen.query_one("CommandList").option_count))  # type: ignore[attr-defined]
+        await it.pilot.press("enter")
+        await it.until(lambda: isinstance(it.app.screen, ContestScreen))
