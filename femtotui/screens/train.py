@@ -30,6 +30,7 @@ from ..widgets.panels import StatPanel
 from ..widgets.preset_list import PresetList
 from ..widgets.prompt import Prompt
 from ..widgets.sample_pane import SamplePane
+from ..widgets.score_line import ScoreLine
 from ..widgets.status_line import StatusLine
 from ..widgets.summary import Summary
 from .arranging import ArrangingScreen
@@ -105,6 +106,7 @@ class TrainScreen(ArrangingScreen):
                 yield Summary()
                 yield Notice()
                 yield LossChart(id="chart")
+                yield ScoreLine()
                 yield SamplePane()
         yield StatusLine()
         with Horizontal(id="keys"):
@@ -156,6 +158,7 @@ class TrainScreen(ArrangingScreen):
         self.query_one(Notice).show_run(view)
         self._show_panels(view)
         self.query_one(Summary).show_facts(summary_facts(view))
+        self.query_one(ScoreLine).show_scores(view.scores)
         self.query_one(StatusLine).show_figures(figures_line(view))
         if self._feed is not None:
             self._feed.feed(view, self.presets.get(view.config.preset))
