@@ -68,7 +68,7 @@ def facts(entry: Entry) -> Iterator[str]:
     sittings = f" in {entry.sittings} sittings" if entry.sittings > 1 else ""
     yield (
         f"elapsed: {duration(entry.elapsed_s)} of training, {duration(entry.wall_s)} by the clock{sittings} "
-        f"({inert(entry.machine)}, {entry.threads} thread{'' if entry.threads == 1 else 's'})"
+        f"({machine_words(entry)})"
     )
     yield f"RAM: {_memory(entry.peak_rss_mib)}"
     yield (
@@ -81,6 +81,20 @@ def facts(entry: Entry) -> Iterator[str]:
     if entry.score is not None:
         kind = "" if entry.score.thorough else ", a quick look"
         yield f"score: {inert(entry.score.summary)} (at step {entry.score.step:,}{kind})"
+
+
+def machine_words(entry: Entry) -> str:
+    """Processor, cores and threads; and what it was begun with, if that was something else."""
+    now = f"{inert(entry.machine)}, {_threads(entry.threads)}"
+    if entry.machine != entry.begun_on:
+        return f"{now}; begun on {inert(entry.begun_on)}, {_threads(entry.begun_threads)}"
+    if entry.threads != entry.begun_threads:
+        return f"{now}; begun with {_threads(entry.begun_threads)}"
+    return now
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
