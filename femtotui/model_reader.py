@@ -42,6 +42,21 @@ class LiveModel:
             return self._sampler.sibling()
 
 
+class PinnedModel:
+    """A saved model in the place of the live one: it stays what it is while the training goes on."""
+
+    def __init__(self, saved: SavedModel) -> None:
+        self._saved = saved
+
+    @property
+    def name(self) -> str:
+        return self._saved.name
+
+    def sampler(self) -> Sampler:
+        """One for the caller alone, from any thread."""
+        return self._saved.sampler.sibling()
+
+
 def live_model(place: Place | None) -> LiveModel | None:
     """The newest parameters that are known of a run, if any are."""
     if place is None or place.snapshot is None or place.view.started is None:
