@@ -35,7 +35,7 @@ from . import rows
 from .config import RunConfig
 from .errors import RunError
 from .events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
-from .files import os_error_words, read_limited, remove_leftovers, write_atomically
+from .files import os_error_words, read_limited, remove_leftovers, require_utf8, write_atomically
 from .lock import RunLock
 from .run_checkpoints import CHECKPOINTS_NAME, EVALS_NAME, RunCheckpoints
 from .run_info import FORMAT, DataInfo, RunInfo, describe_run, read_info
@@ -91,6 +91,7 @@ class RunFolder(RunCheckpoints):
     @classmethod
     def _made(cls, runs: Path, name: str, info: RunInfo, tokenizer: Tokenizer) -> RunFolder:
         path = runs / name
+        require_utf8(runs, RunError)
         try:
             runs.mkdir(parents=True, exist_ok=True)
             path.mkdir()

@@ -14,7 +14,7 @@ import msgspec
 from . import machine
 from .config import RunConfig, Settings
 from .errors import ConfigError, RunError
-from .files import os_error_words, read_limited
+from .files import os_error_words, read_limited, require_utf8
 from .formats import refuse_newer
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def read_info(path: Path) -> RunInfo:
 
     Raises: RunError for a folder that is not there, foreign, damaged or of a newer format.
     """
+    require_utf8(path, RunError)
     try:
         text = read_limited(path / "run.json", _MAX_INFO_BYTES)
         refuse_newer(text, FORMAT, path, RunError)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from femtotui.core.errors import DataError, FemtoError
+from femtotui.core.files import require_utf8
 
 from . import __version__
 from .arguments import DataCommand, DataGroup, say
@@ -310,6 +311,7 @@ def _lasting(paths: Sequence[str]) -> tuple[str, ...]:
     for path in paths:
         if not path or "\0" in path:
             raise DataError("a data path is empty: give the name of a file, or a glob")
+        require_utf8(path, DataError)
     return tuple(str(lasting_path(path)) for path in paths)
 
 
