@@ -58,7 +58,11 @@ def test_a_name_that_no_file_could_hold_is_refused_before_anything_is_written(
     with pytest.raises(RunError, match=r"stray \\xff is not valid UTF-8: rename it"):
         prepare(small_config("modern", "byte"), runs)
     assert list(tmp_path.iterdir()) == []
-    for arguments in (["train", "2", "--runs", runs], ["train", "2", "--data", runs], ["--runs", runs]):
+    for arguments in (
+        ["train", "2", "--runs", runs],
+        ["train", "2", "--data", runs],
+        ["runs", "--runs", runs],
+    ):
         assert cli.main([str(argument) for argument in arguments]) == 2
         assert "not valid UTF-8" in capsys.readouterr().err
 
