@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from textual import work
 from textual.worker import get_current_worker
@@ -15,8 +16,9 @@ from femtotui.core.sample import SampledToken
 from femtotui.core.saved import SavedModel, open_saved
 
 from ..helm import Helm
+from ..live_model import LiveModel, NewestModel, PinnedModel
 from ..messages import ModelOpened, SampleGrew, TextRead
-from ..model_reader import LiveModel, PinnedModel, compare, live_model, read_text, require_writable
+from ..model_reader import compare, read_text, require_writable
 from ..run_view import Status
 from ..sampling import Piece, stream
 from ..widgets.model_suggester import AGAINST
@@ -30,9 +32,10 @@ class ReadingScreen(InTurn[None]):
     What comes of it arrives as SampleGrew, TextRead and ModelOpened; only the newest of each kind counts.
     """
 
-    def __init__(self, helm: Helm) -> None:
+    def __init__(self, helm: Helm, newest: NewestModel) -> None:
         super().__init__()
         self.helm = helm
+        self._newest = newest
         self.model: LiveModel | PinnedModel | None = None
         self.other: SavedModel | None = None
         self.writing = 0
@@ -44,10 +47,11 @@ class ReadingScreen(InTurn[None]):
 
         A pinned model stays.
         """
-        model, before = live_model(self.helm.current), self.model
-        if model is None or isinstance(before, PinnedModel):
+        place = self.helm.current
+        if place is None or place.snapshot is None or place.view.started is None:
             return False
-        if before is not None and model.snapshot is before.snapshot:
+        model = self._newest.of(Path(place.view.started.run), place.view.config, place.snapshot)
+        if model is self.model or isinstance(self.model, PinnedModel):
             return False
         self.model = model
         self._make_ready(model)

@@ -16,6 +16,7 @@ from femtotui.core.sample import Alternative
 from ..branches import Branches
 from ..helm import Helm
 from ..lapse import Lapse
+from ..live_model import NewestModel
 from ..messages import SampleGrew
 from ..sampling import Pace
 from ..widgets.alternatives import Alternatives
@@ -80,8 +81,8 @@ class SampleScreen(TakingScreen):
         Binding("escape", "leave", "back"),
     ]
 
-    def __init__(self, helm: Helm, lapse: Lapse, pace: Pace, prompt: str) -> None:
-        super().__init__(helm, lapse, pace)
+    def __init__(self, helm: Helm, newest: NewestModel, lapse: Lapse, pace: Pace, prompt: str) -> None:
+        super().__init__(helm, newest, lapse, pace)
         self._first_prompt = prompt
         self._wanted = False
 

@@ -14,6 +14,7 @@ from femtotui.core.sample import Alternative, SampledToken
 from ..branches import Branches
 from ..helm import Helm
 from ..lapse import Lapse, kept_film
+from ..live_model import NewestModel
 from ..messages import ModelOpened, TextRead
 from ..reading import Reading
 from ..safe_text import one_line
@@ -44,8 +45,8 @@ class Mode(Enum):
 class ShowingScreen(ReadingScreen):
     """Has a prompt and tokens on the screen, and the alternatives at the cursor beside them."""
 
-    def __init__(self, helm: Helm, lapse: Lapse, pace: Pace) -> None:
-        super().__init__(helm)
+    def __init__(self, helm: Helm, newest: NewestModel, lapse: Lapse, pace: Pace) -> None:
+        super().__init__(helm, newest)
         self._lapse, self._pace = lapse, pace
         self._mode = Mode.WRITE
         self._branches = Branches()

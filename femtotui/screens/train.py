@@ -295,7 +295,7 @@ class TrainScreen(ArrangingScreen):
 
     async def action_sample(self) -> None:
         pane = self._sample_pane
-        screen = SampleScreen(self.helm, pane.lapse, self._pace, pane.prompt)
+        screen = SampleScreen(self.helm, pane.newest, pane.lapse, self._pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
 

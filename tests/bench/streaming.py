@@ -19,6 +19,7 @@ limit_blas_threads()
 
 from femtotui.commands import Snapshot, Start  # noqa: E402
 from femtotui.core.events import RunStarted, StepDone  # noqa: E402
+from femtotui.live_model import LiveModel  # noqa: E402
 from femtotui.presets import load_preset, run_config  # noqa: E402
 from femtotui.sampling import Piece, SampleTask, draw, stream  # noqa: E402
 from femtotui.trainer import EventsArrived, SnapshotArrived, Trainer, TrainerMessage  # noqa: E402
@@ -53,7 +54,8 @@ class Watch:
         n_tokens = 0
         while time.monotonic() < until:
             if self.streams and self.started is not None and self.snapshot is not None:
-                task = SampleTask(Path(self.started.run), self.started.config, self.snapshot, b"\n", 0)
+                model = LiveModel(Path(self.started.run), self.started.config, self.snapshot)
+                task = SampleTask(model, b"\n", 0)
                 pieces: list[Piece] = []
                 stream(
                     lambda task=task: draw(task), pieces.append, lambda: time.monotonic() > until, gently=True
