@@ -68,7 +68,7 @@ def measured(preset: str, rounds: int) -> dict[str, list[float]]:
         app = Watched(terminal)
         try:
             app.until(re.compile(rb"trained|training"))
-            _wait_for_steps(Path(folder) / "runs", app)
+            wait_for_steps(Path(folder) / "runs", app)
             found = {"training": _rounds(app, rounds, _FIRST)}
             app.send("\x1b")
             app.read_for(SETTLE_SECONDS)
@@ -82,13 +82,17 @@ def measured(preset: str, rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def _wait_for_steps(runs: Path, app: Watched) -> None:
+def wait_for_steps(runs: Path, app: Watched) -> Path:
+    """The metrics of the run, once there are some and the first parameters have come."""
     deadline = time.monotonic() + START_SECONDS
-    while not any(metrics.stat().st_size > 200 for metrics in runs.glob("*/metrics.csv")):
+    while True:
+        for metrics in runs.glob("*/metrics.csv"):
+            if metrics.stat().st_size > 200:
+                app.read_for(2 * SETTLE_SECONDS)
+                return metrics
         if time.monotonic() > deadline:
             sys.exit(f"no step within {START_SECONDS:g} seconds")
         app.read_for(0.2)
-    app.read_for(2 * SETTLE_SECONDS)  # for the first parameters to come
 
 
 def _rounds(app: Watched, rounds: int, shown: re.Pattern[bytes]) -> list[float]:
