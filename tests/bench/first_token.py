@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+import psutil
 from terminal import PtyTerminal, open_terminal
 
 WIDTH, HEIGHT = 120, 36
@@ -37,6 +38,12 @@ class Watched:
     def __init__(self, terminal: PtyTerminal) -> None:
         self._terminal = terminal
         self._fd = terminal._fd
+
+    @property
+    def busy_seconds(self) -> float:
+        """What the app's process has used of the processor; the trainer is another one."""
+        times = psutil.Process(self._terminal._pid).cpu_times()
+        return times.user + times.system
 
     def send(self, keys: str) -> None:
         os.write(self._fd, keys.encode())

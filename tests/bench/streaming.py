@@ -3,7 +3,8 @@
     python tests/bench/streaming.py --preset 2 --rounds 10 --seconds 8
 
 The sampling screen is open throughout. In turns, nothing is asked of it, and a long text streams; every other
-round the stream goes first. Rates are steps between two flushes of metrics.csv, by the clock.
+round the stream goes first. Rates are steps between two flushes of metrics.csv, by the clock; beside them
+stands what the app itself takes of a core, which says something on a busy machine, too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import statistics
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
@@ -21,12 +23,21 @@ from first_token import HEIGHT, SETTLE_SECONDS, WIDTH, Watched, wait_for_steps
 from terminal import PtyTerminal, open_terminal
 
 _EMPTY_THE_FIELD = "\x15"
+_GROWS = re.compile(rb"\d tokens, [\d,]+ bytes")
 TOKENS = 2000
 """More than a turn has time for."""
 
 
-def costs(preset: str, rounds: int, seconds: float) -> list[float]:
-    """The share of the training's rate that a stream takes, round by round."""
+@dataclass(frozen=True)
+class Turn:
+    """Steps a second, and the share of a core that the app took."""
+
+    rate: float
+    core: float
+
+
+def turns(preset: str, rounds: int, seconds: float) -> list[tuple[Turn, Turn]]:
+    """A turn at rest and one with a stream, round by round."""
     with tempfile.TemporaryDirectory() as folder:
         terminal = open_terminal("pty", ["--preset", preset], Path(folder), WIDTH, HEIGHT)
         assert isinstance(terminal, PtyTerminal)
@@ -40,22 +51,23 @@ def costs(preset: str, rounds: int, seconds: float) -> list[float]:
             found = []
             for number in range(rounds):
                 order = (False, True) if number % 2 == 0 else (True, False)
-                rates = {streams: _turn(app, metrics, seconds, streams=streams) for streams in order}
-                found.append(1 - rates[True] / rates[False])
+                each = {streams: _turn(app, metrics, seconds, streams=streams) for streams in order}
+                found.append((each[False], each[True]))
             return found
         finally:
             terminal.close()
 
 
-def _turn(app: Watched, metrics: Path, seconds: float, *, streams: bool) -> float:
-    """Steps a second while a text streams, or with the screen at rest."""
+def _turn(app: Watched, metrics: Path, seconds: float, *, streams: bool) -> Turn:
+    """While a text streams, or with the screen at rest."""
     app.send(f"{_EMPTY_THE_FIELD}{TOKENS if streams else 1}\r")
-    app.until(re.compile(rb"\D1 tokens, \d+ bytes"))
-    app.read_for(SETTLE_SECONDS)
-    begin = newest_flush(metrics)
-    app.read_for(seconds)
-    end = newest_flush(metrics)
-    return _rate(begin, end)
+    app.read_for(2 * SETTLE_SECONDS)
+    begin, busy = newest_flush(metrics), app.busy_seconds
+    seen = app.read_for(seconds)
+    if streams is not bool(_GROWS.search(seen)):
+        sys.exit("the text did not stream when it should, or did when it should not")
+    end, busy = newest_flush(metrics), app.busy_seconds - busy
+    return Turn(_rate(begin, end), busy / seconds)
 
 
 def _rate(begin: Mark, end: Mark) -> float:
@@ -73,11 +85,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="of training measured a turn")
     arguments = parser.parse_args()
     for preset in arguments.preset:
-        found = costs(preset, arguments.rounds, arguments.seconds)
-        low, middle, high = statistics.quantiles(found, n=4)
+        found = turns(preset, arguments.rounds, arguments.seconds)
+        low, middle, high = statistics.quantiles((1 - on.rate / off.rate for off, on in found), n=4)
+        at_rest, more = (
+            statistics.median(shares)
+            for shares in zip(*((o.core, s.core - o.core) for o, s in found), strict=True)
+        )
         print(
             f"#{preset:<3} a streaming sample costs {middle:+.1%} of the steps a second "
-            f"(quartiles {low:+.1%} and {high:+.1%} of {len(found)} rounds)",
+            f"(quartiles {low:+.1%} and {high:+.1%} of {len(found)} rounds); "
+            f"the app takes {at_rest:.1%} of a core at rest and {more:+.1%} more while it streams",
             flush=True,
         )
 
