@@ -74,7 +74,8 @@ class ShowingScreen(ReadingScreen):
         status = "" if place is None else f" · {place.view.status.value} at step {place.view.step:,}"
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
-        self.query_one("#studio-head", Static).update(Content(one_line(f" {model}{other}{status}")))
+        head = one_line(f" {model}{other}{status}", self.size.width)
+        self.query_one("#studio-head", Static).update(Content(head))
 
     def say(self, trouble: str) -> None:
         """Show what is wrong, or nothing."""
@@ -222,7 +223,7 @@ class ShowingScreen(ReadingScreen):
     # -- two models ------------------------------------------------------------------------------------
 
     def action_compare(self) -> None:
-        ask = f"compare with which run or checkpoint? Two: one{AGAINST}the other. Empty: none. → completes"
+        ask = f"with which run or checkpoint? A{AGAINST}B: those two. → completes. Empty: none"
         self.query_one(AskRow).ask("compare", ask, "", ModelSuggester(self.helm.desk.runs))
 
     def on_model_opened(self, message: ModelOpened) -> None:
