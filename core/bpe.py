@@ -45,12 +45,19 @@ Source: after GPT-2's pattern (Radford et al., 2019).
 """
 
 
-class BpeFile(msgspec.Struct, frozen=True, tag_field="kind", tag="bpe", forbid_unknown_fields=True):
+FORMAT = 1
+"""The version of tokenizer.json, of every kind."""
+
+
+class BpeFile(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="bpe", forbid_unknown_fields=True
+):
     """tokenizer.json of a bpe tokenizer: the merges in order, each token named by its id.
 
     A merge whose joined bytes are a token already makes no new one: there are two ways to that token.
     """
 
+    format: int = FORMAT
     merges: list[tuple[int, int]]
 
 

@@ -37,6 +37,7 @@ State = Literal["training", "paused", "stopped", "finished", "failed", "broken o
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry. Losses in nats a token, times in seconds, memory in MiB; None for what is not known yet.
 
+    `machine` and `threads` are of its newest sitting, `begun_on` and `begun_threads` of its first.
     `again` is the command that trains the same once more, `data_command` the one that makes its text.
     """
 
@@ -71,6 +72,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     sittings: int
     machine: str
     threads: int
+    begun_on: str
+    begun_threads: int
     peak_rss_mib: float | None
     data_name: str
     data_bytes: int
@@ -120,8 +123,10 @@ def gather_entry(folder: Path) -> Entry:
         elapsed_s=progress.elapsed_s if progress else 0.0,
         wall_s=progress.wall_s if progress else 0.0,
         sittings=progress.sittings if progress else 0,
-        machine=info.machine,
-        threads=train.threads,
+        machine=(progress.machine if progress else "") or info.machine,
+        threads=(progress.threads if progress else 0) or train.threads,
+        begun_on=info.machine,
+        begun_threads=train.threads,
         peak_rss_mib=progress.peak_rss_mib if progress else None,
         data_name=info.data.name,
         data_bytes=info.data.n_bytes,

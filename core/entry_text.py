@@ -1,7 +1,7 @@
 """A journal entry in the journal's own form: a heading with the verdict, a list of facts, what came of it.
 
-A sample may hold anything, so it stands as an indented block in which nothing is Markdown and every
-character is printable.
+A sample may hold anything, so it stands as an indented block in which nothing is Markdown. Every character
+of the whole is printable.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def entry_markdown(entry: Entry) -> str:
         lines += ["", inert(entry.message)]
     if entry.sample is not None:
         lines += ["", f"A sample at step {entry.sample.step:,}:", "", *_sample_block(entry.sample.text)]
-    if entry.note:
-        lines += ["", entry.note]
+    if entry.note:  # Markdown of one's own, but nothing else
+        lines += ["", *map(_printable, entry.note.expandtabs(4).split("\n"))]
     return (
         "\n".join(lines)
         + f"\n\n<!-- femtotui entry, format {entry.format}; your own words go in note.md -->\n"
@@ -52,7 +52,7 @@ def heading(entry: Entry) -> str:
 
 def facts(entry: Entry) -> Iterator[str]:
     """The facts one by one, in the order and the words of the journal."""
-    begun = f"begun: {entry.created}"
+    begun = f"begun: {inert(entry.created)}"
     yield f"run: {inert(entry.run)}, recipe: {inert(entry.recipe)}, seed: {entry.seed}, {begun}"
     yield f"tokenizer: {entry.tokenizer}, {entry.vocab_size:,} tokens"
     yield (
@@ -68,12 +68,12 @@ def facts(entry: Entry) -> Iterator[str]:
     sittings = f" in {entry.sittings} sittings" if entry.sittings > 1 else ""
     yield (
         f"elapsed: {duration(entry.elapsed_s)} of training, {duration(entry.wall_s)} by the clock{sittings} "
-        f"({inert(entry.machine)}, {entry.threads} thread{'' if entry.threads == 1 else 's'})"
+        f"({machine_words(entry)})"
     )
     yield f"RAM: {_memory(entry.peak_rss_mib)}"
     yield (
         f"data: {code(entry.data_command)} ({inert(entry.data_name)}, {entry.data_bytes:,} bytes, "
-        f"sha256 {entry.data_sha256})"
+        f"sha256 {inert(entry.data_sha256)})"
     )
     for note in entry.data_notes:
         yield f"data, note: {inert(note)}"
@@ -81,6 +81,20 @@ def facts(entry: Entry) -> Iterator[str]:
     if entry.score is not None:
         kind = "" if entry.score.thorough else ", a quick look"
         yield f"score: {inert(entry.score.summary)} (at step {entry.score.step:,}{kind})"
+
+
+def machine_words(entry: Entry) -> str:
+    """Processor, cores and threads; and what it was begun with, if that was something else."""
+    now = f"{inert(entry.machine)}, {_threads(entry.threads)}"
+    if entry.machine != entry.begun_on:
+        return f"{now}; begun on {inert(entry.begun_on)}, {_threads(entry.begun_threads)}"
+    if entry.threads != entry.begun_threads:
+        return f"{now}; begun with {_threads(entry.begun_threads)}"
+    return now
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from .errors import FemtoError
+
 TEMPORARY_SUFFIX = ".tmp"
 _WRITE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
@@ -32,6 +34,19 @@ _WORDS = {
 def os_error_words(error: OSError) -> str:
     """What the system refused, in words that say what to do."""
     return _WORDS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
+
+
+def written(path: Path | str) -> str:
+    """A path as text that any file or program can take: bytes that are no UTF-8 as `\\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def require_utf8(path: Path | str, refusal: type[FemtoError]) -> None:
+    """That a path can be written down, in a run's files and in JSON. Raises: `refusal`."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise refusal(f"the name {written(path)} is not valid UTF-8: rename it, or choose another") from error
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -167,6 +167,8 @@ class Keeper:
                 wall_s=self._wall_before_s + time.monotonic() - self._begun,
                 peak_rss_mib=max(self._peak_before_mib, machine.peak_rss_mib()),
                 sittings=self._sittings,
+                machine=machine.describe_machine(),
+                threads=training.threads,
                 message=message,
             ),
         )

@@ -10,6 +10,7 @@ import msgspec
 from .config import Settings
 from .errors import RunError
 from .files import os_error_words, read_limited, write_atomically
+from .formats import refuse_newer
 
 FORMAT = 1
 PROGRESS_NAME = "progress.json"
@@ -23,8 +24,9 @@ class Progress(Settings, frozen=True, kw_only=True):
     """A run as it was at its newest checkpoint.
 
     `elapsed_s` counts training only; `wall_s` also the pauses, and whatever else happened while a process had
-    the run, over all `sittings`. `peak_rss_mib` is the most memory that a training process took. `message`
-    says why a run failed.
+    the run, over all `sittings`. `peak_rss_mib` is the most memory that a training process took. `machine`
+    and `threads` are those of the newest sitting, "" and 0 where an older femtotui did not note them.
+    `message` says why a run failed.
     """
 
     format: int = FORMAT
@@ -36,11 +38,9 @@ class Progress(Settings, frozen=True, kw_only=True):
     wall_s: float
     peak_rss_mib: float
     sittings: int
+    machine: str = ""
+    threads: int = 0
     message: str = ""
-
-
-class _AnyFormat(msgspec.Struct):
-    format: int
 
 
 def write_progress(folder: Path, progress: Progress) -> None:
@@ -59,8 +59,7 @@ def read_progress(folder: Path) -> Progress | None:
     path = folder / PROGRESS_NAME
     try:
         text = read_limited(path, _MAX_BYTES)
-        if (found := msgspec.json.decode(text, type=_AnyFormat).format) > FORMAT:
-            raise RunError(f"{path} was written by a newer femtotui (format {found}): update femtotui")
+        refuse_newer(text, FORMAT, path, RunError)
         return msgspec.json.decode(text, type=Progress)
     except FileNotFoundError:
         return None

@@ -23,7 +23,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +33,11 @@ from numpy.typing import NDArray
 from . import checkpoint as checkpoints
 from . import rows
 from .config import RunConfig
-from .errors import CheckpointError, RunError
+from .errors import RunError
 from .events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
-from .files import os_error_words, read_limited, remove_leftovers, write_atomically
+from .files import os_error_words, read_limited, remove_leftovers, require_utf8, write_atomically
 from .lock import RunLock
+from .run_checkpoints import CHECKPOINTS_NAME, EVALS_NAME, RunCheckpoints
 from .run_info import FORMAT, DataInfo, RunInfo, describe_run, read_info
 
 if TYPE_CHECKING:
@@ -50,17 +50,15 @@ METRICS_HEADER = "step,loss,lr,grad_norm,ms,elapsed_s,rss_mib"
 EVALS_HEADER = "step,val_loss,train_loss,elapsed_s"
 
 _MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
-_CHECKPOINT_NAME = re.compile(r"step-(\d{1,15})\.safetensors")
 
 
-class RunFolder:
+class RunFolder(RunCheckpoints):
     """One run on disk. Made by `create` or `open`; then appended to, one process at a time."""
 
     def __init__(self, path: Path, info: RunInfo) -> None:
-        self.path = path
-        self.info = info
+        super().__init__(path, info)
         self._metrics = rows.RowFile(path / "metrics.csv")
-        self._evals = rows.RowFile(path / "evals.csv")
+        self._evals = rows.RowFile(path / EVALS_NAME)
         self._samples = rows.RowFile(path / "samples.jsonl")
         self._scores = rows.RowFile(path / "scores.jsonl")
         self._lock: RunLock | None = None
@@ -93,11 +91,12 @@ class RunFolder:
     @classmethod
     def _made(cls, runs: Path, name: str, info: RunInfo, tokenizer: Tokenizer) -> RunFolder:
         path = runs / name
+        require_utf8(runs, RunError)
         try:
             runs.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             try:
-                (path / "checkpoints").mkdir()
+                (path / CHECKPOINTS_NAME).mkdir()
                 for file_name, text in _first_contents(info, tokenizer).items():
                     write_atomically(path / file_name, text)
             except OSError:
@@ -173,7 +172,7 @@ class RunFolder:
 
     def evaluations(self) -> list[EvalDone]:
         """The evaluations that are written."""
-        return list(rows.read_evals(self.path / "evals.csv"))
+        return list(rows.read_evals(self.path / EVALS_NAME))
 
     def cut_after(self, step: int) -> None:
         """Removes what was written after the checkpoint of `step`, and what a killed process left half done.
@@ -181,9 +180,9 @@ class RunFolder:
         Raises: RunError.
         """
         remove_leftovers(self.path)
-        remove_leftovers(self.path / "checkpoints")
+        remove_leftovers(self.path / CHECKPOINTS_NAME)
         rows.cut_rows(self.path / "metrics.csv", step, rows.csv_step, header=METRICS_HEADER)
-        rows.cut_rows(self.path / "evals.csv", step, rows.csv_step, header=EVALS_HEADER)
+        rows.cut_rows(self.path / EVALS_NAME, step, rows.csv_step, header=EVALS_HEADER)
         rows.cut_rows(self.path / "samples.jsonl", step, rows.jsonl_step, unique=False)
         rows.cut_rows(self.path / "scores.jsonl", step, rows.jsonl_step, unique=False)
 
@@ -196,114 +195,10 @@ class RunFolder:
         """
         begin = time.perf_counter()
         self.flush(to_disk=True)
-        path = self.path / "checkpoints" / f"step-{step}.safetensors"
+        path = self.path / CHECKPOINTS_NAME / f"step-{step}.safetensors"
         checkpoints.save_checkpoint(path, tensors, step=step, elapsed_s=elapsed_s, config=self.config)
-        self._remove_old_checkpoints()
+        self.remove_old_checkpoints()
         return CheckpointSaved(step=step, path=str(path), ms=(time.perf_counter() - begin) * 1000)
-
-    def _remove_old_checkpoints(self) -> None:
-        kept = self.config.train.keep_checkpoints
-        best = self.best_checkpoint() if self.config.train.keep_best else None
-        for old in self.checkpoint_paths()[kept:]:
-            if old != best:
-                with suppress(OSError):
-                    old.unlink()
-
-    def make_room(self) -> bool:
-        """Removes all checkpoints but the newest; False if there was none to remove."""
-        older = self.checkpoint_paths()[1:]
-        for path in older:
-            with suppress(OSError):
-                path.unlink()
-        return bool(older)
-
-    def checkpoint_paths(self) -> list[Path]:
-        """The checkpoints there are, newest first."""
-        return [path for _, path in sorted(self._checkpoints().items(), reverse=True)]
-
-    def best_checkpoint(self) -> Path | None:
-        """Of the checkpoints whose step was evaluated, the one of the lowest validation loss."""
-        there = self._checkpoints()
-        evaluated = [e for e in self.evaluations() if e.step in there]
-        best = min(evaluated, key=lambda e: e.val_loss, default=None)
-        return None if best is None else there[best.step]
-
-    def _checkpoints(self) -> dict[int, Path]:
-        found: dict[int, Path] = {}
-        with suppress(OSError):
-            for path in (self.path / "checkpoints").iterdir():
-                if name := _CHECKPOINT_NAME.fullmatch(path.name):
-                    found[int(name[1])] = path
-        return found
-
-    def find_checkpoint(self, which: str) -> Path:
-        """The checkpoint that is meant by `latest`, `best` or a step's number. Raises: CheckpointError."""
-        there = self._checkpoints()
-        if which == "best":
-            found = self.best_checkpoint()
-        elif which == "latest":
-            found = there[max(there)] if there else None
-        else:
-            found = there.get(int(which)) if which.isdigit() and len(which) < 16 else None
-        if found is None:
-            steps = ", ".join(map(str, sorted(there)))
-            raise CheckpointError(
-                f"{self.path.name} has no checkpoint `{which}`: there are `latest`, `best` and steps {steps}"
-                if there
-                else f"{self.path} has no checkpoint yet"
-            )
-        return found
-
-    def require_own_checkpoint(self) -> None:
-        """That a checkpoint there is was made with the very settings of run.json: before any memory is taken
-        for a model of their size.
-
-        Raises: CheckpointError with what is wrong with the newest, RunError if it is another run's.
-        """
-        problem: CheckpointError | RunError | None = None
-        for path in self.checkpoint_paths():
-            try:
-                if checkpoints.read_config(path) == self.config:
-                    return
-                error: CheckpointError | RunError = RunError(
-                    f"run.json in {self.path} does not belong to {path.name}: their settings differ, so one "
-                    "of them is damaged or another run's"
-                )
-            except CheckpointError as damage:
-                error = damage
-            problem = problem or error
-        raise problem or CheckpointError(f"{self.path} has no checkpoint yet: start a new run")
-
-    def load_newest(
-        self, expected: Mapping[str, NDArray[Any]]
-    ) -> tuple[checkpoints.Checkpoint, tuple[str, ...]]:
-        """The newest checkpoint that is whole, and what to tell of newer ones.
-
-        Those are damaged: they are set aside under another name, not deleted.
-
-        Raises: CheckpointError if none is whole, with what is wrong with the newest.
-        """
-        damaged: dict[Path, CheckpointError] = {}
-        for path in self.checkpoint_paths():
-            try:
-                loaded = checkpoints.load_checkpoint(path, expected, self.config.model)
-            except CheckpointError as error:
-                damaged[path] = error
-                continue
-            return loaded, tuple(
-                f"{problem}; it was set aside, and training goes on from step {loaded.step:,}"
-                for problem in _set_aside(damaged)
-            )
-        if damaged:
-            raise next(iter(damaged.values()))
-        raise CheckpointError(f"{self.path} has no checkpoint yet: start a new run")
-
-
-def _set_aside(damaged: dict[Path, CheckpointError]) -> list[CheckpointError]:
-    for path in damaged:
-        with suppress(OSError):
-            path.rename(path.with_name(f"{path.name}.damaged"))
-    return list(damaged.values())
 
 
 def _new_name(preset: str) -> str:
@@ -316,7 +211,7 @@ def _first_contents(info: RunInfo, tokenizer: Tokenizer) -> dict[str, bytes]:
     return {
         "tokenizer.json": tokenizer.to_json().encode(),
         "metrics.csv": f"{METRICS_HEADER}\n".encode(),
-        "evals.csv": f"{EVALS_HEADER}\n".encode(),
+        EVALS_NAME: f"{EVALS_HEADER}\n".encode(),
         "samples.jsonl": b"",
         "scores.jsonl": b"",
         # Last, so that a folder with a run.json is a whole one.

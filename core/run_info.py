@@ -14,7 +14,8 @@ import msgspec
 from . import machine
 from .config import RunConfig, Settings
 from .errors import ConfigError, RunError
-from .files import os_error_words, read_limited
+from .files import os_error_words, read_limited, require_utf8
+from .formats import refuse_newer
 
 if TYPE_CHECKING:
     from .data import Source
@@ -53,13 +54,10 @@ def read_info(path: Path) -> RunInfo:
 
     Raises: RunError for a folder that is not there, foreign, damaged or of a newer format.
     """
+    require_utf8(path, RunError)
     try:
         text = read_limited(path / "run.json", _MAX_INFO_BYTES)
-        found = msgspec.json.decode(text, type=_AnyFormat).format
-        if found > FORMAT:
-            raise RunError(
-                f"{path} was written by a newer femtotui (format {found}): update femtotui to open it"
-            )
+        refuse_newer(text, FORMAT, path, RunError)
         return msgspec.json.decode(text, type=RunInfo)
     except FileNotFoundError as error:
         raise RunError(f"{path} is not a run folder: it has no run.json") from error
@@ -67,10 +65,6 @@ def read_info(path: Path) -> RunInfo:
         raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
     except (ConfigError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise RunError(f"run.json in {path} is damaged: {error}") from error
-
-
-class _AnyFormat(msgspec.Struct):
-    format: int
 
 
 def describe_run(config: RunConfig, source: Source) -> RunInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +41,21 @@ def open_saved(runs: Path, name: str) -> SavedModel:
     Raises: CheckpointError, RunError, TokenizerError.
     """
     if name.endswith(SUFFIX):
-        path = Path(name).expanduser()
+        path = _checkpoint_path(runs, name)
         loaded = load_weights(path, read_config(path).model)
         return _saved(path, loaded, _tokenizer_near(path, loaded.config.tokenizer))
     run = RunFolder.open(find_run(runs, name))
     return newest_saved(run)
+
+
+def _checkpoint_path(runs: Path, name: str) -> Path:
+    """A file as it is named, or else one below the runs folder."""
+    path = Path(name)
+    with suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, `~nobody`: the reader will say
+        path = path.expanduser()
+        if not path.is_file() and (runs / name).is_file():
+            return runs / name
+    return path
 
 
 def newest_saved(run: RunFolder) -> SavedModel:

@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .bpe import BpeFile, BpeTokenizer, checked_ids, learn_merges
+from .bpe import FORMAT, BpeFile, BpeTokenizer, checked_ids, learn_merges
 from .config import MAX_VOCAB_SIZE, TokenizerConfig, TokenizerKind
 from .errors import TokenizerError
+from .formats import refuse_newer
 
 N_BYTES = 256
 
@@ -141,6 +142,7 @@ def load_tokenizer(json_text: str) -> Tokenizer:
         TokenizerError: it is anything else. Sizes are checked before anything is built.
     """
     try:
+        refuse_newer(json_text, FORMAT, "the tokenizer", TokenizerError)
         file: _ByteFile | _CharFile | BpeFile = msgspec.json.decode(
             json_text, type=_ByteFile | _CharFile | BpeFile
         )
@@ -155,13 +157,20 @@ def load_tokenizer(json_text: str) -> Tokenizer:
             return BpeTokenizer(merges)
 
 
-class _ByteFile(msgspec.Struct, frozen=True, tag_field="kind", tag="byte", forbid_unknown_fields=True):
+class _ByteFile(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="byte", forbid_unknown_fields=True
+):
     """tokenizer.json of a byte tokenizer."""
 
+    format: int = FORMAT
 
-class _CharFile(msgspec.Struct, frozen=True, tag_field="kind", tag="char", forbid_unknown_fields=True):
+
+class _CharFile(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="char", forbid_unknown_fields=True
+):
     """tokenizer.json of a char tokenizer: its characters in ascending order."""
 
+    format: int = FORMAT
     alphabet: str
 
 

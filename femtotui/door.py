@@ -24,6 +24,7 @@ import msgspec
 from femtotui.core.commands import Snapshot, Steering
 from femtotui.core.errors import RunError
 from femtotui.core.files import os_error_words, read_limited, write_atomically
+from femtotui.core.formats import refuse_newer
 
 from .commands import Continue, Detach, Start
 from .wire import RefusedFrame, WireError, read_command, read_hello, write_frame
@@ -69,16 +70,15 @@ def read_address(run: Path) -> Address | None:
     """Where the trainer of a run listens; None if it was never detached. Raises: RunError."""
     path = run / ADDRESS_NAME
     try:
-        address = msgspec.json.decode(read_limited(path, _MAX_ADDRESS_BYTES), type=Address)
+        text = read_limited(path, _MAX_ADDRESS_BYTES)
+        refuse_newer(text, FORMAT, path, RunError)
+        return msgspec.json.decode(text, type=Address)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
-    if address.format > FORMAT:
-        raise RunError(f"{path} was written by a newer femtotui (format {address.format}): update femtotui")
-    return address
 
 
 class Door:

@@ -1,10 +1,16 @@
-"""The same prompt and seed, sampled again and again while a model learns: a film to wind back."""
+"""The same prompt and seed, sampled again and again while a model learns: a film to wind back.
+
+What was drawn for the screen has its probabilities; what the run folder kept of earlier sessions is text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from femtotui.core.sample import SampledToken, Sampling
+from femtotui.core.history import read_samples
+from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
 MAX_FRAMES = 400
 
@@ -20,10 +26,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the model wrote at a step."""
+    """What the model wrote at a step: `tokens`, or `text` alone where nobody kept their probabilities."""
 
     step: int
     tokens: tuple[SampledToken, ...]
+    text: bytes = b""
 
 
 @dataclass
@@ -41,10 +48,38 @@ class Lapse:
         if scene != self.scene:
             self.scene, self.frames = scene, []
         self.frames = [old for old in self.frames if old.step < frame.step]
-        self.frames.append(frame)
-        if len(self.frames) > MAX_FRAMES:
-            self.frames = [*self.frames[:-1:2], self.frames[-1]]
+        self.frames = _thinned([*self.frames, frame])
+
+    def recall(self, scene: Scene, kept: Sequence[Frame]) -> None:
+        """Put the frames of an earlier session before those of this one.
+
+        A film of another run makes room for them, one of the same run after another prompt does not.
+        """
+        if self.scene is not None and self.scene.run != scene.run:
+            self.scene, self.frames = None, []
+        if self.scene not in (None, scene):
+            return
+        earlier = [frame for frame in kept if not self.frames or frame.step < self.frames[0].step]
+        if earlier:
+            self.scene, self.frames = scene, _thinned([*earlier, *self.frames])
 
     def place(self, index: int) -> int:
         """`index`, brought within the film."""
         return min(max(index, 0), max(len(self.frames) - 1, 0))
+
+
+def kept_film(run: Path) -> tuple[Scene, list[Frame]]:
+    """What a run folder has of the journal's own prompt and sampler, which it samples at every checkpoint."""
+    prompt, seed = JOURNAL_PROMPT.decode(), JOURNAL_SAMPLING.seed
+    by_step = {
+        sample.step: Frame(sample.step, (), sample.text.encode("utf-8", "replace"))
+        for sample in read_samples(run / "samples.jsonl")
+        if (sample.prompt, sample.seed) == (prompt, seed)
+    }
+    return Scene(str(run), JOURNAL_PROMPT, JOURNAL_SAMPLING), [by_step[step] for step in sorted(by_step)]
+
+
+def _thinned(frames: list[Frame]) -> list[Frame]:
+    while len(frames) > MAX_FRAMES:
+        frames = [*frames[:-1:2], frames[-1]]
+    return frames

@@ -62,10 +62,14 @@ class SampleGrew(Message):
 
 @dataclass
 class ModelOpened(Message):
-    """A saved model to compare with is there, or `failure` says why not; posted from a thread."""
+    """A saved model to compare with is there, or `failure` says why not; posted from a thread.
+
+    `this` is the one to set beside it, None for the run that trains.
+    """
 
     model: SavedModel | None
     failure: str = ""
+    this: SavedModel | None = None
 
 
 @dataclass

@@ -1,52 +1,14 @@
-"""The model that the sampling screen works with, and what it, or it and another, make of a text."""
+"""What a model, or a model and another, make of a text."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from femtotui.core.config import RunConfig
 from femtotui.core.errors import ConfigError, TokenizerError
 from femtotui.core.prompts import characters_lacking, lacking_words
 from femtotui.core.sample import SampledToken, Sampler, Sampling
 from femtotui.core.saved import SavedModel
-
-from .desk import Place
-from .sampling import sampler_of
-from .trainer import SnapshotArrived
-
-
-class LiveModel:
-    """A run's parameters at a step; folding them into a sampler is done once, when it is first asked for."""
-
-    def __init__(self, run: Path, config: RunConfig, snapshot: SnapshotArrived) -> None:
-        self.config, self.snapshot = config, snapshot
-        self._run = run
-        self._lock = threading.Lock()
-        self._sampler: Sampler | None = None
-
-    @property
-    def name(self) -> str:
-        return f"#{self.config.preset} {self.config.title}, step {self.snapshot.step:,}"
-
-    def sampler(self) -> Sampler:
-        """One for the caller alone, from any thread.
-
-        Raises: FemtoError; OSError if the run's tokenizer cannot be read.
-        """
-        with self._lock:
-            if self._sampler is None:
-                self._sampler = sampler_of(self._run, self.config, self.snapshot)
-            return self._sampler.sibling()
-
-
-def live_model(place: Place | None) -> LiveModel | None:
-    """The newest parameters that are known of a run, if any are."""
-    if place is None or place.snapshot is None or place.view.started is None:
-        return None
-    return LiveModel(Path(place.view.started.run), place.view.config, place.snapshot)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from femtotui.core.errors import RunError
+from femtotui.core.files import require_utf8
 
 RUNS_VARIABLE = "FEMTOTUI_RUNS"
 CONFIG_VARIABLE = "FEMTOTUI_CONFIG"
@@ -25,9 +26,13 @@ def lasting_path(path: str) -> Path:
 
 
 def runs_folder(asked: str | None = None) -> Path:
-    """The folder of all runs: the one asked for, else `FEMTOTUI_RUNS`, else one in the user's data folder."""
+    """The folder of all runs: the one asked for, else `FEMTOTUI_RUNS`, else one in the user's data folder.
+
+    Raises: RunError for a name that could not be written down.
+    """
     chosen = asked or os.environ.get(RUNS_VARIABLE)
     if chosen:
+        require_utf8(chosen, RunError)
         return lasting_path(chosen)
     import platformdirs  # noqa: PLC0415  (only where nothing was chosen)
 

@@ -12,6 +12,7 @@ import numpy as np
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent
 from femtotui.core.files import os_error_words, read_limited, write_atomically
+from femtotui.core.formats import refuse_newer
 from femtotui.core.history import read_history
 from femtotui.core.lock import holder_of
 from femtotui.core.note import read_note
@@ -21,12 +22,14 @@ from .chart_model import Overlay
 from .run_view import RunView, Status
 
 TITLE_NAME = "title.json"
+TITLE_FORMAT = 1
 MAX_TITLE_LENGTH = 60
 _MAX_BYTES = 4096
 _EVERYTHING = 10**15
 
 
-class _Title(msgspec.Struct, frozen=True):
+class _Title(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = TITLE_FORMAT
     title: str = ""
 
 
@@ -74,22 +77,31 @@ def read_row(summary: RunSummary) -> RunRow:
 
 
 def _read_title(folder: Path) -> str:
-    with suppress(OSError, ValueError, RecursionError):
-        title = msgspec.json.decode(read_limited(folder / TITLE_NAME, _MAX_BYTES), type=_Title).title
+    """The title that a person gave; none if it cannot be read, or if only a newer femtotui knows how."""
+    with suppress(FemtoError, OSError, ValueError, RecursionError):
+        title = msgspec.json.decode(_title_text(folder), type=_Title).title
         if title.isprintable():
             return title[:MAX_TITLE_LENGTH]
     return ""
 
 
+def _title_text(folder: Path) -> bytes:
+    text = read_limited(folder / TITLE_NAME, _MAX_BYTES)
+    refuse_newer(text, TITLE_FORMAT, folder / TITLE_NAME, RunError)
+    return text
+
+
 def write_title(folder: Path, title: str) -> None:
     """Give a run a title; an empty one takes it away. Raises: RunError."""
-    title = title.strip()
+    title, path = title.strip(), folder / TITLE_NAME
     if len(title) > MAX_TITLE_LENGTH or not title.isprintable():
         raise RunError(f"a title is one line of at most {MAX_TITLE_LENGTH} characters")
+    with suppress(OSError, ValueError, RecursionError):  # what cannot be read may be replaced
+        _title_text(folder)
     try:
-        write_atomically(folder / TITLE_NAME, msgspec.json.encode(_Title(title)) + b"\n")
+        write_atomically(path, msgspec.json.encode(_Title(title=title)) + b"\n")
     except OSError as error:
-        raise RunError(f"cannot write {folder / TITLE_NAME}: {os_error_words(error)}") from error
+        raise RunError(f"cannot write {path}: {os_error_words(error)}") from error
 
 
 # -- curves --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from femtotui.core.files import written
 from femtotui.core.runs import RunSummary
 
 from .door import ADDRESS_NAME
@@ -55,7 +56,7 @@ def runs_table(runs: Sequence[RunSummary]) -> Table:
 def _row(run: RunSummary) -> dict[str, object]:
     config = run.info.config if run.info else None
     return {
-        "run": str(run.path),
+        "run": written(run.path),
         "state": state(run),
         "pid": run.holder.pid if run.holder else None,
         "problem": run.problem or None,

@@ -48,10 +48,10 @@ class Status(Enum):
 class RunView:
     """One run as far as its events told it.
 
-    `steps`, `losses` and `seconds` are the curve; `evals` are (step, validation loss). Losses are in nats a
-    token, memory in MiB, `elapsed_s` in seconds of training. `rewritten` counts how often the curve was more
-    than added to: whoever drew it must draw it anew. `folder` is where the run lies before its trainer
-    says so, `forecast_mib` the memory that was expected of it.
+    `steps`, `losses` and `seconds` are the curve; `evals` are (step, validation loss), `scores` what the
+    run's evaluator found. Losses are in nats a token, memory in MiB, `elapsed_s` in seconds of training.
+    `rewritten` counts how often the curve was more than added to: whoever drew it must draw it anew. `folder`
+    is where the run lies before its trainer says so, `forecast_mib` the memory that was expected of it.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -69,7 +69,7 @@ class RunView:
         self.peak_mib = 0.0
         self.forecast_mib = 0.0
         self.folder: str | None = None
-        self.score: ScoreDone | None = None
+        self.scores: list[ScoreDone] = []
         self.steps = array("q")
         self.losses = array("d")
         self.seconds = array("d")
@@ -108,7 +108,7 @@ class RunView:
                 self.failure = event
                 self.status = Status.FAILED
             case ScoreDone():
-                self.score = event
+                self.scores.append(event)
             case _:  # a SampleDone is for the run folder
                 pass
 
@@ -128,6 +128,7 @@ class RunView:
                 column.pop()
         self.rewritten += 1
         self.evals = [(at, value) for at, value in self.evals if at <= step]
+        self.scores = [score for score in self.scores if score.step <= step]
 
     def _add_step(self, event: StepDone) -> None:
         self.step, self.elapsed_s, self.rss_mib = event.step, event.elapsed_s, event.rss_mib
@@ -186,6 +187,11 @@ class RunView:
     @property
     def val_loss(self) -> float | None:
         return self.evals[-1][1] if self.evals else None
+
+    @property
+    def score(self) -> ScoreDone | None:
+        """The newest score of the run's evaluator."""
+        return self.scores[-1] if self.scores else None
 
     @property
     def ms_per_step(self) -> float | None:

@@ -1,19 +1,16 @@
-"""Sampling from a snapshot of the parameters: what to draw, when, and how gently. No Textual in here."""
+"""Sampling from a model that trains: what to draw, when, and how gently. No Textual in here."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from femtotui.core.config import RunConfig
 from femtotui.core.errors import FemtoError
-from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampler, Sampling
-from femtotui.core.tokenizer import load_tokenizer
+from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
+from .live_model import LiveModel
 from .run_view import RunView, Status
-from .trainer import SnapshotArrived
 
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
@@ -41,11 +38,9 @@ def prompt_bytes(typed: str) -> bytes:
 
 @dataclass(frozen=True)
 class SampleTask:
-    """One sample to draw: from which parameters of which run, after which prompt."""
+    """One sample to draw: by which model, after which prompt."""
 
-    run: Path
-    config: RunConfig
-    snapshot: SnapshotArrived
+    model: LiveModel
     prompt: bytes
     seed: int
 
@@ -54,22 +49,13 @@ class SampleTask:
         return replace(JOURNAL_SAMPLING, seed=self.seed)
 
 
-def sampler_of(run: Path, config: RunConfig, snapshot: SnapshotArrived) -> Sampler:
-    """A sampler for a run's parameters at a step.
-
-    Raises: FemtoError; OSError if the run's tokenizer cannot be read.
-    """
-    tokenizer = load_tokenizer((run / "tokenizer.json").read_text("utf-8"))
-    return Sampler(config.model, config.recipe, snapshot.parameters_P, tokenizer)
-
-
 def draw(task: SampleTask) -> Iterator[SampledToken]:
     """The tokens of a sample, one by one.
 
-    Raises: FemtoError children, such as TokenizerError for a prompt that a char tokenizer cannot encode.
+    Raises: FemtoError children, such as TokenizerError for a prompt that a char tokenizer cannot encode;
+        OSError if the run's tokenizer cannot be read.
     """
-    sampler = sampler_of(task.run, task.config, task.snapshot)
-    yield from sampler.generate(task.prompt, SAMPLE_TOKENS, task.sampling)
+    yield from task.model.sampler().generate(task.prompt, SAMPLE_TOKENS, task.sampling)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import shlex
+import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .split import split_text
 
 MAX_TEXT_BYTES = 256 * 2**20
 """All of the text is held in memory, several times over; no tiny GPT ever sees this much."""
+
+_PLAIN = {ord(c): c for c in f"{string.ascii_letters}{string.digits}/._-"}
 
 MOST_NAMED_FILES = 20
 """A command line with more files than this names the globs instead."""
@@ -62,7 +65,7 @@ def read_files(paths: Sequence[Path]) -> bytes:
 
 def cat_command(paths: Sequence[Path]) -> str:
     """The shell command that does the same."""
-    return f"cat {shlex.join(map(_as_argument, paths))} > dataset.txt"
+    return f"cat {' '.join(map(_shell_word, paths))} > dataset.txt"
 
 
 def _expand(pattern: str) -> list[Path]:
@@ -107,10 +110,17 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"{visible(str(path))} cannot be read: {os_error_words(error)}")
 
 
-def _as_argument(path: Path) -> str:
-    """A file name that starts with a dash is no option."""
+def _shell_word(path: Path) -> str:
+    """A file name as a shell takes it: one that starts with a dash is no option, stray bytes are `\\xff`."""
     name = str(path)
-    return f"./{name}" if name.startswith("-") else name
+    if name.startswith("-"):
+        name = f"./{name}"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        spelt = (_PLAIN.get(byte, f"\\x{byte:02x}") for byte in os.fsencode(name))
+        return f"$'{''.join(spelt)}'"
+    return shlex.quote(name)
 
 
 def _glob_command(patterns: Sequence[str]) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from femtotui import cli
+from femtotui.core.commands import Steering, Stop
+from femtotui.core.entry import gather_entry
 from femtotui.core.run import RunFolder
 from femtotui.session import open_trained
 
@@ -115,3 +119,17 @@ def test_another_thread_count_is_said_to_cost_the_last_bits(run: RunFolder) -> N
     other.close()
     assert other.training.threads == 2
     assert "2 threads of 2 sequences instead of 1 of 4: the run goes on equal to rounding" in other.notes[0]
+
+
+def test_the_entry_says_with_how_many_threads_it_went_on(tmp_path: Path) -> None:
+    begun = prepare(small_config("modern", "byte", steps=20), tmp_path)
+    stop: SimpleQueue[Steering] = SimpleQueue()
+    stop.put(Stop())
+    deque(begun.record(stop), maxlen=0)
+    begun.close()
+    path = begun.run.path
+    assert gather_entry(path).threads == gather_entry(path).begun_threads == 1
+    train_to_the_end(continue_run(path, threads=2))
+    assert (gather_entry(path).threads, gather_entry(path).begun_threads) == (2, 1)
+    assert ", 2 threads; begun with 1 thread)" in (path / "entry.md").read_text()
+    assert "--threads 1" in gather_entry(path).again, "the same again is as it was begun"

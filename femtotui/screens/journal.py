@@ -18,8 +18,9 @@ from femtotui.core.history import read_scores
 from femtotui.core.note import read_note
 
 from ..journal_command import keep_note
-from ..journal_rows import comparison, score_curve
+from ..journal_rows import comparison
 from ..safe_text import one_line, printable
+from ..score_curve import score_curve
 from ..wording import UNKNOWN
 from .in_turn import ModalInTurn
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from textual import work
 from textual.worker import get_current_worker
@@ -15,10 +16,12 @@ from femtotui.core.sample import SampledToken
 from femtotui.core.saved import SavedModel, open_saved
 
 from ..helm import Helm
+from ..live_model import LiveModel, NewestModel, PinnedModel
 from ..messages import ModelOpened, SampleGrew, TextRead
-from ..model_reader import LiveModel, compare, live_model, read_text, require_writable
+from ..model_reader import compare, read_text, require_writable
 from ..run_view import Status
 from ..sampling import Piece, stream
+from ..widgets.model_suggester import AGAINST
 from ..widgets.sampling_fields import Asked
 from .in_turn import InTurn
 
@@ -29,22 +32,40 @@ class ReadingScreen(InTurn[None]):
     What comes of it arrives as SampleGrew, TextRead and ModelOpened; only the newest of each kind counts.
     """
 
-    def __init__(self, helm: Helm) -> None:
+    def __init__(self, helm: Helm, newest: NewestModel) -> None:
         super().__init__()
         self.helm = helm
-        self.model: LiveModel | None = None
+        self._newest = newest
+        self.model: LiveModel | PinnedModel | None = None
         self.other: SavedModel | None = None
         self.writing = 0
         self.reading = 0
         self._reading_lock = threading.Lock()
 
     def newer_model(self) -> bool:
-        """Take the run's newest parameters; whether they are others than before."""
-        model = live_model(self.helm.current)
-        if model is None or (self.model is not None and model.snapshot is self.model.snapshot):
+        """Take the run's newest parameters; whether they are others than before.
+
+        A pinned model stays.
+        """
+        place = self.helm.current
+        if place is None or place.snapshot is None or place.view.started is None:
+            return False
+        model = self._newest.of(Path(place.view.started.run), place.view.config, place.snapshot)
+        if model is self.model or isinstance(self.model, PinnedModel):
             return False
         self.model = model
         self._make_ready(model)
+        return True
+
+    def pin(self, saved: SavedModel | None) -> bool:
+        """Let a saved model take the place of the run's, or give it back; whether that changes anything."""
+        if saved is not None:
+            self.model = PinnedModel(saved)
+        elif isinstance(self.model, PinnedModel):
+            self.model = None
+            self.newer_model()
+        else:
+            return False
         return True
 
     @work(thread=True, exclusive=True, group="ready")
@@ -74,7 +95,13 @@ class ReadingScreen(InTurn[None]):
 
     @work(thread=True, exclusive=True, group="write")
     def _write(
-        self, number: int, model: LiveModel, prompt: bytes, after: list[int], asked: Asked, gently: bool
+        self,
+        number: int,
+        model: LiveModel | PinnedModel,
+        prompt: bytes,
+        after: list[int],
+        asked: Asked,
+        gently: bool,
     ) -> None:
         worker = get_current_worker()
 
@@ -100,7 +127,7 @@ class ReadingScreen(InTurn[None]):
     def _read(
         self,
         number: int,
-        model: LiveModel,
+        model: LiveModel | PinnedModel,
         other: SavedModel | None,
         prompt: bytes,
         text: bytes,
@@ -120,10 +147,14 @@ class ReadingScreen(InTurn[None]):
         self.post_message(message)
 
     @work(thread=True, exclusive=True, group="open")
-    def open_other(self, name: str) -> None:
-        """Open a run or a checkpoint to compare with."""
+    def open_others(self, answer: str) -> None:
+        """Open the run or checkpoint to compare with, or the two that are to be set beside each other."""
+        this, _, other = answer.rpartition(AGAINST)
         try:
-            message = ModelOpened(open_saved(self.helm.desk.runs, name))
+            open_one = partial(open_saved, self.helm.desk.runs)
+            message = ModelOpened(
+                open_one(other.strip()), this=open_one(this.strip()) if this.strip() else None
+            )
         except FemtoError as error:
             message = ModelOpened(None, f"{error.title}: {error}")
         except Exception as error:  # as above
@@ -131,7 +162,9 @@ class ReadingScreen(InTurn[None]):
         self.post_message(message)
 
 
-def _written(model: LiveModel, prompt: bytes, after: list[int], asked: Asked) -> Iterator[SampledToken]:
+def _written(
+    model: LiveModel | PinnedModel, prompt: bytes, after: list[int], asked: Asked
+) -> Iterator[SampledToken]:
     sampler = model.sampler()
     require_writable(sampler, prompt)
     return sampler.go_on(sampler.encode(prompt), after, asked.n_tokens, asked.sampling)
@@ -139,7 +172,7 @@ def _written(model: LiveModel, prompt: bytes, after: list[int], asked: Asked) ->
 
 def _read(
     number: int,
-    model: LiveModel,
+    model: LiveModel | PinnedModel,
     other: SavedModel | None,
     prompt: bytes,
     text: bytes,

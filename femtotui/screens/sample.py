@@ -10,19 +10,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Static
 
-from femtotui.core.errors import FemtoError
 from femtotui.core.prompts import characters_lacking, without
 from femtotui.core.sample import Alternative
 
 from ..branches import Branches
 from ..helm import Helm
-from ..journal_notation import log_prob_lines
 from ..lapse import Lapse
+from ..live_model import NewestModel
 from ..messages import SampleGrew
-from ..paths import lasting_path
-from ..safe_text import one_line, plain_text
 from ..sampling import Pace
-from ..token_export import Sample, export
 from ..widgets.alternatives import Alternatives
 from ..widgets.ask_row import AskRow
 from ..widgets.branch_list import BranchList
@@ -32,12 +28,13 @@ from ..widgets.sampling_fields import SamplingFields
 from ..widgets.token_view import TokenView
 from .help import HelpScreen
 from .sample_help import SAMPLE_KEYS, SAMPLE_MEANINGS
-from .showing import Mode, ShowingScreen
+from .showing import Mode
+from .taking import TakingScreen
 
 POLL_SECONDS = 0.25
 
 
-class SampleScreen(ShowingScreen):
+class SampleScreen(TakingScreen):
     """Everything about one prompt, or one text. The training goes on beneath."""
 
     AUTO_FOCUS = "#prompt"
@@ -84,8 +81,8 @@ class SampleScreen(ShowingScreen):
         Binding("escape", "leave", "back"),
     ]
 
-    def __init__(self, helm: Helm, lapse: Lapse, pace: Pace, prompt: str) -> None:
-        super().__init__(helm, lapse, pace)
+    def __init__(self, helm: Helm, newest: NewestModel, lapse: Lapse, pace: Pace, prompt: str) -> None:
+        super().__init__(helm, newest, lapse, pace)
         self._first_prompt = prompt
         self._wanted = False
 
@@ -119,7 +116,7 @@ class SampleScreen(ShowingScreen):
         """Take what the training has brought: the text is read anew, the film goes on."""
         is_newer = self.newer_model()
         if is_newer and self._wanted:
-            self._sample()
+            self.write_anew()
         elif is_newer and self._mode is Mode.READ:
             self._read_own()
         self._follow_film()
@@ -131,9 +128,9 @@ class SampleScreen(ShowingScreen):
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
         if not self._fields.trouble:
-            self._sample()
+            self.write_anew()
 
-    def _sample(self) -> None:
+    def write_anew(self) -> None:
         """Begin a new text after the prompt."""
         if self.model is None:
             self._wanted = self.helm.desk.ask_snapshot()
@@ -206,10 +203,7 @@ class SampleScreen(ShowingScreen):
         self._branches.go_to(message.branch)
         self._show_branch(message.branch.at)
 
-    # -- taking away -----------------------------------------------------------------------------------
-
-    def action_export(self) -> None:
-        self.query_one(AskRow).ask("export", "save as (.txt .json .logprobs .svg .html)", "sample.svg")
+    # -- answers ---------------------------------------------------------------------------------------
 
     @on(AskRow.Answered)
     def _answered(self, message: AskRow.Answered) -> None:
@@ -217,13 +211,11 @@ class SampleScreen(ShowingScreen):
         self._tokens_view.focus()
         answer = message.answer.strip()
         if message.question == "compare" and answer:
-            self.open_other(answer)
+            self.open_others(answer)
         elif message.question == "compare":
-            self.other = None
-            prompt, tokens = self._shown
-            self._show(prompt, tokens)
+            self.compare_no_more()
         elif message.question == "export" and answer:
-            self._export(answer)
+            self.export(answer)
         elif message.question == "every":
             self._set_every(answer)
 
@@ -233,30 +225,6 @@ class SampleScreen(ShowingScreen):
             return
         self._pace.every_steps = int(answer or 0)
         self.say("")
-
-    def _sample_shown(self) -> Sample:
-        prompt, tokens = self._shown
-        title = "femtotui" if self.model is None else self.model.name
-        seed = self._fields.asked.sampling.seed if self._mode is Mode.WRITE else None
-        return Sample(prompt, tokens, title, seed, is_dark=self.app.current_theme.dark)
-
-    def _export(self, name: str) -> None:
-        try:
-            path = lasting_path(name)
-            export(self._sample_shown(), path)
-        except FemtoError as error:
-            self.say(f"{error.title}: {error}")
-            return
-        self.notify(f"saved as {one_line(str(path))}", markup=False)
-
-    def action_copy_text(self) -> None:
-        prompt, tokens = self._shown
-        self.app.copy_to_clipboard(plain_text(prompt + b"".join(token.bytes for token in tokens)))
-        self.notify(f"{len(tokens):,} tokens copied as text")
-
-    def action_copy_log_probs(self) -> None:
-        self.app.copy_to_clipboard(log_prob_lines(self._shown[1]))
-        self.notify(f"{len(self._shown[1]):,} tokens copied with their log-probs")
 
     # -- keys ------------------------------------------------------------------------------------------
 
@@ -300,7 +268,7 @@ class SampleScreen(ShowingScreen):
         if self._mode is Mode.READ:
             self._read_own()
         else:
-            self._sample()
+            self.write_anew()
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen(SAMPLE_KEYS, SAMPLE_MEANINGS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 
 from textual import on
 from textual.content import Content
@@ -12,7 +13,8 @@ from femtotui.core.sample import Alternative, SampledToken
 
 from ..branches import Branches
 from ..helm import Helm
-from ..lapse import Lapse
+from ..lapse import Lapse, kept_film
+from ..live_model import NewestModel
 from ..messages import ModelOpened, TextRead
 from ..reading import Reading
 from ..safe_text import one_line
@@ -20,6 +22,7 @@ from ..sampling import Pace, prompt_bytes
 from ..widgets.alternatives import Alternatives
 from ..widgets.ask_row import AskRow
 from ..widgets.branch_list import BranchList
+from ..widgets.model_suggester import AGAINST, ModelSuggester
 from ..widgets.own_text import OwnText
 from ..widgets.prompt import Prompt
 from ..widgets.sampling_fields import SamplingFields
@@ -42,8 +45,8 @@ class Mode(Enum):
 class ShowingScreen(ReadingScreen):
     """Has a prompt and tokens on the screen, and the alternatives at the cursor beside them."""
 
-    def __init__(self, helm: Helm, lapse: Lapse, pace: Pace) -> None:
-        super().__init__(helm)
+    def __init__(self, helm: Helm, newest: NewestModel, lapse: Lapse, pace: Pace) -> None:
+        super().__init__(helm, newest)
         self._lapse, self._pace = lapse, pace
         self._mode = Mode.WRITE
         self._branches = Branches()
@@ -71,7 +74,8 @@ class ShowingScreen(ReadingScreen):
         status = "" if place is None else f" · {place.view.status.value} at step {place.view.step:,}"
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
-        self.query_one("#studio-head", Static).update(Content(one_line(f" {model}{other}{status}")))
+        head = one_line(f" {model}{other}{status}", self.size.width)
+        self.query_one("#studio-head", Static).update(Content(head))
 
     def say(self, trouble: str) -> None:
         """Show what is wrong, or nothing."""
@@ -103,6 +107,7 @@ class ShowingScreen(ReadingScreen):
         words = str(Reading().plus(tokens))
         if self._mode is Mode.LAPSE and self._lapse.frames:
             frames = self._lapse.frames
+            words = words if tokens else "as the run kept it, without its probabilities"
             words = f"step {frames[self._frame].step:,} · {self._frame + 1} of {len(frames)} · {words}"
         if self._others:
             other = Reading().plus(self._others)
@@ -182,6 +187,7 @@ class ShowingScreen(ReadingScreen):
 
     def action_wind(self, by: int) -> None:
         """Go through what the same prompt and seed gave as the model learnt."""
+        self._recall()
         if not self._lapse.frames:
             self.say("no film yet: a frame is added whenever the sample beneath is drawn anew")
             return
@@ -189,6 +195,12 @@ class ShowingScreen(ReadingScreen):
             self._set_mode(Mode.LAPSE)
             self._frame, by = len(self._lapse.frames) - 1, 0  # the first key only opens it
         self._show_frame(self._frame + by)
+
+    def _recall(self) -> None:
+        """What the run's file holds of the time before this session."""
+        place = self.helm.current
+        if place is not None and place.view.run is not None:
+            self._lapse.recall(*kept_film(Path(place.view.run)))
 
     def _follow_film(self) -> None:
         """Whoever looks at the newest frame is shown the next one when it comes."""
@@ -200,8 +212,8 @@ class ShowingScreen(ReadingScreen):
         self._frame = self._lapse.place(index)
         scene = self._lapse.scene
         if self._lapse.frames and scene is not None:
-            tokens = list(self._lapse.frames[self._frame].tokens)
-            self._show(scene.prompt, tokens)
+            frame = self._lapse.frames[self._frame]
+            self._show(scene.prompt + frame.text, list(frame.tokens))
             self._compare_shown()
 
     def action_every(self) -> None:
@@ -211,15 +223,36 @@ class ShowingScreen(ReadingScreen):
     # -- two models ------------------------------------------------------------------------------------
 
     def action_compare(self) -> None:
-        ask = "compare with which run (its name or a part of it, latest) or checkpoint file? Empty: none"
-        self.query_one(AskRow).ask("compare", ask, "")
+        ask = f"with which run or checkpoint? A{AGAINST}B: those two. → completes. Empty: none"
+        self.query_one(AskRow).ask("compare", ask, "", ModelSuggester(self.helm.desk.runs))
 
     def on_model_opened(self, message: ModelOpened) -> None:
         message.stop()
-        self.other = message.model or self.other
         self.say(message.failure)
+        if message.model is not None:
+            self.other = message.model
+            self._changed_models(self.pin(message.this))
+
+    def compare_no_more(self) -> None:
+        """Back to the run that trains, alone."""
+        self.other = None
+        self._changed_models(self.pin(None))
+
+    def _changed_models(self, is_another: bool) -> None:
+        """What was written by a model that is here no more is written anew, by the one in its place."""
         self._show_head()
-        self._compare_shown()
+        if self._mode is Mode.READ:
+            self._read_own()
+        elif is_another:
+            self.write_anew()
+        elif self.other is None:
+            prompt, tokens = self._shown
+            self._show(prompt, tokens)
+        else:
+            self._compare_shown()
+
+    def write_anew(self) -> None:
+        """Called when another model is to write after the prompt."""
 
     def _compare_shown(self) -> None:
         prompt, tokens = self._shown

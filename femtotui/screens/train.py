@@ -30,6 +30,7 @@ from ..widgets.panels import StatPanel
 from ..widgets.preset_list import PresetList
 from ..widgets.prompt import Prompt
 from ..widgets.sample_pane import SamplePane
+from ..widgets.score_line import ScoreLine
 from ..widgets.status_line import StatusLine
 from ..widgets.summary import Summary
 from .contesting import ContestingScreen
@@ -105,6 +106,7 @@ class TrainScreen(ContestingScreen):
                 yield Summary()
                 yield Notice()
                 yield LossChart(id="chart")
+                yield ScoreLine()
                 yield SamplePane()
         yield StatusLine()
         with Horizontal(id="keys"):
@@ -156,6 +158,7 @@ class TrainScreen(ContestingScreen):
         self.query_one(Notice).show_run(view)
         self._show_panels(view)
         self.query_one(Summary).show_facts(summary_facts(view))
+        self.query_one(ScoreLine).show_scores(view.scores)
         self.query_one(StatusLine).show_figures(figures_line(view))
         if self._feed is not None:
             self._feed.feed(view, self.presets.get(view.config.preset))
@@ -292,7 +295,7 @@ class TrainScreen(ContestingScreen):
 
     async def action_sample(self) -> None:
         pane = self._sample_pane
-        screen = SampleScreen(self.helm, pane.lapse, self._pace, pane.prompt)
+        screen = SampleScreen(self.helm, pane.newest, pane.lapse, self._pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
 

@@ -22,7 +22,7 @@ class Alternatives(NextToken, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "mark(-1)", "Up", show=False),
         Binding("down", "mark(1)", "Down", show=False),
-        Binding("enter", "pick", "branch here"),
+        Binding("enter", "pick", "branch"),
     ]
 
     @dataclass

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 
@@ -42,13 +43,15 @@ class AskRow(Vertical):
         yield Static()
         yield Input(compact=True)
 
-    def ask(self, question: str, words: str, answer: str) -> None:
-        """Ask, with an answer to begin from."""
+    def ask(self, question: str, words: str, answer: str, suggester: Suggester | None = None) -> None:
+        """Ask, with an answer to begin from; `suggester` completes what is typed."""
         self._question = question
         self.query_one(Static).update(Content(words))
-        self.query_one(Input).value = answer
+        entry = self.query_one(Input)
+        entry.suggester = suggester
+        entry.value = answer
         self.display = True
-        self.query_one(Input).focus()
+        entry.focus()
 
     def action_close(self) -> None:
         """No answer."""

@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken
 
 from ..lapse import Frame, Lapse, Scene
+from ..live_model import NewestModel
 from ..messages import SampleAsked, SampleGrew
 from ..run_view import RunView, Status
 from ..sampling import Piece, SampleTask, draw, prompt_bytes, stream
@@ -41,6 +42,7 @@ class SamplePane(Horizontal):
         self._collected: list[SampledToken] = []
         self._sample_task: SampleTask | None = None
         self.lapse = Lapse()
+        self.newest = NewestModel()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="sample"):
@@ -84,7 +86,8 @@ class SamplePane(Horizontal):
             return
         prompt = prompt_bytes(self.query_one(Prompt).value)
         self._number += 1
-        self._sample_task = SampleTask(Path(view.started.run), view.config, snapshot, prompt, self._seed)
+        model = self.newest.of(Path(view.started.run), view.config, snapshot)
+        self._sample_task = SampleTask(model, prompt, self._seed)
         self._streams = asked
         self._drawing = True
         self._collected = []
@@ -145,9 +148,9 @@ class SamplePane(Horizontal):
         self._show_beginning()
         self._show_trouble(failure)
         if self._collected and not failure:
-            scene = Scene(str(task.run), task.prompt, task.sampling)
-            self.lapse.record(scene, Frame(task.snapshot.step, tuple(self._collected)))
-        at = f"step {task.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
+            scene = Scene(str(task.model.run), task.prompt, task.sampling)
+            self.lapse.record(scene, Frame(task.model.snapshot.step, tuple(self._collected)))
+        at = f"step {task.model.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
         self.query_one("#sample").border_subtitle = Content(at)
 
     def _show_trouble(self, words: str) -> None:

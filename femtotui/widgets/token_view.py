@@ -65,12 +65,13 @@ class TokenView(ScrollView, can_focus=True):
         min-height: 3;
         border: round $foreground 25%;
         border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
         padding: 0 1;
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
         scrollbar-gutter: stable;
-        &:focus { border: round $border; border-title-color: $text; }
+        &:focus { border: round $border; border-title-color: $text; border-subtitle-color: $text; }
         & > .token-view--prompt { color: $text-muted; }
         & > .token-view--cursor {
             color: $block-cursor-foreground;

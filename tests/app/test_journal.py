@@ -11,7 +11,7 @@ from textual.widgets import Static, TextArea
 
 from femtotui.core.events import ScoreDone
 from femtotui.core.note import read_note
-from femtotui.journal_rows import score_curve
+from femtotui.score_curve import score_bars, score_curve
 from femtotui.screens import journal as journal_module
 from femtotui.screens.journal import JournalScreen
 
@@ -120,3 +120,11 @@ def test_the_score_as_a_curve() -> None:
     assert score_curve(scores(0.0, 0.5, 1.0), 40) == "▁▅█ 100.0%"
     assert score_curve(scores(4.0, 3.0, 2.0, unit="bits a byte"), 40) == "█▅▁ 2.000 bits a byte"
     assert score_curve(scores(*[0.5] * 100), 20) == "▅" * 14 + " 50.0%"
+
+
+def test_a_long_curve_is_thinned_out_and_ends_with_the_last() -> None:
+    rising = scores(*(step / 99 for step in range(100)))
+    assert score_bars(rising, 8) == "▁▂▃▄▅▆▇█"
+    assert score_bars(rising, 1) == "█"
+    assert len(score_bars(rising, 99)) == 99
+    assert score_bars(rising, 0) == score_bars([], 8) == ""

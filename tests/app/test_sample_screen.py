@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from small_checkpoint import saved_run
 from stage import Stage, stage, training
 from textual.widgets import Input, Static
 
+from femtotui.core.events import SampleDone
 from femtotui.screens.sample import SampleScreen
 from femtotui.widgets.alternatives import Alternatives
 from femtotui.widgets.branch_list import BranchList
+from femtotui.widgets.model_suggester import completed_model
 from femtotui.widgets.own_text import OwnText
 from femtotui.widgets.prompt import Prompt
 from femtotui.widgets.sampling_fields import SamplingFields
@@ -252,3 +255,70 @@ async def test_every_key_is_harmless_before_there_is_anything(tmp_path: Path) ->
         ):
             await it.pilot.press(key)
         assert it.app.is_running
+
+
+async def test_two_saved_models_beside_each_other_and_back_to_the_run(tmp_path: Path) -> None:
+    async with studio(tmp_path) as it:
+        config = it.screen.model.config
+        one = saved_run(tmp_path / "runs", config, steps=(3, 7))
+        saved_run(tmp_path / "runs", config, steps=(9,))
+        alone = it.text
+        await it.press("d")
+        entry = it.screen.query_one("#ask Input", Input)
+        entry.value = f"{one.path.name}/checkpoints/step-3.safetensors vs {one.path.name[:-2]}"
+        await it.until(lambda: (entry._suggestion or "").endswith(one.path.name))
+        await it.press("end", "right", "enter")
+        await it.until(lambda: "beside" in str(it.tokens.border_subtitle))
+        head = str(it.screen.query_one("#studio-head", Static).render())
+        assert "sampling from #2 very simple model 2, step 3 · beside #2 very simple model 2, step 7" in head
+        assert it.text != alone, "the pinned model writes"
+        it.it.trainer.step += 1
+        it.it.trainer.snapshot()
+        await it.press("t", *"ab")
+        await it.until(lambda: it.text == b"ab" and "beside" in str(it.tokens.border_subtitle))
+        await it.press("escape", "d", "enter")
+        await it.until(
+            lambda: str(it.tokens.border_subtitle).startswith("8.000 bits a byte · perplexity 256")
+        )
+        assert "beside" not in str(it.screen.query_one("#studio-head", Static).render())
+
+
+def test_a_name_is_completed_to_the_newest_that_begins_so(tmp_path: Path) -> None:
+    for name in ("20260101-2-a", "20260102-2-b"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "run.json").touch()
+    for step in (90, 100):
+        (tmp_path / "20260101-2-a" / "checkpoints" / f"step-{step}.safetensors").touch()
+    newest = "20260101-2-a/checkpoints/step-100.safetensors"
+    for typed, completed in (
+        ("2026", "20260102-2-b"),
+        ("20260101-2-a/c", "20260101-2-a/checkpoints/"),
+        ("20260101-2-a/checkpoints/", newest),
+        ("20260101-2-a/checkpoints/step-9", "20260101-2-a/checkpoints/step-90.safetensors"),
+        ("20260102-2-b vs 20260101-2-a/checkpoints/s", f"20260102-2-b vs {newest}"),
+        (f"{tmp_path}/20260102", f"{tmp_path}/20260102-2-b"),
+        ("", None),
+        ("nothing", None),
+        ("no/such/folder/", None),
+        ("zero\0byte/", None),
+    ):
+        assert completed_model(tmp_path, typed) == completed
+
+
+async def test_the_time_lapse_goes_back_to_what_an_earlier_session_wrote(tmp_path: Path) -> None:
+    async with studio(tmp_path) as it:
+        samples = Path(it.screen.helm.current.view.run) / "samples.jsonl"
+        lines = [SampleDone(step=step, prompt="\n", text=f"at {step}\x1b", seed=0) for step in (1, 2)]
+        lines.append(SampleDone(step=2, prompt="other", text="x", seed=0))
+        samples.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b"torn")
+        await it.until(lambda: bool(it.screen._lapse.frames))
+        await it.press("left_square_bracket", "left_square_bracket")
+        assert (
+            str(it.tokens.border_subtitle)
+            == "step 2 · 2 of 3 · as the run kept it, without its probabilities"
+        )
+        assert it.tokens.render_line(1).text.startswith("at·2␛")
+        await it.press("left_square_bracket", "left_square_bracket")
+        assert "step 1 · 1 of 3" in str(it.tokens.border_subtitle)
+        await it.press("right_square_bracket", "right_square_bracket")
+        assert "step 3 · 3 of 3 · 8.000 bits a byte" in str(it.tokens.border_subtitle)

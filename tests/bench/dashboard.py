@@ -39,7 +39,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class _Mark:
+class Mark:
     """A flush of metrics.csv: when it was, and the last step in it."""
 
     time: float
@@ -91,9 +91,9 @@ def app_rate(preset: str, seconds: float) -> float:
 def _rate(runs: Path, seconds: float) -> float:
     metrics = _wait_for_metrics(runs)
     time.sleep(WARM_UP_SECONDS)
-    begin = _mark(metrics)
+    begin = newest_flush(metrics)
     time.sleep(seconds)
-    end = _mark(metrics)
+    end = newest_flush(metrics)
     if time.time() - end.time > max(5.0, seconds / 4):
         sys.exit("the run ended before it was measured: ask for fewer --seconds")
     return (end.step - begin.step) / (end.time - begin.time)
@@ -103,19 +103,19 @@ def _wait_for_metrics(runs: Path) -> Path:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         for metrics in runs.glob("*/metrics.csv"):
-            if _mark(metrics).step:
+            if newest_flush(metrics).step:
                 return metrics
         time.sleep(0.1)
     sys.exit(f"no step within {START_SECONDS:g} seconds")
 
 
-def _mark(metrics: Path) -> _Mark:
+def newest_flush(metrics: Path) -> Mark:
     """The newest flush. Rows are appended whole: time and text fit if the time stays the same meanwhile."""
     while True:
         before = metrics.stat().st_mtime_ns
         lines = metrics.read_text("utf-8").splitlines()
         if metrics.stat().st_mtime_ns == before:
-            return _Mark(before / 1e9, int(lines[-1].split(",")[0]) if len(lines) > 1 else 0)
+            return Mark(before / 1e9, int(lines[-1].split(",")[0]) if len(lines) > 1 else 0)
 
 
 def _line(cost: Cost) -> str:

@@ -1,89 +1,102 @@
-"""What a streaming sample costs the training beside it: `python tests/bench/streaming.py [SECONDS]`.
+"""What a streaming sample costs the training beside it, in the app, in a terminal of its own (120 x 36).
 
-Entry 2 trains in its own process. In turns, this process does nothing, and streams one sample after another
-from the newest snapshot as the app does; the medians of the steps' times are compared, turn by turn.
+    python tests/bench/streaming.py --preset 2 --rounds 10 --seconds 8
+
+The sampling screen is open throughout. In turns, nothing is asked of it, and a long text streams; every other
+round the stream goes first. Rates are steps between two flushes of metrics.csv, by the clock; beside them
+stands what the app itself takes of a core, which says something on a busy machine, too.
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import statistics
 import sys
 import tempfile
-import threading
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from femtotui.environment import limit_blas_threads
+sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+from dashboard import Mark, newest_flush
+from first_token import HEIGHT, SETTLE_SECONDS, WIDTH, Watched, wait_for_steps
+from terminal import PtyTerminal, open_terminal
 
-limit_blas_threads()
-
-from femtotui.commands import Snapshot, Start  # noqa: E402
-from femtotui.core.events import RunStarted, StepDone  # noqa: E402
-from femtotui.presets import load_preset, run_config  # noqa: E402
-from femtotui.sampling import Piece, SampleTask, draw, stream  # noqa: E402
-from femtotui.trainer import EventsArrived, SnapshotArrived, Trainer, TrainerMessage  # noqa: E402
-
-TURN_SECONDS = 1.5
+_EMPTY_THE_FIELD = "\x15"
+_GROWS = re.compile(rb"\d tokens, [\d,]+ bytes")
+TOKENS = 2000
+"""More than a turn has time for."""
 
 
-class Watch:
-    """Sorts the steps' times by what this process did meanwhile."""
+@dataclass(frozen=True)
+class Turn:
+    """Steps a second, and the share of a core that the app took."""
 
-    def __init__(self) -> None:
-        self.streams = False
-        self.ms: list[float] = []
-        self.started: RunStarted | None = None
-        self.snapshot: SnapshotArrived | None = None
-        self.ready = threading.Event()
+    rate: float
+    core: float
 
-    def hear(self, message: TrainerMessage) -> None:
-        if isinstance(message, SnapshotArrived):
-            self.snapshot = message
-            self.ready.set()
-        elif isinstance(message, EventsArrived):
-            for event in message.events:
-                if isinstance(event, RunStarted):
-                    self.started = event
-                elif isinstance(event, StepDone):
-                    self.ms.append(event.ms)
 
-    def turn(self, until: float) -> float:
-        """The median time of a step from now until then, streaming or not."""
-        self.ms.clear()
-        n_tokens = 0
-        while time.monotonic() < until:
-            if self.streams and self.started is not None and self.snapshot is not None:
-                task = SampleTask(Path(self.started.run), self.started.config, self.snapshot, b"\n", 0)
-                pieces: list[Piece] = []
-                stream(
-                    lambda task=task: draw(task), pieces.append, lambda: time.monotonic() > until, gently=True
-                )
-                n_tokens += sum(len(piece.tokens) for piece in pieces)
-            else:
-                time.sleep(0.05)
-        return statistics.median(self.ms)
+def turns(preset: str, rounds: int, seconds: float) -> list[tuple[Turn, Turn]]:
+    """A turn at rest and one with a stream, round by round."""
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = open_terminal("pty", ["--preset", preset], Path(folder), WIDTH, HEIGHT)
+        assert isinstance(terminal, PtyTerminal)
+        app = Watched(terminal)
+        try:
+            metrics = wait_for_steps(Path(folder) / "runs", app)
+            app.send("s")
+            app.until(re.compile(b"sampling from"))
+            app.send("\t")  # from the prompt to the field of the number of tokens
+            app.read_for(2 * SETTLE_SECONDS)
+            found = []
+            for number in range(rounds):
+                order = (False, True) if number % 2 == 0 else (True, False)
+                each = {streams: _turn(app, metrics, seconds, streams=streams) for streams in order}
+                found.append((each[False], each[True]))
+            return found
+        finally:
+            terminal.close()
+
+
+def _turn(app: Watched, metrics: Path, seconds: float, *, streams: bool) -> Turn:
+    """While a text streams, or with the screen at rest."""
+    app.send(f"{_EMPTY_THE_FIELD}{TOKENS if streams else 1}\r")
+    app.read_for(2 * SETTLE_SECONDS)
+    begin, busy = newest_flush(metrics), app.busy_seconds
+    seen = app.read_for(seconds)
+    if streams is not bool(_GROWS.search(seen)):
+        sys.exit("the text did not stream when it should, or did when it should not")
+    end, busy = newest_flush(metrics), app.busy_seconds - busy
+    return Turn(_rate(begin, end), busy / seconds)
+
+
+def _rate(begin: Mark, end: Mark) -> float:
+    if end.step <= begin.step:
+        sys.exit("no step in a turn: ask for more --seconds")
+    return (end.step - begin.step) / (end.time - begin.time)
 
 
 def main() -> None:
-    """Print the cost of streaming, in per cent of a step."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
-    watch = Watch()
-    trainer = Trainer(watch.hear)
-    with tempfile.TemporaryDirectory() as runs:
-        trainer.send(Start(config=run_config(load_preset("2"), steps=1_000_000), runs=runs))
-        while watch.started is None or len(watch.ms) < 50:
-            time.sleep(0.1)
-        trainer.send(Snapshot())
-        watch.ready.wait()
-        costs = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            times = {}
-            for watch.streams in (False, True):
-                times[watch.streams] = watch.turn(time.monotonic() + TURN_SECONDS)
-            costs.append(times[True] / times[False] - 1)
-        trainer.close()
-    print(f"steps beside a streaming sample: {statistics.median(costs):+.1%} (median of {len(costs)} turns)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--preset", nargs="+", default=["2"])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of training measured a turn")
+    arguments = parser.parse_args()
+    for preset in arguments.preset:
+        found = turns(preset, arguments.rounds, arguments.seconds)
+        low, middle, high = statistics.quantiles((1 - on.rate / off.rate for off, on in found), n=4)
+        at_rest, more = (
+            statistics.median(shares)
+            for shares in zip(*((o.core, s.core - o.core) for o, s in found), strict=True)
+        )
+        print(
+            f"#{preset:<3} a streaming sample costs {middle:+.1%} of the steps a second "
+            f"(quartiles {low:+.1%} and {high:+.1%} of {len(found)} rounds); "
+            f"the app takes {at_rest:.1%} of a core at rest and {more:+.1%} more while it streams",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

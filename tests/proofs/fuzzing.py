@@ -28,9 +28,13 @@ from femtotui.core.entry import gather_entry
 from femtotui.core.errors import FemtoError
 from femtotui.core.history import read_history
 from femtotui.core.machine import peak_rss_mib
-from femtotui.core.runs import list_runs
+from femtotui.core.note import write_note
+from femtotui.core.runs import summarise
+from femtotui.core.saved import open_saved
 from femtotui.door import read_address
+from femtotui.lapse import kept_film
 from femtotui.presets import load_preset
+from femtotui.run_shelf import read_rows, view_of, write_title
 from femtotui.session import continue_run, prepare
 
 MOST_MIB = 300
@@ -58,6 +62,8 @@ FILES = (
     "progress.json",
     "tokenizer.json",
     "trainer.json",
+    "title.json",
+    "note.md",
 )
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -146,6 +152,8 @@ class Fuzz:
         (self.good / "trainer.json").write_text(
             '{"format":1,"pid":1,"secret":"x","path":"/nowhere","port":0}'
         )
+        write_title(self.good, "a title")
+        write_note(self.good, "a note")
         self.states = {path.name: _digest_of_state(path, folder) for path in self._checkpoints(self.good)}
         self.runs = folder / "runs"
         self.counts: Counter[str] = Counter()
@@ -176,12 +184,16 @@ class Fuzz:
 
     def _look(self, run: Path) -> None:
         """What the lists and the journal do: whatever is damaged, they show what there is."""
-        list_runs(self.runs)
+        read_rows(self.runs)
+        kept_film(run)
         for _ in read_history(run, 10**15):
             pass
-        for look in (gather_entry, read_address):
+        for look in (gather_entry, read_address, self._open_to_sample, _draw_curve):
             with suppress(FemtoError):
                 look(run)
+
+    def _open_to_sample(self, run: Path) -> None:
+        open_saved(self.runs, str(run))
 
     def _go_on(self, run: Path, path: Path, damaged: bytes) -> None:
         before = {p: p.read_bytes() for p in self._checkpoints(run)}
@@ -206,6 +218,10 @@ class Fuzz:
             return None
         self.counts["opened unharmed"] += 1
         return opened
+
+
+def _draw_curve(run: Path) -> None:
+    view_of(summarise(run))
 
 
 def _digest(tensors: dict) -> str:

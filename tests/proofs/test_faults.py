@@ -5,17 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, tzinfo
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 from small_runs import outcome_of, small_config, train_to_the_end
 
-from femtotui.core import checkpoint
-from femtotui.core.commands import Checkpoint, Steering
+from femtotui.core import checkpoint, lock, run_info
+from femtotui.core import run as run_module
+from femtotui.core.commands import Checkpoint, Steering, Stop
 from femtotui.core.errors import CheckpointError
-from femtotui.core.events import Event, RunFailed, RunFinished, SavingFailed, StepDone
+from femtotui.core.events import Event, RunFailed, RunFinished, RunStarted, SavingFailed, StepDone
+from femtotui.core.history import read_steps
+from femtotui.core.progress import read_progress
+from femtotui.core.runs import list_runs
 from femtotui.session import continue_run, prepare
 
 FAULTY = range(30, 60)
@@ -45,9 +52,9 @@ def recorded(
     return session.run.path, events
 
 
-@pytest.fixture
-def whole(tmp_path: Path) -> Path:
-    session = prepare(small_config("modern", "byte"), tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    session = prepare(small_config("modern", "byte"), tmp_path_factory.mktemp("whole"))
     train_to_the_end(session)
     return session.run.path
 
@@ -76,6 +83,7 @@ FAULTS = [
     ("fsync", errno.EIO, "the disk reports an error"),
     ("fsync", errno.ENOSPC, "the disk is full"),
     ("open", errno.EACCES, "there is no permission"),
+    ("open", errno.ENOSPC, "the disk is full"),  # of names: its inode table
     ("open", errno.EROFS, "read-only"),
 ]
 
@@ -160,3 +168,92 @@ def test_on_a_full_disk_older_checkpoints_make_room(
     session = prepare(small_config("modern", "byte"), tmp_path)
     train_to_the_end(session)
     assert outcome_of(session.run.path) == outcome_of(whole)
+
+
+@contextmanager
+def out_of_reach(folder: Path) -> Iterator[None]:
+    """No permission for anything in `folder`; root, who has them all, becomes somebody else."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    else:
+        folder.chmod(0)
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        else:
+            folder.chmod(0o755)
+
+
+def test_permission_that_is_lost_for_a_while_costs_nothing(whole: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    lost = ExitStack()
+    path, events = recorded(runs, lambda: lost.enter_context(out_of_reach(runs)), lost.close)
+    said = [event.message for event in events if isinstance(event, SavingFailed)]
+    assert said and all("there is no permission" in words for words in said)
+    assert isinstance(events[-1], RunFinished)
+    assert path == Path(events[-1].run), "what is out of reach is not taken for gone"
+    assert outcome_of(path) == outcome_of(whole)
+
+
+@pytest.mark.parametrize("removed", ["moved", "deleted"])
+def test_a_folder_that_goes_while_it_trains_is_said_and_the_end_is_the_same(
+    whole: Path, tmp_path: Path, removed: str
+) -> None:
+    session = prepare(small_config("modern", "byte"), tmp_path / "runs")
+    first = session.run.path
+    events: list[Event] = []
+    for event in session.record(SimpleQueue()):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step == FAULTY.start:
+            if removed == "moved":
+                first.rename(tmp_path / "elsewhere")
+            else:
+                shutil.rmtree(first)
+    session.close()
+    assert isinstance(events[-1], RunFinished)
+    again = [event for event in events if isinstance(event, RunStarted)][1]
+    assert "is gone (moved or deleted?): the run is kept in" in again.notes[-1]
+    assert again.run == events[-1].run != str(first)
+    here = outcome_of(Path(again.run))
+    assert here.parameters == outcome_of(whole).parameters
+    there = [step for step, _ in here.losses]
+    assert there == list(range(there[0], 121)) and there[0] <= FAULTY.start + 1
+    if removed == "moved":
+        kept = _steps_in(tmp_path / "elsewhere")
+        assert kept == list(range(1, kept[-1] + 1)) and kept[-1] >= there[0] - 1, "no step is in neither"
+
+
+def _steps_in(run: Path) -> list[int]:
+    return [step.step for step in read_steps(run / "metrics.csv")]
+
+
+def test_a_clock_that_is_set_back_changes_nothing_but_a_date(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two sittings, and before another run begins."""
+    session = prepare(small_config("modern", "byte"), tmp_path / "runs")
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    for event in session.record(commands):
+        if isinstance(event, StepDone) and event.step == FAULTY.start:
+            commands.put(Stop())
+    session.close()
+    before = read_progress(session.run.path)
+
+    class Yesteryear(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2001, 1, 1, tzinfo=tz)
+
+    for module in (run_module, run_info, lock):
+        monkeypatch.setattr(module, "datetime", Yesteryear)
+    train_to_the_end(continue_run(session.run.path))
+    found, expected = outcome_of(session.run.path), outcome_of(whole)
+    assert (found.parameters, found.losses) == (expected.parameters, expected.losses)
+    after = read_progress(session.run.path)
+    assert before is not None and after is not None
+    assert after.elapsed_s > before.elapsed_s and after.wall_s > before.wall_s
+    train_to_the_end(prepare(small_config("modern", "byte"), tmp_path / "runs"))
+    names = [run.path.name for run in list_runs(tmp_path / "runs") if run.finished]
+    assert len(names) == 2 and names[1].startswith("20010101-000000-10-")
