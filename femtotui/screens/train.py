@@ -29,10 +29,11 @@ from ..widgets.notice import Notice
 from ..widgets.panels import StatPanel
 from ..widgets.preset_list import PresetList
 from ..widgets.prompt import Prompt
+from ..widgets.run_list import RunList
 from ..widgets.sample_pane import SamplePane
 from ..widgets.status_line import StatusLine
 from ..widgets.summary import Summary
-from .arranging import ArrangingScreen
+from .glancing import GlancingScreen
 from .help import HelpScreen
 from .journal import JournalScreen
 from .sample import SampleScreen
@@ -40,7 +41,7 @@ from .sample import SampleScreen
 _NOT_ASKED = -1
 
 
-class TrainScreen(ArrangingScreen):
+class TrainScreen(GlancingScreen):
     """Shows the desk's current run. What is known of it lives in its RunView, what can be done in Helm."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
@@ -98,6 +99,7 @@ class TrainScreen(ArrangingScreen):
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield PresetList(tuple(self.presets.values()), self.helm.choices.broken)
+                yield RunList()
             with Vertical(id="main"):
                 with Horizontal(id="panels"):
                     for name in PANELS:
@@ -134,6 +136,7 @@ class TrainScreen(ArrangingScreen):
     def show_news(self, taken: Taken) -> None:
         """Bring the screen up to date with what was taken from the trainers."""
         self.mark_presets()
+        self.glance()
         place = self.helm.current
         if place is None or not (taken.changed or place.view is not self._shown):
             return
