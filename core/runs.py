@@ -57,7 +57,7 @@ class RunSummary:
 
 
 def list_runs(runs: Path, most: int | None = None) -> list[RunSummary]:
-    """Every run in the folder `runs`, or the newest `most`, newest first. Folders that are no runs are left out.
+    """Every run in `runs`, or the newest `most`, newest first. Folders that are no runs are left out.
 
     Raises: RunError only if `runs` itself cannot be read; a folder that does not exist holds no runs.
     """

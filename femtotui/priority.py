@@ -1,7 +1,7 @@
 """The trainer gives way to the screen: a key is answered at once, however busy the training is.
 
-The trainer keeps every core at work, so an app of the same priority waits for its turn whenever it has something
-to draw. At a lower priority the training loses nothing while the machine has nothing else to do.
+The trainer keeps every core at work, so an app of the same priority waits for its turn whenever it has
+something to draw. At a lower priority the training loses nothing while the machine has nothing else to do.
 
 On Linux a nice value counts only among the processes of one session where the kernel groups processes by
 session ("autogroup", sched(7)), as it does on most desktops. A trainer has a session of its own, so there the
@@ -11,6 +11,7 @@ group is given the same value. Windows has no nice values: nothing is done there
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ SWITCH = "FEMTOTUI_NICE"
 
 NICENESS = 10
 _MOST = 19
+_TRIES, _RETRY_SECONDS = 5, 0.11
 _AUTOGROUP = Path("/proc/self/autogroup")
 
 
@@ -39,4 +41,17 @@ def give_way(environment: Mapping[str, str]) -> None:
     with suppress(OSError):
         niceness = os.nice(by)
         if os.getsid(0) == os.getpid():  # a session that is shared is not ours to slow down
+            _set_group(niceness)
+
+
+def _set_group(niceness: int) -> None:
+    """Raises: OSError, also where there are no such groups."""
+    for _ in range(_TRIES):
+        try:
             _AUTOGROUP.write_text(str(niceness), "ascii")
+        except (
+            BlockingIOError
+        ):  # some process or other has just done the same: Linux wants a tenth of a second
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return

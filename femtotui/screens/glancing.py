@@ -30,7 +30,9 @@ class GlancingScreen(ArrangingScreen):
     def glance(self) -> None:
         """Keep the list up to date: look at the folders only if some run stands otherwise than before."""
         places = self.helm.desk.places.items()
-        standing = tuple((key, place.view.status, place.view.run, place.link is None) for key, place in places)
+        standing = tuple(
+            (key, place.view.status, place.view.run, place.link is None) for key, place in places
+        )
         if standing != self._standing:
             self._standing = standing
             self._read_runs()

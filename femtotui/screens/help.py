@@ -51,8 +51,8 @@ _PANELS: Rows = (
      "arrows to see what else was likely. An empty prompt is a newline; \\n and \\t work"),
     ("presets", "left of the key: ‖ parked, ● this session's run; right of the size: the journal's verdict, "
      "then ours, by what its runs can do"),
-    ("runs", "the newest, with the loss on text never trained on: ● trains, ‖ can go on, ✓ finished, – never saved, "
-     "◆ laid over the chart"),
+    ("runs", "the newest, with the loss on text never trained on: ● trains, ‖ can go on, ✓ finished, "
+     "– never saved, ◆ laid over the chart"),
 )  # fmt: skip
 _CHART: Rows = (
     ("← →", "read a point: the line on top says what the curves are there; escape stops"),

@@ -1,10 +1,10 @@
-"""How soon the app answers a key while it trains: from writing the key to the first byte that shows its effect.
+"""How soon the app answers a key while it trains: from writing the key to the words that show its effect.
 
     python tests/bench/keys.py --preset 5 --keys 40
 
-The app runs in a pseudo-terminal of 120 x 36, as it is or with `--tmux` inside tmux. `l` turns the loss axis
-logarithmic, `?` opens the help and closes it. Answers to other things are not counted: each effect has words
-of its own that nothing else writes. `--busy N` starts so many processes beside it that do nothing but compute.
+The app runs in a pseudo-terminal of 120 x 36, as it is or with `--tmux` inside tmux. `l` turns the loss
+axis logarithmic, `?` opens the help and closes it. What else is drawn meanwhile does not count: each effect
+has words of its own that nothing else writes. `--busy N` starts so many processes beside it that do nothing but compute.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 WIDTH, HEIGHT = 120, 36
 START_SECONDS = 90.0
