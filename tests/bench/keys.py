@@ -4,7 +4,7 @@
 
 The app runs in a pseudo-terminal of 120 x 36, as it is or with `--tmux` inside tmux. `l` turns the loss
 axis logarithmic, `?` opens the help and closes it. What else is drawn meanwhile does not count: each effect
-has words of its own that nothing else writes. `--busy N` starts so many processes beside it that do nothing but compute.
+has words of its own that nothing else writes. `--busy N` starts so many processes beside it that compute.
 """
 
 from __future__ import annotations
