@@ -19,7 +19,7 @@ from pathlib import Path
 SWITCH = "FEMTOTUI_NICE"
 """Environment: how far the app's trainers give way, 0 (not at all) to 19."""
 
-NICENESS = 10
+NICENESS = 5
 _MOST = 19
 _TRIES, _RETRY_SECONDS = 5, 0.11
 _AUTOGROUP = Path("/proc/self/autogroup")

@@ -10,26 +10,29 @@ has words of its own that nothing else writes. `--busy N` starts so many process
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import pty
 import random
 import select
 import shlex
-import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 WIDTH, HEIGHT = 120, 36
 START_SECONDS = 90.0
 ANSWER_SECONDS = 5.0
+QUIT_SECONDS = 20.0
 GOAL_MS = 100.0
 TRAINS = b"ms/step"
 """Written when the first steps have been timed."""
@@ -81,6 +84,7 @@ class Screen:
         self._pid, self._fd = pty.fork()
         if self._pid == 0:
             os.execvpe(command[0], list(command), {**environment, "TERM": "xterm-256color"})
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
 
     def press(self, key: bytes) -> None:
         os.write(self._fd, key)
@@ -92,7 +96,7 @@ class Screen:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._fd], [], [], left)[0]:
                 return False
-            read = read[-len(words) :] + os.read(self._fd, 1 << 16)
+            read = read[-len(words) :] + self._read()
         return True
 
     def rest(self, seconds: float) -> None:
@@ -100,11 +104,19 @@ class Screen:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if select.select([self._fd], [], [], left)[0]:
-                os.read(self._fd, 1 << 16)
+                self._read()
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._fd, 1 << 16)
+        except OSError as error:  # how Linux says that the other end is closed
+            raise EOFError("the app has ended") from error
 
     def close(self) -> None:
-        os.kill(self._pid, signal.SIGTERM)
-        self.rest(0.2)
+        """Let it save and leave, and wait."""
+        with suppress(EOFError, OSError):
+            self.press(b"q")
+            self.rest(QUIT_SECONDS)
         os.close(self._fd)  # a terminal that is gone ends the app, which ends the trainer
         os.waitpid(self._pid, 0)
 
@@ -118,15 +130,13 @@ def app_in_a_terminal(preset: str, tmux: bool) -> Iterator[Screen]:
             size = ("-x", str(WIDTH), "-y", str(HEIGHT))
             socket = f"femtotui-{uuid.uuid4().hex[:12]}"
             command = ["tmux", "-L", socket, "-f", os.devnull, "new-session", *size, shlex.join(command)]
-        hidden = {"NO_COLOR", "TEXTUAL", "TEXTUAL_DRIVER", "TMUX", "TMUX_PANE"}
+        hidden = {"COLUMNS", "LINES", "NO_COLOR", "TEXTUAL", "TEXTUAL_DRIVER", "TMUX", "TMUX_PANE"}
         environment = {name: value for name, value in os.environ.items() if name not in hidden}
-        environment |= {"LC_ALL": "C.UTF-8", "COLUMNS": str(WIDTH), "LINES": str(HEIGHT)}
+        environment["LC_ALL"] = "C.UTF-8"
         screen = Screen(command, environment)
         try:
             yield screen
         finally:
-            screen.press(b"q")
-            screen.rest(5.0)
             screen.close()
 
 

@@ -62,7 +62,9 @@ def measure(preset: str, seconds: float, arguments: list[str]) -> Memory:
             wait_for(terminal, lambda screen: "is saved" in screen, START_SECONDS)
             found = PANEL.search(wait_for(terminal, lambda screen: bool(PANEL.search(screen))))
             app = psutil.Process(terminal.pid)
-            trainer = next(child for child in app.children() if "trainer_process" in " ".join(child.cmdline()))
+            trainer = next(
+                child for child in app.children() if "trainer_process" in " ".join(child.cmdline())
+            )
             peaks = [peak_mib(process.pid) for process in (app, trainer)]
             terminal.type("q")
             wait_for_exit(terminal, START_SECONDS)
