@@ -1,13 +1,14 @@
 """`make pictures`: the README's pictures, made from the running app. Takes about a minute.
 
 The pictures are Textual's own SVG, without the fonts that it would fetch from elsewhere. With a folder as an
-argument they go there, and to look at, the same screens in other sizes, themes and numbers of colours besides.
+argument they go there instead, and with them more screens, in other sizes and themes, to look at.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -27,9 +28,9 @@ from femtotui.environment import limit_blas_threads
 from femtotui.femto_app import FemtoApp
 from femtotui.helm import Helm
 from femtotui.presets import load_preset
+from femtotui.priority import SWITCH
 from femtotui.run_view import Status
 from femtotui.screens.compare import CompareScreen
-from femtotui.screens.edit import EditScreen
 from femtotui.screens.runs import RunsScreen
 from femtotui.screens.sample import SampleScreen
 from femtotui.settings import Settings
@@ -39,13 +40,15 @@ from femtotui.widgets.token_view import TokenView
 DOCS = Path(__file__).parents[1] / "docs"
 PRESET = "2"
 SIZE = (120, 36)
-STEPS = 900
+SIZES = ((80, 24), (120, 36), (200, 50))
+THEMES = ("textual-dark", "textual-light", "nord", "solarized-light", "textual-ansi")
+STEPS = 500
 """By then entry 2 has learnt most of its words' rules, and the curve has a shape."""
 
-FIRST_STEPS = 400
+FIRST_STEPS = 200
 """How far the run goes that is compared with."""
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 400.0
 REST_SECONDS = 0.4
 
 
@@ -84,12 +87,17 @@ class Studio:
         (self.folder / f"{name}.svg").write_text(text, "utf-8")
 
     async def opened(self, kind: type[Screen[object]]) -> None:
-        await self.until(lambda: isinstance(self.app.screen, kind) and self.app.screen.is_mounted, kind.__name__)
+        await self.until(
+            lambda: isinstance(self.app.screen, kind) and self.app.screen.is_mounted, kind.__name__
+        )
 
     async def back(self) -> None:
         """To the Train screen."""
         while self.app.screen is not self.app.train:
             await self.press("escape")
+
+    async def resized(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
 
 
 @asynccontextmanager
@@ -106,7 +114,7 @@ async def studio(folder: Path) -> AsyncIterator[Studio]:
             desk.close()
 
 
-async def take_pictures(folder: Path) -> None:
+async def take_pictures(folder: Path, *, more: bool) -> None:
     """Train twice, the second time up to step `STEPS`, and keep the main screens."""
     async with studio(folder) as it:
         await it.trained(FIRST_STEPS)
@@ -116,7 +124,9 @@ async def take_pictures(folder: Path) -> None:
         await it.press("space")
         await it.until(lambda: it.desk.places[PRESET].view.status is Status.PAUSED, "the pause")
         step = it.desk.places[PRESET].view.step
-        await it.until(lambda: f"step {step:,}" in str(it.app.train.query_one("#sample").border_subtitle), "a sample")
+        await it.until(
+            lambda: f"step {step:,}" in str(it.app.train.query_one("#sample").border_subtitle), "a sample"
+        )
         await it.keep("train")
         it.app.theme = "textual-light"
         await it.keep("train-light")
@@ -136,16 +146,36 @@ async def take_pictures(folder: Path) -> None:
         await it.until(lambda: len(tokens.tokens) > 100, "a text")
         await it.press("escape", *["right"] * 9)
         await it.keep("sample")
+        await it.back()
+        if more:
+            await take_more(it)
+
+
+async def take_more(it: Studio) -> None:
+    """The same in other sizes and themes, and what opens over it."""
+    for width, height in SIZES:
+        await it.resized(width, height)
+        for theme in THEMES:
+            it.app.theme = theme
+            await it.keep(f"{theme}-{width}x{height}-train")
+        for name, key in (("edit", "e"), ("help", "question_mark"), ("runs", "u"), ("sample", "s")):
+            await it.press(key)
+            await it.keep(f"{theme}-{width}x{height}-{name}")
+            await it.back()
 
 
 def main() -> None:
     """Write every picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=DOCS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path)
     arguments = parser.parse_args()
     limit_blas_threads()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(take_pictures(arguments.folder))
+    os.environ.setdefault(SWITCH, "0")  # nobody waits for the screen
+    folder = arguments.folder or DOCS
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take_pictures(folder, more=arguments.folder is not None))
 
 
 if __name__ == "__main__":

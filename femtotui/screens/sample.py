@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.prompts import characters_lacking, without
@@ -26,6 +26,7 @@ from ..token_export import Sample, export
 from ..widgets.alternatives import Alternatives
 from ..widgets.ask_row import AskRow
 from ..widgets.branch_list import BranchList
+from ..widgets.key_line import KeyLine
 from ..widgets.own_text import OwnText
 from ..widgets.prompt import Prompt
 from ..widgets.sampling_fields import SamplingFields
@@ -103,7 +104,7 @@ class SampleScreen(ShowingScreen):
                 yield Alternatives(id="studio-next")
                 yield BranchList()
         yield AskRow()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(Prompt).value = self._first_prompt

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static
 
 from femtotui.core.machine import available_mib, rss_mib
 
@@ -24,6 +23,7 @@ from ..run_verdict import Judge, too_early_words
 from ..run_view import RunView, Status
 from ..sampling import Pace
 from ..widgets.header import Header
+from ..widgets.key_line import KeyLine
 from ..widgets.loss_chart import LossChart
 from ..widgets.notice import Notice
 from ..widgets.panels import StatPanel
@@ -109,9 +109,7 @@ class TrainScreen(GlancingScreen):
                 yield LossChart(id="chart")
                 yield SamplePane()
         yield StatusLine()
-        with Horizontal(id="keys"):
-            yield Footer(compact=True, show_command_palette=False)
-            yield Static("…", id="more-keys")
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._feed = ChartFeed(self.query_one(LossChart))
