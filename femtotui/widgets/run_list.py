@@ -15,7 +15,7 @@ from ..wording import duration, loss, printable
 
 NAME_WIDTH = 14
 _KEY_WIDTH = 8
-_OVERLAY_TONES = ("$text-accent", "$text-success", "$text-error", "$secondary", "$accent", "$foreground 80%")
+_OVERLAY_TONES = ("$text-success", "$text-error", "$foreground 80%", "$secondary", "$text-accent", "$accent")
 """The chart's colours for the runs laid over it, in order."""
 
 
