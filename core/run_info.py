@@ -37,7 +37,10 @@ class DataInfo(Settings, frozen=True):
 
 
 class RunInfo(Settings, frozen=True):
-    """What run.json holds. `created` is local time with its offset, ISO 8601."""
+    """What run.json holds. `created` is local time with its offset, ISO 8601.
+
+    `niceness` is how far the process that began the run gave way to others: 0, not at all, to 19.
+    """
 
     format: int
     created: str
@@ -47,6 +50,7 @@ class RunInfo(Settings, frozen=True):
     versions: dict[str, str]
     machine: str
     blas: str
+    niceness: int = 0
 
 
 def read_info(path: Path) -> RunInfo:
@@ -88,4 +92,5 @@ def describe_run(config: RunConfig, source: Source) -> RunInfo:
         versions=versions,
         machine=machine.describe_machine(),
         blas=machine.blas_description(),
+        niceness=machine.niceness(),
     )

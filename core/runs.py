@@ -56,8 +56,8 @@ class RunSummary:
         return saved and not self.finished and self.holder is None
 
 
-def list_runs(runs: Path) -> list[RunSummary]:
-    """Every run in the folder `runs`, newest first. Folders that are no runs are left out.
+def list_runs(runs: Path, most: int | None = None) -> list[RunSummary]:
+    """Every run in `runs`, or the newest `most`, newest first. Folders that are no runs are left out.
 
     Raises: RunError only if `runs` itself cannot be read; a folder that does not exist holds no runs.
     """
@@ -67,7 +67,7 @@ def list_runs(runs: Path) -> list[RunSummary]:
         return []
     except OSError as error:
         raise RunError(f"cannot read the runs folder {runs}: {os_error_words(error)}") from error
-    return [summarise(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)]
+    return [summarise(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)[:most]]
 
 
 def summarise(path: Path) -> RunSummary:

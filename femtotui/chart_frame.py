@@ -173,8 +173,9 @@ def _draw_goal(grid: CellGrid, layout: Layout, picture: Picture) -> None:
 
 
 def _draw_legend(grid: CellGrid, picture: Picture) -> None:
-    items = list(picture.legend)
-    while sum(item.width + 2 for item in items) - 2 > grid.width:
+    items, must = list(picture.legend), picture.modes[-1]
+    room = grid.width - (len(must) + 2 if must else 0)
+    while sum(item.width + 2 for item in items) - 2 > room:
         items.remove(max(items, key=lambda item: item.rank))
     column = 0
     for item in items:
@@ -182,8 +183,8 @@ def _draw_legend(grid: CellGrid, picture: Picture) -> None:
         ink = item.ink if item.ink is Ink.WARNING else Ink.TEXT
         grid.put(0, column + len(item.mark) + 1, item.text, ink)
         column += item.width + 2
-    if column + len(picture.modes) <= grid.width:
-        grid.put(0, grid.width - len(picture.modes), picture.modes, Ink.AXIS)
+    modes = next((words for words in picture.modes if column + len(words) <= grid.width), "")
+    grid.put(0, grid.width - len(modes), modes, Ink.AXIS)
 
 
 def compose_message(text: str, height: int, width: int) -> CellGrid:

@@ -73,7 +73,8 @@ class LegendItem:
 class Picture:
     """All that a frame shows. x is in steps or seconds as `x_axis` says, y in loss; x never decreases.
 
-    `cursor` is the x that is being read; the legend then says what is there.
+    `cursor` is the x that is being read; the legend then says what is there. `modes` says how it is looked
+    at, the longest words first; the last ones are always shown, whatever has to leave the legend for them.
     """
 
     x_K: Floats
@@ -88,7 +89,7 @@ class Picture:
     newest: Level | None
     goal: tuple[float, float] | None
     legend: tuple[LegendItem, ...]
-    modes: str
+    modes: tuple[str, ...]
     overlays: tuple[Curve, ...] = ()
     cursor: float | None = None
     glyphs: Glyphs = field(default=BRAILLE)

@@ -56,13 +56,20 @@ def _value(name: str, value: float) -> str:
     return f"{name} {value:.4f}" if math.isfinite(value) else f"{name} –"
 
 
-def modes(model: ChartModel) -> str:
-    """How the curves are looked at."""
-    words = [
+def modes(model: ChartModel) -> tuple[str, ...]:
+    """How the curves are looked at, in words: at length, and what must be said where room is short.
+
+    Someone who has turned the axis logarithmic must see it; that nothing has been turned need not be said.
+    """
+    must = [
         "" if model.view.is_whole else "zoomed",
         "log y" if model.log_y else "",
         "bits a byte" if model.unit == "bits" else "",
-        "time" if model.by_time else "steps",
-        f"smoothing {model.smoothing:g}",
+        "time" if model.by_time else "",
     ]
+    all_words = [*must, "" if model.by_time else "steps", f"smoothing {model.smoothing:g}"]
+    return _joined(all_words), _joined(must)
+
+
+def _joined(words: list[str]) -> str:
     return " · ".join(word for word in words if word)

@@ -135,7 +135,8 @@ def runs(runs: str | None, as_json: bool) -> None:
     else:
         from rich.console import Console  # noqa: PLC0415
 
-        Console().print(runs_table(found))
+        console = Console()
+        console.print(runs_table(found, console.width))
 
 
 for command in (

@@ -13,6 +13,7 @@ from textual.message import Message
 from femtotui.core.sample import SampledToken
 from femtotui.core.saved import SavedModel
 
+from .run_shelf import RunRow
 from .sampling import Piece
 
 
@@ -39,6 +40,23 @@ class PresetPointedAt(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, PresetPointedAt)
+
+
+@dataclass
+class RunPointedAt(Message):
+    """The cursor of the list of runs is on this one."""
+
+    row: RunRow
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RunPointedAt)
+
+
+@dataclass
+class RunChosen(Message):
+    """A person chose a run from the list."""
+
+    row: RunRow
 
 
 class FilterLeft(Message):

@@ -63,9 +63,9 @@ class RunRow:
         return self.title or self.name.replace(" seed ", " s")
 
 
-def read_rows(runs: Path) -> list[RunRow]:
-    """Every run, newest first. Raises: RunError only if the folder itself cannot be read."""
-    return [read_row(summary) for summary in list_runs(runs)]
+def read_rows(runs: Path, most: int | None = None) -> list[RunRow]:
+    """Every run, or the newest `most`, newest first. Raises: RunError only if the folder cannot be read."""
+    return [read_row(summary) for summary in list_runs(runs, most)]
 
 
 def read_row(summary: RunSummary) -> RunRow:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +16,11 @@ from .door import ADDRESS_NAME
 from .safe_text import one_line
 from .wording import UNKNOWN, duration, loss
 
-_COLUMNS = (
+_WIDE_REST = 84
+"""Columns that a line needs besides the run's name."""
+
+_Column = tuple[str, Literal["left", "right"]]
+_WIDE_COLUMNS: tuple[_Column, ...] = (
     ("run", "left"),
     ("preset", "left"),
     ("recipe", "left"),
@@ -22,6 +28,12 @@ _COLUMNS = (
     ("loss", "right"),
     ("validation", "right"),
     ("elapsed", "right"),
+    ("state", "left"),
+)
+_NARROW_COLUMNS: tuple[_Column, ...] = (
+    ("run\npreset · recipe", "left"),
+    ("step\nelapsed", "right"),
+    ("loss\nvalidation", "right"),
     ("state", "left"),
 )
 
@@ -42,14 +54,19 @@ def runs_rows(runs: Sequence[RunSummary]) -> list[dict[str, object]]:
     return [_row(run) for run in runs]
 
 
-def runs_table(runs: Sequence[RunSummary]) -> Table:
-    """A line a run; a damaged one says what is wrong with it."""
+def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
+    """The runs for a terminal `width` columns wide: a line each, or two where a line has no room.
+
+    A damaged run says what is wrong with it. A name is what one copies to resume a run: it is never broken.
+    """
+    longest = max((cell_len(one_line(run.path.name)) for run in runs), default=0)
+    wide = width >= longest + _WIDE_REST
+    columns, cells = (_WIDE_COLUMNS, _wide_cells) if wide else (_NARROW_COLUMNS, _narrow_cells)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for header, justify in _COLUMNS:
-        # A run's name is what one types to resume it: it wraps rather than lose its end.
-        table.add_column(header, justify="right" if justify == "right" else "left", overflow="fold")
+    for number, (header, justify) in enumerate(columns):
+        table.add_column(header, justify=justify, overflow="fold", min_width=0 if number else longest)
     for run in runs:
-        table.add_row(*_cells(run))
+        table.add_row(*cells(run))
     return table
 
 
@@ -74,14 +91,11 @@ def _row(run: RunSummary) -> dict[str, object]:
     }
 
 
-def _cells(run: RunSummary) -> list[Text]:
+def _wide_cells(run: RunSummary) -> list[Text]:
     name = Text(one_line(run.path.name))
     if run.info is None:
-        return [
-            name,
-            *[Text(UNKNOWN)] * (len(_COLUMNS) - 2),
-            Text(f"damaged: {one_line(run.problem)}", "red"),
-        ]
+        problem = Text(f"damaged: {one_line(run.problem)}", "red")
+        return [name, *[Text(UNKNOWN)] * (len(_WIDE_COLUMNS) - 2), problem]
     config = run.info.config
     return [
         name,
@@ -91,5 +105,20 @@ def _cells(run: RunSummary) -> list[Text]:
         Text(loss(run.loss)),
         Text(loss(run.val_loss)),
         Text(duration(run.elapsed_s)),
+        Text(state(run)),
+    ]
+
+
+def _narrow_cells(run: RunSummary) -> list[Text]:
+    name = one_line(run.path.name)
+    if run.info is None:
+        damaged = Text(f"{name}\n").append(one_line(run.problem), "red")
+        return [damaged, *[Text(UNKNOWN)] * (len(_NARROW_COLUMNS) - 2), Text(state(run), "red")]
+    config = run.info.config
+    what = one_line(f"{config.preset} {config.title} · {config.recipe.name}")
+    return [
+        Text(f"{name}\n").append(what, "dim"),
+        Text(f"{run.step:,}/{config.train.steps:,}\n{duration(run.elapsed_s)}"),
+        Text(f"{loss(run.loss)}\n{loss(run.val_loss)}"),
         Text(state(run)),
     ]

@@ -23,6 +23,7 @@ from femtotui.core.events import RunFailed, RunFinished, RunStarted
 
 from .commands import Continue, Detach, Start
 from .environment import prepare_blas
+from .priority import give_way
 from .reporter import LOG_NAME, Reporter
 from .wire import WireError, read_command
 
@@ -70,6 +71,7 @@ def main() -> int:
     stream_in, stream_out = _take_over_pipes()
     inbox = Inbox(stream_in)
     _obey_signals(inbox)
+    give_way(os.environ)  # after the thread that reads commands: that one stays quick
     prepare_blas()
     reporter = Reporter(stream_out, inbox.steering)
     from . import session  # noqa: F401, PLC0415  (NumPy loads while the app draws its first frame)

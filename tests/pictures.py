@@ -1,16 +1,26 @@
-"""`make pictures`: the README's pictures, made from the running app. Takes about two minutes.
+"""`make pictures`: the README's pictures, made from the running app. Takes about a minute.
 
-The pictures are Textual's own SVG, without the fonts that it would fetch from elsewhere.
+The pictures are Textual's own SVG, without the fonts that it would fetch from elsewhere. With a folder as an
+argument they go there instead, and with them more screens, in other sizes and themes, to look at.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import re
+import sys
 import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from textual import events
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from femtotui.choices import Choices
 from femtotui.desk import Desk
@@ -18,63 +28,154 @@ from femtotui.environment import limit_blas_threads
 from femtotui.femto_app import FemtoApp
 from femtotui.helm import Helm
 from femtotui.presets import load_preset
+from femtotui.priority import SWITCH
+from femtotui.run_view import Status
+from femtotui.screens.compare import CompareScreen
+from femtotui.screens.runs import RunsScreen
+from femtotui.screens.sample import SampleScreen
 from femtotui.settings import Settings
 from femtotui.trainer import Trainer
+from femtotui.widgets.token_view import TokenView
 
 DOCS = Path(__file__).parents[1] / "docs"
-STEPS = 1500
+PRESET = "2"
+SIZE = (120, 36)
+SIZES = ((80, 24), (120, 36), (200, 50))
+THEMES = ("textual-dark", "textual-light", "nord", "solarized-light", "textual-ansi")
+STEPS = 500
 """By then entry 2 has learnt most of its words' rules, and the curve has a shape."""
 
-FIRST_STEPS = 500
+FIRST_STEPS = 200
 """How far the run goes that is compared with."""
 
+PATIENCE_SECONDS = 400.0
+REST_SECONDS = 0.4
 
-async def take_pictures(preset: str, size: tuple[int, int], theme: str) -> None:
-    """Train `preset` twice in the app, the second time up to step `STEPS`, and keep its main screens."""
+
+@dataclass
+class Studio:
+    """An app that runs, and a way to press its keys and to keep its screen."""
+
+    app: FemtoApp
+    pilot: Pilot[None]
+    desk: Desk
+    folder: Path
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                sys.exit(f"no picture: {what} did not happen within {PATIENCE_SECONDS:g} seconds")
+            await asyncio.sleep(0.05)
+
+    async def trained(self, step: int) -> None:
+        await self.until(
+            lambda: PRESET in self.desk.places and self.desk.places[PRESET].view.step >= step, f"step {step}"
+        )
+
+    async def press(self, *keys: str) -> None:
+        """Press keys as a terminal does, without waiting for a screen that never comes to rest."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await asyncio.sleep(0.1)
+
+    async def keep(self, name: str) -> None:
+        """Write the screen, once it has come to rest."""
+        await asyncio.sleep(REST_SECONDS)
+        svg = re.sub(r"@font-face \{.*?\}", "", self.app.export_screenshot(), flags=re.DOTALL)
+        text = svg.replace("<text ", '<text xml:space="preserve" ')
+        (self.folder / f"{name}.svg").write_text(text, "utf-8")
+
+    async def opened(self, kind: type[Screen[object]]) -> None:
+        await self.until(
+            lambda: isinstance(self.app.screen, kind) and self.app.screen.is_mounted, kind.__name__
+        )
+
+    async def back(self) -> None:
+        """To the Train screen."""
+        while self.app.screen is not self.app.train:
+            await self.press("escape")
+
+    async def resized(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+
+
+@asynccontextmanager
+async def studio(folder: Path) -> AsyncIterator[Studio]:
+    """The app in a terminal that does not exist, with trainers that do."""
     with tempfile.TemporaryDirectory() as runs:
         desk = Desk(Path(runs), Trainer)
         desk.warm_up()
-        app = FemtoApp(Helm(desk, Choices(load_preset(preset))), Settings(theme=theme))
-        async with app.run_test(size=size) as pilot:
-            await until_step(desk, preset, FIRST_STEPS)
-            await press(pilot, "n")
-            await until_step(desk, preset, STEPS)
-            await press(pilot, "space")  # the pause is saved, and a last sample drawn
-            keep(app, "train")
-            await press(pilot, "o", "g", "left", "left")
-            keep(app, "chart")
-            await press(pilot, "escape", "escape", "e")
-            keep(app, "edit")
-            await press(pilot, "escape", "u", "space", "down", "c")
-            keep(app, "compare")
-        desk.close()
+        app = FemtoApp(Helm(desk, Choices(load_preset(PRESET))), Settings())
+        try:
+            async with app.run_test(size=SIZE) as pilot:
+                yield Studio(app, pilot, desk, folder)
+        finally:
+            desk.close()
 
 
-async def until_step(desk: Desk, preset: str, step: int) -> None:
-    """Wait for the training."""
-    while preset not in desk.places or desk.places[preset].view.step < step:
-        await asyncio.sleep(0.1)
+async def take_pictures(folder: Path, *, more: bool) -> None:
+    """Train twice, the second time up to step `STEPS`, and keep the main screens."""
+    async with studio(folder) as it:
+        await it.trained(FIRST_STEPS)
+        await it.press("n")
+        await it.trained(1)
+        await it.trained(STEPS)
+        await it.press("space")
+        await it.until(lambda: it.desk.places[PRESET].view.status is Status.PAUSED, "the pause")
+        step = it.desk.places[PRESET].view.step
+        await it.until(
+            lambda: f"step {step:,}" in str(it.app.train.query_one("#sample").border_subtitle), "a sample"
+        )
+        await it.keep("train")
+        it.app.theme = "textual-light"
+        await it.keep("train-light")
+        it.app.theme = "textual-dark"
+        await it.press("u")
+        await it.opened(RunsScreen)
+        await it.press("space", "down")
+        await it.keep("runs")
+        await it.press("c")
+        await it.opened(CompareScreen)
+        await it.keep("compare")
+        await it.back()
+        await it.press("s")
+        await it.opened(SampleScreen)
+        await it.press("b", "a", "enter")
+        tokens = it.app.screen.query_one(TokenView)
+        await it.until(lambda: len(tokens.tokens) > 100, "a text")
+        await it.press("escape", *["right"] * 9)
+        await it.keep("sample")
+        await it.back()
+        if more:
+            await take_more(it)
 
 
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press keys, and give the screen time to come to rest."""
-    for key in keys:
-        await pilot.press(key)
-        await asyncio.sleep(0.5)
-    await asyncio.sleep(1.5)
-
-
-def keep(app: FemtoApp, name: str) -> None:
-    """Write the screen to docs/."""
-    svg = re.sub(r"@font-face \{.*?\}", "", app.export_screenshot(), flags=re.DOTALL)
-    (DOCS / f"{name}.svg").write_text(svg.replace("<text ", '<text xml:space="preserve" '), "utf-8")
+async def take_more(it: Studio) -> None:
+    """The same in other sizes and themes, and what opens over it."""
+    for width, height in SIZES:
+        await it.resized(width, height)
+        for theme in THEMES:
+            it.app.theme = theme
+            await it.keep(f"{theme}-{width}x{height}-train")
+        for name, key in (("edit", "e"), ("help", "question_mark"), ("runs", "u"), ("sample", "s")):
+            await it.press(key)
+            await it.keep(f"{theme}-{width}x{height}-{name}")
+            await it.back()
 
 
 def main() -> None:
     """Write every picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path)
+    arguments = parser.parse_args()
     limit_blas_threads()
-    DOCS.mkdir(exist_ok=True)
-    asyncio.run(take_pictures("2", (120, 36), "textual-dark"))
+    os.environ.setdefault(SWITCH, "0")  # nobody waits for the screen
+    folder = arguments.folder or DOCS
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take_pictures(folder, more=arguments.folder is not None))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class ArrangingScreen(ChoosingScreen):
     ]
 
     glyphs: Glyphs = BRAILLE
-    _overlaid: tuple[str, ...] = ()
+    laid_over: tuple[RunRow, ...] = ()
     _ours: dict[str, Ours] = {}  # noqa: RUF012  (replaced, never changed)
 
     # -- presets ---------------------------------------------------------------------------------------
@@ -160,6 +160,7 @@ class ArrangingScreen(ChoosingScreen):
     async def action_runs(self) -> None:
         screen = RunsScreen(lambda: read_rows(self.helm.desk.runs), self.glyphs, self._overlaid)
         answer = await self.app.push_screen_wait(screen)
+        self.runs_changed()
         if answer is None:
             return
         self.lay_over(answer.marked)
@@ -167,16 +168,24 @@ class ArrangingScreen(ChoosingScreen):
         if resume is not None:
             self.steer(lambda: self.helm.take_up(resume))
 
+    def runs_changed(self) -> None:
+        """Called when runs may have been renamed, noted or deleted."""
+
     def lay_over(self, rows: tuple[RunRow, ...]) -> None:
         """Draw these runs over the chart, and no others."""
-        overlays: list[Overlay] = []
+        drawn: list[tuple[RunRow, Overlay]] = []
         for row in rows:
             try:
-                overlays.append(overlay_of(row))
+                drawn.append((row, overlay_of(row)))
             except FemtoError as error:
                 self.say(str(error), "warning")
-        self._overlaid = tuple(row.path.name for row in rows)
-        self.query_one(LossChart).set_overlays(overlays)
+        self.laid_over = tuple(row for row, _ in drawn)
+        self.query_one(LossChart).set_overlays([overlay for _, overlay in drawn])
+
+    @property
+    def _overlaid(self) -> tuple[str, ...]:
+        """The folder names of the runs that are laid over the chart."""
+        return tuple(row.path.name for row in self.laid_over)
 
     def action_overlay_last(self) -> None:
         """Lay the newest other run over the chart, if possible one of the same preset; or take all off."""

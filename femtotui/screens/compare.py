@@ -9,13 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from femtotui.core.errors import FemtoError
 
 from ..comparison import Line, compare
 from ..glyphs import Glyphs
 from ..run_shelf import RunRow, bytes_per_token, overlay_of, view_of
+from ..widgets.key_line import KeyLine
 from ..widgets.loss_chart import LossChart
 from .in_turn import InTurn
 
@@ -43,7 +44,7 @@ class CompareScreen(InTurn[None]):
         with VerticalScroll(id="compare-facts") as facts:
             facts.border_title = Content(f"{self._left.name}  and  {self._right.name}")
             yield Static(id="compare-table")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         chart = self.query_one(LossChart)

@@ -32,7 +32,7 @@ _KEYS: Rows = (
     ("g", "move to the chart; there: ← → read, ↑ ↓ zoom"),
     ("l  x  b", "loss on a logarithmic axis; steps or time; nats or bits a byte"),
     ("+   -", "smooth the curve more or less"),
-    ("tab", "move on: presets, chart, tokens, prompt"),
+    ("tab", "move on: presets, runs, chart, tokens, prompt"),
     ("S", "save a picture of the screen"),
     ("ctrl+p", "all commands, themes among them"),
     ("q  ctrl+c", "save and leave"),
@@ -52,6 +52,8 @@ _PANELS: Rows = (
      "arrows to see what else was likely. An empty prompt is a newline; \\n and \\t work"),
     ("presets", "left of the key: ‖ parked, ● this session's run; right of the size: the journal's verdict, "
      "then ours, by what its runs can do"),
+    ("runs", "the newest, with the loss on text never trained on: ● trains, ‖ can go on, ✓ finished, "
+     "– never saved, ◆ laid over the chart"),
 )  # fmt: skip
 _CHART: Rows = (
     ("← →", "read a point: the line on top says what the curves are there; escape stops"),
@@ -71,9 +73,15 @@ _PRESETS: Rows = (
     ("e", "edit the preset under the cursor and keep it as your own"),
     ("marks", "● trains or finished, ‖ parked, ! failed; ✓ ✗ the journal's verdict, then ours"),
 )
+_RUNS: Rows = (
+    ("↑ ↓", "point at a run: the line below says how far it came"),
+    ("enter", "lay its curve over the chart, or take it off"),
+    ("u", "all runs: compare, rename, note, delete, resume"),
+)
 _TOPICS: dict[str, tuple[str, Rows]] = {
     "chart": ("the chart", _CHART),
     "presets": ("the presets", _PRESETS),
+    "run-list": ("the runs", _RUNS),
 }
 
 

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.note import write_note
@@ -28,6 +28,7 @@ from ..run_shelf import (
     write_title,
 )
 from ..run_trash import Deleted, delete_run, undelete
+from ..widgets.key_line import KeyLine
 from ..widgets.loss_chart import LossChart
 from ..wording import duration, loss, printable
 from .compare import CompareScreen
@@ -116,7 +117,7 @@ class RunsScreen(InTurn[RunsAnswer]):
             yield Static(id="runs-empty")
         self._chart.glyphs = self._glyphs
         yield self._chart
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._table.focus()

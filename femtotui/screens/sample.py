@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from femtotui.core.prompts import characters_lacking, without
 from femtotui.core.sample import Alternative
@@ -22,6 +22,7 @@ from ..sampling import Pace
 from ..widgets.alternatives import Alternatives
 from ..widgets.ask_row import AskRow
 from ..widgets.branch_list import BranchList
+from ..widgets.key_line import KeyLine
 from ..widgets.own_text import OwnText
 from ..widgets.prompt import Prompt
 from ..widgets.sampling_fields import SamplingFields
@@ -100,7 +101,7 @@ class SampleScreen(TakingScreen):
                 yield Alternatives(id="studio-next")
                 yield BranchList()
         yield AskRow()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(Prompt).value = self._first_prompt

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static
 
 from femtotui.core.machine import available_mib, rss_mib
 
@@ -24,16 +23,19 @@ from ..run_verdict import Judge, too_early_words
 from ..run_view import RunView, Status
 from ..sampling import Pace
 from ..widgets.header import Header
+from ..widgets.key_line import KeyLine
 from ..widgets.loss_chart import LossChart
 from ..widgets.notice import Notice
 from ..widgets.panels import StatPanel
 from ..widgets.preset_list import PresetList
 from ..widgets.prompt import Prompt
+from ..widgets.run_list import RunList
 from ..widgets.sample_pane import SamplePane
 from ..widgets.score_line import ScoreLine
 from ..widgets.status_line import StatusLine
 from ..widgets.summary import Summary
 from .contesting import ContestingScreen
+from .glancing import GlancingScreen
 from .help import HelpScreen
 from .journal import JournalScreen
 from .sample import SampleScreen
@@ -41,7 +43,7 @@ from .sample import SampleScreen
 _NOT_ASKED = -1
 
 
-class TrainScreen(ContestingScreen):
+class TrainScreen(ContestingScreen, GlancingScreen):
     """Shows the desk's current run. What is known of it lives in its RunView, what can be done in Helm."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
@@ -99,6 +101,7 @@ class TrainScreen(ContestingScreen):
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield PresetList(tuple(self.presets.values()), self.helm.choices.broken)
+                yield RunList()
             with Vertical(id="main"):
                 with Horizontal(id="panels"):
                     for name in PANELS:
@@ -109,9 +112,7 @@ class TrainScreen(ContestingScreen):
                 yield ScoreLine()
                 yield SamplePane()
         yield StatusLine()
-        with Horizontal(id="keys"):
-            yield Footer(compact=True, show_command_palette=False)
-            yield Static("…", id="more-keys")
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._feed = ChartFeed(self.query_one(LossChart))
@@ -136,6 +137,7 @@ class TrainScreen(ContestingScreen):
     def show_news(self, taken: Taken) -> None:
         """Bring the screen up to date with what was taken from the trainers."""
         self.mark_presets()
+        self.glance()
         place = self.helm.current
         if place is None or not (taken.changed or place.view is not self._shown):
             return

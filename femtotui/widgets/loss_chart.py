@@ -63,12 +63,12 @@ class LossChart(Widget, can_focus=True):
         & > .loss-chart--goal { color: $text-success; text-style: bold; }
         & > .loss-chart--warning { color: $text-error; }
         & > .loss-chart--cursor { color: $text-accent; }
-        & > .loss-chart--other-1 { color: $text-accent; }
-        & > .loss-chart--other-2 { color: $text-success; }
-        & > .loss-chart--other-3 { color: $text-error; }
+        & > .loss-chart--other-1 { color: $text-success; }
+        & > .loss-chart--other-2 { color: $text-error; }
+        & > .loss-chart--other-3 { color: $foreground 80%; }
         & > .loss-chart--other-4 { color: $secondary; }
-        & > .loss-chart--other-5 { color: $accent; }
-        & > .loss-chart--other-6 { color: $foreground 80%; }
+        & > .loss-chart--other-5 { color: $text-accent; }
+        & > .loss-chart--other-6 { color: $accent; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

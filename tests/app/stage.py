@@ -87,7 +87,7 @@ async def stage(
     app = FemtoApp(Helm(desk, choices, runs.parent / "threads.json"), settings)
     async with app.run_test(size=size) as pilot:
         it = Stage(app, pilot, fleet, desk)
-        while not it.ready:
+        while not it.ready and app._exception is None:
             await asyncio.sleep(0.01)
         yield it
     desk.close()

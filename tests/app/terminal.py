@@ -70,6 +70,11 @@ class PtyTerminal:
             os.execvpe(command[0], list(command), {**environment, "TERM": "xterm-256color"})
         self.resize(width, height)
 
+    @property
+    def pid(self) -> int:
+        """The program's process."""
+        return self._pid
+
     def type(self, *keys: str) -> None:
         for key in keys:
             os.write(self._fd, self._KEYS.get(key, key).encode())

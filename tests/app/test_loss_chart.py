@@ -153,6 +153,23 @@ async def test_keys_change_axes_and_smoothing() -> None:
         assert (app.chart.log_y, app.chart.x_axis, app.chart.smoothing) == (False, "steps", 0.0)
 
 
+async def test_how_it_is_looked_at_is_said_however_full_the_legend_is() -> None:
+    app = Host()
+    async with app.run_test(size=(88, 16)) as pilot:
+        train(app.chart)
+        app.chart.add_validation(400, 1.35)
+        app.chart.set_goal(300, 1.476, "journal")
+        await pilot.pause()
+        assert "journal 1.4760" in lines(app.chart)[0] and "steps" not in lines(app.chart)[0]
+        app.chart.log_y = True
+        await pilot.pause()
+        assert lines(app.chart)[0].endswith("log y") and "smoothed" in lines(app.chart)[0]
+        app.chart.action_zoom(1)
+        app.chart.unit = "bits"
+        await pilot.pause()
+        assert lines(app.chart)[0].endswith("zoomed · log y · bits a byte")
+
+
 async def test_without_smoothing_the_smoothed_value_is_the_loss() -> None:
     app = Host()
     async with app.run_test(size=(100, 20)):

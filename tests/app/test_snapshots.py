@@ -26,6 +26,7 @@ from femtotui.screens.runs import RunsScreen
 from femtotui.settings import Settings
 from femtotui.trials import tries
 from femtotui.widgets.loss_chart import LossChart
+from femtotui.widgets.run_list import RunList
 
 SIZES = ((80, 24), (120, 36), (200, 50))
 THEMES = ("textual-dark", "textual-light")
@@ -72,6 +73,7 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
         await it.pilot.press("space")
         await it.until(lambda: "paused" in it.header())
         it.app.train.say("paused", "warning")
+        await it.until(lambda: it.app.train.query_one(RunList).option_count == 2)
         await settled(it)
         pane = it.app.train.query_one("#sample-pane")
         check(f"train-{kind}", screen_text(it.app, (pane.region,)))
@@ -80,13 +82,14 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
         await settled(it)
         chart = it.app.train.query_one(LossChart).region
         check(f"chart-{kind}", screen_text(it.app, _all_but(chart, it.app.size)))
-        await it.pilot.press("home", "escape")
+        await it.pilot.press("home")
 
         await it.pilot.press("question_mark")
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await settled(it)
-        assert "keys" in screen_text(it.app)
-        await it.pilot.press("escape")
+        box = it.app.screen.query_one("#help").region
+        check(f"help-{kind}", screen_text(it.app, _all_but(box, it.app.size)))
+        await it.pilot.press("escape", "escape", "escape")
 
         await it.pilot.press("e")
         await it.until(lambda: isinstance(it.app.screen, EditScreen) and bool(it.app.screen.query("#cancel")))

@@ -1,0 +1,41 @@
+"""The table of runs on the command line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from run_folders import make_run
+
+from femtotui.core.runs import list_runs
+from femtotui.run_table import runs_table
+
+
+def printed(runs: Path, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(runs_table(list_runs(runs), width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_name_that_one_copies_is_never_broken(width: int, tmp_path: Path) -> None:
+    names = [make_run(tmp_path, "2", 200).name, make_run(tmp_path, "10", 3).name]
+    damaged = tmp_path / "20200101-000000-my-very-own-preset-aaaaaa"
+    damaged.mkdir()
+    (damaged / "run.json").write_text("{")
+    lines = printed(tmp_path, width)
+    for name in [*names, damaged.name]:
+        assert sum(line.split(" ")[0] == name for line in lines) == 1, "\n".join(lines)
+    assert all(len(line) <= width for line in lines)
+    text = " ".join(" ".join(lines).split())
+    assert "200/" in text and "damaged" in text
+
+
+def test_where_it_is_wide_a_run_takes_a_line(tmp_path: Path) -> None:
+    make_run(tmp_path, "2", 200)
+    header, line = printed(tmp_path, 120)
+    assert "validation" in header and "very simple model 2" in line
+    assert len(printed(tmp_path, 80)) == 4
