@@ -82,8 +82,8 @@ class Helm:
         if left.holder is not None:
             more = f"its run {left.path.name} is being trained elsewhere: femtotui attach"
         else:
-            more = f"r goes on with the run left at step {left.checkpoint_step or 0:,} instead"
-        return News(f"{news.words} · {more}", news.tone)
+            more = f"r goes on with the run left at step {left.checkpoint_step or 0:,}"
+        return News(f"{more} · {news.words}", news.tone)  # what would be cut off first is told last
 
     @property
     def can_recover(self) -> bool:
