@@ -86,6 +86,7 @@ class FemtoApp(App[None]):
         keys, trouble = known_keys(self._settings, KNOWN_ACTIONS)
         self.set_keymap(keys)
         self.set_class(self.train.glyphs is ASCII, "-ascii")
+        self.set_class(self.console.color_system == "standard" and not self.is_headless, "-few-colours")
         if problems + trouble:
             words = "\n".join(problems + trouble)
             self.notify(words, title="settings", severity="warning", timeout=12, markup=False)

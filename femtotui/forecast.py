@@ -2,7 +2,7 @@
 
 The memory of a process is what Python and its libraries take, the activations of the chunks that are being
 worked on (`core.parallel.activation_bytes`), and a number of copies of the parameters. The constants were
-measured on Linux; a test holds the sum to within 20% of what a run then takes.
+measured on Linux with tests/bench/memory.py; a test holds the sum to within 20% of what a run then takes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ TRAINER_MIB = 48.0
 TOKENIZERS_MIB = 20.0
 """What the BPE library adds, once it is loaded."""
 
-_COPIES = 5
-"""Parameters, their folded form, two moments, the summed gradient; each thread has a gradient besides."""
+_COPIES = 10
+"""Parameters, their folded form, momentum, two moments, the summed gradient, the optimizer's room to work in, and
+what a checkpoint and a snapshot take for a moment; each thread has a gradient besides."""
 
-_APP_COPIES = 3
-"""The app's: a snapshot, the frame that it came in, and the folded form that samples are drawn with."""
+_APP_MIB = 13.0
+"""What the app grows by once it draws curves and samples."""
+
+_APP_COPIES = 8
+"""The app's: two snapshots, the folded forms that samples are drawn with, the frame that comes in. What is let go
+of does not return to the system at once."""
 
 _TEXT_COPIES = 6
 """A text is held as bytes and as 4-byte ids."""
@@ -80,7 +85,7 @@ def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:
     chunk = train.chunk or (choice.chunk if choice else choose_chunk(model, train.batch, threads))
     return Forecast(
         parameters=model.n_parameters,
-        mib=app_mib + _model_mib(model, threads, chunk) + _other_mib(config),
+        mib=app_mib + _APP_MIB + _model_mib(model, threads, chunk) + _other_mib(config),
         ms_per_step=choice.ms * _UPDATE_SHARE if choice else None,
         steps=train.steps,
     )

@@ -170,7 +170,7 @@ def _journal_words(steps: Sequence[int], losses: Sequence[float], now: float, kn
     if now <= known.journal_loss:
         passed = _first_below(steps, losses, known.journal_loss)
         when = f" since step {passed:,}" if passed else ""
-        return f"below the journal's {known.journal_loss:.3f} (step {known.journal_step:,}){when}"
+        return f"below the journal's {known.journal_loss:.3f}{when}"
     if steps[-1] < known.journal_step:
         return f"the journal got to {its_end}"
     return f"{now - known.journal_loss:.2f} above the journal's {its_end}"

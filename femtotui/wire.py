@@ -76,7 +76,8 @@ def write_frame(stream: IO[bytes], message: Command | AnyFrame | Hello) -> None:
     payload = _encoder.encode(message)
     if len(payload) > MAX_REPORT_BYTES:
         raise WireError(f"a frame of {len(payload):,} bytes is too long")
-    stream.write(len(payload).to_bytes(_LENGTH_BYTES, "little") + payload)
+    stream.write(len(payload).to_bytes(_LENGTH_BYTES, "little"))
+    stream.write(payload)  # on its own: put together, there would be a second copy of all parameters
     stream.flush()
 
 

@@ -35,18 +35,22 @@ from femtotui.screens.runs import RunsScreen
 from femtotui.screens.sample import SampleScreen
 from femtotui.settings import Settings
 from femtotui.trainer import Trainer
+from femtotui.widgets.prompt import Prompt
 from femtotui.widgets.token_view import TokenView
 
 DOCS = Path(__file__).parents[1] / "docs"
 PRESET = "2"
 SIZE = (120, 36)
 SIZES = ((80, 24), (120, 36), (200, 50))
-THEMES = ("textual-dark", "textual-light", "nord", "solarized-light", "textual-ansi")
+THEMES = ("textual-dark", "textual-light", "nord", "solarized-light", "gruvbox")
 STEPS = 500
 """By then entry 2 has learnt most of its words' rules, and the curve has a shape."""
 
 FIRST_STEPS = 200
 """How far the run goes that is compared with."""
+
+SAMPLE_LENGTH = 100
+"""What the sampling screen writes unless it is told otherwise."""
 
 PATIENCE_SECONDS = 400.0
 REST_SECONDS = 0.4
@@ -141,9 +145,10 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
         await it.back()
         await it.press("s")
         await it.opened(SampleScreen)
+        await it.until(lambda: isinstance(it.app.focused, Prompt), "a prompt")
         await it.press("b", "a", "enter")
         tokens = it.app.screen.query_one(TokenView)
-        await it.until(lambda: len(tokens.tokens) > 100, "a text")
+        await it.until(lambda: len(tokens.tokens) >= SAMPLE_LENGTH, "a text")
         await it.press("escape", *["right"] * 9)
         await it.keep("sample")
         await it.back()

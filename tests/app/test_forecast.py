@@ -13,32 +13,32 @@ from femtotui.forecast import forecast
 from femtotui.presets import load_preset, run_config
 
 MEASURED_MIB = (
-    ("10", "modern", 1, 32, 77),
-    ("2", "modern", 2, 16, 104),
-    ("2", "journal", 2, 16, 109),
-    ("3", "modern", 2, 16, 127),
-    ("9", "modern", 2, 16, 144),
-    ("11", "modern", 2, 16, 223),
-    ("12", "modern", 2, 8, 284),
-    ("5", "modern", 2, 6, 340),
-    ("5", "journal", 2, 6, 372),
+    ("10", "modern", 1, 32, 152),
+    ("2", "modern", 2, 16, 188),
+    ("2", "journal", 2, 16, 192),
+    ("3", "modern", 2, 16, 214),
+    ("9", "modern", 2, 16, 240),
+    ("11", "modern", 2, 16, 344),
+    ("12", "modern", 2, 8, 441),
+    ("5", "modern", 2, 6, 762),
 )
-"""Trainer processes on Linux, after a snapshot and a checkpoint: preset, recipe, threads, chunk, MiB."""
+"""What tests/bench/memory.py saw on Linux: preset, recipe, threads, chunk, MiB of trainer and app together."""
 
-APP_MIB = 75.0
+APP_MIB = 60.0
+"""What the app takes when it says what a run will take."""
 
 
 def config_of(key: str, recipe: str, threads: int = 0, chunk: int = 0) -> RunConfig:
     return run_config(load_preset(key), recipe=recipe, threads=threads, chunk=chunk)
 
 
-@pytest.mark.parametrize(("key", "recipe", "threads", "chunk", "trainer_mib"), MEASURED_MIB)
+@pytest.mark.parametrize(("key", "recipe", "threads", "chunk", "took_mib"), MEASURED_MIB)
 def test_memory_is_foreseen_within_a_fifth(
-    key: str, recipe: str, threads: int, chunk: int, trainer_mib: int, tmp_path: Path
+    key: str, recipe: str, threads: int, chunk: int, took_mib: int, tmp_path: Path
 ) -> None:
     config = config_of(key, recipe, threads, chunk)
     found = forecast(config, APP_MIB, tmp_path / "none")
-    assert found.mib == pytest.approx(APP_MIB + trainer_mib, rel=0.2)
+    assert found.mib == pytest.approx(took_mib, rel=0.2)
     assert found.ms_per_step is None and "to be timed" in found.words
 
 

@@ -34,7 +34,7 @@ START_SECONDS = 90.0
 ANSWER_SECONDS = 5.0
 QUIT_SECONDS = 20.0
 GOAL_MS = 100.0
-TRAINS = b"ms/step"
+TRAINS = b"s/step"
 """Written when the first steps have been timed."""
 
 

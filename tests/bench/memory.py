@@ -53,7 +53,7 @@ def measure(preset: str, seconds: float, arguments: list[str]) -> Memory:
         terminal = open_terminal("pty", ["--preset", preset, *arguments], Path(folder), WIDTH, HEIGHT)
         assert isinstance(terminal, PtyTerminal)
         try:
-            wait_for(terminal, lambda screen: "ms/step" in screen, START_SECONDS)
+            wait_for(terminal, lambda screen: "s/step" in screen, START_SECONDS)
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
                 terminal.screen()
@@ -89,10 +89,13 @@ def main() -> None:
     parser.add_argument("--preset", nargs="+", default=["10", "2", "3", "9", "11", "12", "5"])
     parser.add_argument("--seconds", type=float, default=12.0, help="of training, from the first timed step")
     parser.add_argument("--data", help="train on this text, as 11 and 12 do")
+    parser.add_argument("--recipe", help="`modern` or `journal`")
     parser.add_argument("--json", action="store_true", help="one JSON object a preset")
     arguments = parser.parse_args()
+    given = {"--data": arguments.data, "--recipe": arguments.recipe}
+    options = [word for name, value in given.items() if value for word in (name, value)]
     for preset in arguments.preset:
-        memory = measure(preset, arguments.seconds, ["--data", arguments.data] if arguments.data else [])
+        memory = measure(preset, arguments.seconds, options)
         print(json.dumps(asdict(memory)) if arguments.json else memory.line, flush=True)
 
 
