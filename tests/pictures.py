@@ -138,7 +138,6 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
         await it.press("u")
         await it.opened(RunsScreen)
         await it.press("space", "down")
-        await it.keep("runs")
         await it.press("c")
         await it.opened(CompareScreen)
         await it.keep("compare")

@@ -172,9 +172,12 @@ class ArrangingScreen(ChoosingScreen):
         """Called when runs may have been renamed, noted or deleted."""
 
     def lay_over(self, rows: tuple[RunRow, ...]) -> None:
-        """Draw these runs over the chart, and no others."""
+        """Draw these runs over the chart, and no others; the run that is on it is not laid over itself."""
+        here = self.helm.current.view.run if self.helm.current is not None else None
         drawn: list[tuple[RunRow, Overlay]] = []
         for row in rows:
+            if str(row.path) == here:
+                continue
             try:
                 drawn.append((row, overlay_of(row)))
             except FemtoError as error:

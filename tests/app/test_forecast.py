@@ -22,7 +22,7 @@ MEASURED_MIB = (
     ("12", "modern", 2, 8, 441),
     ("5", "modern", 2, 6, 762),
 )
-"""What tests/bench/memory.py saw on Linux: preset, recipe, threads, chunk, MiB of trainer and app together."""
+"""What tests/bench/memory.py saw on Linux: preset, recipe, threads, chunk, MiB of trainer and app."""
 
 APP_MIB = 60.0
 """What the app takes when it says what a run will take."""

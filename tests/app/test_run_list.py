@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from run_folders import make_run
 from stage import Stage, training
@@ -107,3 +108,15 @@ async def test_the_runs_stand_under_the_presets_where_there_is_room(runs: Path) 
         assert runs_region.y == left.bottom and runs_region.height >= 5
         await it.pilot.resize_terminal(120, 28)
         await it.until(lambda: not it.app.train.query_one(RunList).display)
+
+
+async def test_the_run_on_the_chart_is_not_laid_over_itself(runs: Path) -> None:
+    folder = make_run(runs, "10", 30)
+    async with training(runs) as it:
+        await it.playing(5)
+        current = it.desk.current
+        assert current is not None and current.view.started is not None
+        row = read_rows(runs)[0]
+        current.view.started = msgspec.structs.replace(current.view.started, run=str(folder))
+        it.app.train.lay_over((row,))
+        assert it.app.train.laid_over == ()

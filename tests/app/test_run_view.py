@@ -215,9 +215,10 @@ def test_other_numbers_have_fixed_forms() -> None:
 
 
 def test_titles_and_sizes_of_the_journals_presets() -> None:
-    titles = [short_title(preset.title) for preset in list_presets()]
+    entries = [preset for preset in list_presets() if preset.journal is not None]
+    titles = [short_title(preset.title) for preset in entries]
     assert titles[0] == "simple 1" and titles[3] == "Rust 1" and titles[-1] == "English 2"
-    sizes = [size(preset_parameters(preset)) for preset in list_presets()]
+    sizes = [size(preset_parameters(preset)) for preset in entries]
     assert " ".join(sizes) == "201K 232K 331K 331K 6.4M 232K 232K 331K 506K 67K 1.2M 2.6M"
 
 
