@@ -53,6 +53,7 @@ def turns(preset: str, rounds: int, seconds: float) -> list[tuple[Turn, Turn]]:
                 order = (False, True) if number % 2 == 0 else (True, False)
                 each = {streams: _turn(app, metrics, seconds, streams=streams) for streams in order}
                 found.append((each[False], each[True]))
+            app.leave()
             return found
         finally:
             terminal.close()
