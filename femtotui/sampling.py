@@ -20,11 +20,14 @@ RESAMPLE_SECONDS = 5.0
 
 FIRST_RESAMPLE_SECONDS = 1.0
 
-BUSY_SHARE = 0.015
+BUSY_SHARE = 0.01
 """The share of a core that a streaming sample takes from the training that goes on beside it."""
 
 PIECE_SECONDS = 0.2
 """Tokens travel to the screen in pieces, at most this often; the first one at once."""
+
+GENTLE_PIECE_SECONDS = 0.5
+"""The same beside a training: drawing a piece takes more of the processor than working it out."""
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t"}
 
@@ -76,14 +79,14 @@ def stream(
 ) -> None:
     """Send tokens on in pieces, the first at once. `gently` leaves the processor to the training."""
     waiting: list[SampledToken] = []
-    sent = 0.0
+    sent, pause = 0.0, GENTLE_PIECE_SECONDS if gently else PIECE_SECONDS
     failure = ""
     try:
         for token in rested(tokens()) if gently else tokens():
             if cancelled():
                 return
             waiting.append(token)
-            if time.monotonic() - sent >= PIECE_SECONDS:
+            if time.monotonic() - sent >= pause:
                 send(Piece(tuple(waiting)))
                 waiting, sent = [], time.monotonic()
     except FemtoError as error:

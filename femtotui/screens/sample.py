@@ -153,7 +153,7 @@ class SampleScreen(TakingScreen):
         branch.tokens.extend(message.piece.tokens)
         self._shown = (self._branches.prompt, branch.tokens)
         self._tokens_view.append(message.piece.tokens)
-        self._show_figures()
+        self._show_figures(now=is_first or message.piece.done)
         if is_first:
             self._show_place()
         if message.piece.done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from ..widgets.token_view import TokenView
 from .reading import ReadingScreen
 
 MOST_ALTERNATIVES = 60
+FIGURES_SECONDS = 1.0
+"""How often the figures follow a text that streams."""
+
 LEAST_SHOWN = 0.0005
 """Alternatives below this would all read 0.0%; the first ten are shown all the same."""
 
@@ -53,7 +57,8 @@ class ShowingScreen(ReadingScreen):
         self._shown: tuple[bytes, list[SampledToken]] = (b"", [])
         self._others: tuple[SampledToken, ...] = ()
         self._frame = self._n_frames = 0
-        self._trouble = ""
+        self._trouble = self._head = ""
+        self._figures_due = 0.0
 
     # -- what is known ---------------------------------------------------------------------------------
 
@@ -75,10 +80,14 @@ class ShowingScreen(ReadingScreen):
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
         head = one_line(f" {model}{other}{status}", self.size.width)
-        self.query_one("#studio-head", Static).update(Content(head))
+        if head != self._head:
+            self._head = head
+            self.query_one("#studio-head", Static).update(Content(head), layout=False)
 
     def say(self, trouble: str) -> None:
         """Show what is wrong, or nothing."""
+        if trouble == self._trouble:
+            return
         self._trouble = trouble
         line = self.query_one("#studio-trouble", Static)
         line.display = bool(trouble)
@@ -101,9 +110,14 @@ class ShowingScreen(ReadingScreen):
         self._show_figures()
         self._show_place()
 
-    def _show_figures(self) -> None:
+    def _show_figures(self, *, now: bool = True) -> None:
+        """The figures in the frame, at once or when it is time: what is framed is drawn anew with it."""
+        if not now and time.monotonic() < self._figures_due:
+            return
+        self._figures_due = time.monotonic() + FIGURES_SECONDS
         view, (_, tokens) = self._tokens_view, self._shown
-        view.border_title = self._mode.value
+        if view.border_title != self._mode.value:
+            view.border_title = self._mode.value
         words = str(Reading().plus(tokens))
         if self._mode is Mode.LAPSE and self._lapse.frames:
             frames = self._lapse.frames

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 import psutil
-from terminal import PtyTerminal, open_terminal
+from terminal import PtyTerminal, open_terminal, wait_for_exit
 
 WIDTH, HEIGHT = 120, 36
 START_SECONDS = 60.0
@@ -58,6 +58,11 @@ class Watched:
             seen = seen[-4096:] + os.read(self._fd, 1 << 16)
         return time.perf_counter() - begin
 
+    def leave(self) -> None:
+        """Quit, as a person would; the runs are saved."""
+        self.send("\x03")
+        wait_for_exit(self._terminal)
+
     def read_for(self, seconds: float) -> bytes:
         """Everything that is sent meanwhile."""
         end, seen = time.perf_counter() + seconds, b""
@@ -84,6 +89,7 @@ def measured(preset: str, rounds: int) -> dict[str, list[float]]:
             app.send(" ")
             app.until(re.compile(b"paused"))
             found["paused"] = _rounds(app, rounds, _ANY)
+            app.leave()
         finally:
             terminal.close()
     return found
