@@ -27,6 +27,7 @@ from .journal_command import journal
 from .paths import lasting_path, runs_folder
 from .reproduce_command import reproduce
 from .sample_command import sample
+from .sweep_command import sweep
 from .thread_options import thread_options, too_many_threads
 from .tool_commands import bench, doctor
 from .why_layers_command import why_layers
@@ -251,6 +252,7 @@ def english() -> None:
 for command in (attach, evaluate, export, journal):
     cli.add_command(command)
 cli.add_command(bench)
+cli.add_command(sweep)
 cli.add_command(reproduce)
 cli.add_command(why_layers)
 cli.add_command(doctor)

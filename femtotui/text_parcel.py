@@ -5,11 +5,14 @@ Synthetic text is not sent: it is a pure function of the settings, and goes on f
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from femtotui.core.config import DataConfig
 from femtotui.core.data import Source
 from femtotui.core.errors import DataError
+from femtotui.core.files import os_error_words
 from femtotui.presets.sources import open_source
 
 _SYNTHETIC = ("simple_dummy", "addition_dummy")
@@ -57,3 +60,19 @@ def unpack_text(parcel: TextParcel, data: DataConfig, seed: int) -> Source:
             "all hosts"
         )
     return source
+
+
+def encode_text(parcel: TextParcel) -> bytes:
+    """The parcel as it is sent, and as it lies in a file."""
+    return msgspec.msgpack.encode(parcel)
+
+
+def read_text(path: Path, data: DataConfig, seed: int) -> Source:
+    """The source that was packed into a file. Raises: DataError."""
+    try:
+        parcel = msgspec.msgpack.decode(path.read_bytes(), type=TextParcel)
+    except OSError as error:
+        raise DataError(f"cannot read the text in {path}: {os_error_words(error)}") from error
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        raise DataError(f"{path} holds no text that was packed for femtotui: {error}") from error
+    return unpack_text(parcel, data, seed)
