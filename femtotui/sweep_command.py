@@ -15,6 +15,8 @@ from .paths import lasting_path, runs_folder
 from .run_options import RUNS_HELP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .cluster.spec import SweepSpec, Value
     from .cluster.sweep_folder import SweepFolder
 
@@ -55,6 +57,10 @@ EXIT_FAILED = 2
 )
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tcp://10.0.0.5:8786.")
 @click.option("--resume", metavar="SWEEP", help="Go on with the rest of a sweep: its name, or `latest`.")
+@click.option("--watch", metavar="SWEEP", help="Look at a sweep that goes on: its name, or `latest`.")
+@click.option(
+    "--screen", is_flag=True, help="Train in a process of its own, and look at it; leave when you like."
+)
 @click.option("--runs", metavar="DIR", help=RUNS_HELP)
 @click.option("--csv", "as_csv", is_flag=True, help="The table as CSV instead of Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as things happen.")
@@ -73,6 +79,8 @@ def sweep(
     threads: int | None,
     scheduler: str | None,
     resume: str | None,
+    watch: str | None,
+    screen: bool,
     runs: str | None,
     as_csv: bool,
     as_json: bool,
@@ -96,12 +104,20 @@ def sweep(
     }
     given = {name: value for name, value in asked.items() if value}
     folder = runs_folder(runs)
+    if watch is not None:
+        if given or resume or spec or screen:
+            raise click.UsageError("--watch looks at what is there: leave out the rest")
+        from .cluster.sweep_folder import find_sweep  # noqa: PLC0415
+
+        return _show(find_sweep(folder, watch))
     if resume is not None or spec is not None:
         if given or (resume is not None and spec is not None):
             raise click.UsageError("--resume and --spec bring all that is to be tried: leave out the rest")
     elif not presets:
         raise click.UsageError("which presets? Give some of 1 to 12, as in `femtotui sweep 2 10 --seeds 3`")
     chosen = _opened(folder, resume, threads) if resume else _made(folder, given, spec, workers, threads)
+    if screen:
+        return _start_and_show(chosen, scheduler, workers)
     return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
 
 
@@ -126,6 +142,7 @@ def _value(text: str) -> Value:
 def _made(
     runs: Path, given: dict[str, object], file: str | None, workers: int | None, threads: int | None
 ) -> SweepFolder:
+
     import msgspec  # noqa: PLC0415
 
     from .cluster.errors import SweepError  # noqa: PLC0415
@@ -157,23 +174,11 @@ def _train(
 ) -> int:
     from femtotui.core.errors import FemtoError  # noqa: PLC0415
 
-    from .cluster.sweep import local_shape  # noqa: PLC0415
     from .cluster.table import csv_table, markdown_table  # noqa: PLC0415
-    from .sweep_faces import sweep_face  # noqa: PLC0415
 
-    missing = folder.missing()
-    if missing:
-        from .cluster.dask_engine import DaskEngine  # noqa: PLC0415
-        from .cluster.sweep import Sweep  # noqa: PLC0415
-
-        n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
+    if folder.missing():
         try:
-            with (
-                sweep_face(folder, as_json=as_json) as face,
-                DaskEngine(folder.name, scheduler, n_workers) as engine,
-            ):
-                for event in Sweep(folder, engine).run():
-                    face.show(event)
+            _lead(folder, scheduler, workers, as_json=as_json)
         except (FemtoError, KeyboardInterrupt):
             say(_rest(folder))
             raise
@@ -182,6 +187,56 @@ def _train(
         sys.stdout.write((csv_table if as_csv else markdown_table)(trials, outcomes, by))
     say(f"the table is in {folder.path}")
     return EXIT_FAILED if any(outcome.state == "failed" for outcome in outcomes) else EXIT_DONE
+
+
+def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
+    """Trains what is missing. Raises: FemtoError, KeyboardInterrupt; what is home then is safe."""
+    from .cluster.dask_engine import DaskEngine  # noqa: PLC0415
+    from .cluster.live import Lead  # noqa: PLC0415
+    from .cluster.messages import Report  # noqa: PLC0415
+    from .cluster.sweep import Sweep, local_shape  # noqa: PLC0415
+    from .sweep_faces import sweep_face  # noqa: PLC0415
+
+    missing = folder.missing()
+    n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
+    with (
+        Lead(folder) as lead,
+        sweep_face(folder, as_json=as_json) as face,
+        DaskEngine(folder.name, scheduler, n_workers) as engine,
+    ):
+        for event in Sweep(folder, engine, lead.wishes).run():
+            if isinstance(event, Report):
+                lead.note(event)
+            face.show(event)
+
+
+def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:
+    _require_terminal()
+    from .sweep_app import start_leader  # noqa: PLC0415
+
+    options = ("--scheduler", scheduler) if scheduler else ()
+    leader = start_leader(folder, *options, *(("--workers", str(workers)) if workers else ()))
+    return _show(folder, lambda: leader.poll() is None)
+
+
+def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) -> int:
+    """The Sweep screen, until it is left; then a word on how to come back."""
+    _require_terminal()
+    from .cluster.live import Watch  # noqa: PLC0415
+    from .paths import config_folder  # noqa: PLC0415
+    from .settings import load_settings  # noqa: PLC0415
+    from .sweep_app import SweepApp  # noqa: PLC0415
+
+    SweepApp(Watch(folder, is_starting), load_settings(config_folder() / "settings.toml")).run()
+    say(f"come back to the sweep with: femtotui sweep --watch {folder.name}")
+    return EXIT_DONE
+
+
+def _require_terminal() -> None:
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError(
+            "the Sweep screen needs a terminal; without one, leave --screen or --watch out"
+        )
 
 
 def _rest(folder: SweepFolder) -> str:

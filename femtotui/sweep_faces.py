@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from .arguments import say
+from .cluster.grid import differing_names
 from .cluster.messages import Outcome, Report
 from .cluster.ranking import ranked
 from .cluster.sweep import Remark, SweepEvent
@@ -64,8 +65,8 @@ class PlainLines:
 
 def outcome_line(folder: SweepFolder, outcome: Outcome) -> str:
     """What became of a run, on one line."""
-    differing = folder.info.trials[outcome.index].differing()
-    settings = ", ".join(f"{name} {value}" for name, value in differing.items())
+    names, trial = differing_names(folder.info.trials), folder.info.trials[outcome.index]
+    settings = ", ".join(f"{name} {value}" for name, value in trial.differing().items() if name in names)
     ended = f"{len(folder.outcomes)}/{len(folder.info.trials)}"
     if outcome.state == "failed":
         return f"{ended} failed: {settings}: {outcome.reason}"

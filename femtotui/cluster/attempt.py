@@ -162,7 +162,7 @@ class Attempt:
                 )
                 self._send(self._report)
             case ScoreDone():
-                self._report = changed(self._report, score=event.score)
+                self._report = changed(self._report, score=event.score, unit=event.unit)
             case RunFinished():
                 self._finished = event
             case RunFailed():

@@ -39,6 +39,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     val_loss: float | None = None
     eval_step: int = 0
     score: float | None = None
+    unit: str = ""
     elapsed_s: float = 0.0
     ms: float = 0.0
 

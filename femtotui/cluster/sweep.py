@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,9 +57,11 @@ def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[
 class Sweep:
     """A sweep that goes on, by `engine`."""
 
-    def __init__(self, folder: SweepFolder, engine: DaskEngine) -> None:
+    def __init__(self, folder: SweepFolder, engine: DaskEngine, wishes: Callable[[], set[int]] = set) -> None:
+        """`wishes` gives the runs that somebody wants to end, again and again while the sweep goes on."""
         self.folder = folder
         self._engine = engine
+        self._wishes = wishes
         self._waiting = deque(folder.missing())
         self._running: dict[int, Trial] = {}
         self._texts: dict[tuple[object, int], bytes] = {}
@@ -72,6 +74,7 @@ class Sweep:
         """Everything that happens, to the end. Raises: ClusterError if the scheduler goes; SweepError."""
         yield from (Remark(words) for words in self._engine.refusals())
         while self._waiting or self._running:
+            yield from self._stop(self._wishes())
             self._hand_out()
             message = self._engine.next_message(_TICK_S)
             if isinstance(message, Report):
@@ -80,12 +83,16 @@ class Sweep:
                 yield from self._taken_in(message)
         self._engine.discard()
 
-    def stop(self, indices: set[int]) -> None:
+    def _stop(self, indices: set[int]) -> Iterator[SweepEvent]:
         """Lets these runs end where they are; those that have not begun do not begin."""
-        self._engine.stop(indices & self._running.keys())
+        if under_way := indices & self._running.keys():
+            self._notes.update(dict.fromkeys(under_way, "stopped when asked to"))
+            self._engine.stop(under_way)
         for trial in [trial for trial in self._waiting if trial.index in indices]:
             self._waiting.remove(trial)
-            self.folder.add(Outcome(index=trial.index, state="stopped", note="it had not begun"))
+            outcome = Outcome(index=trial.index, state="stopped", note="stopped before it had begun")
+            self.folder.add(outcome)
+            yield outcome
 
     def _hand_out(self) -> None:
         slots = self._engine.slots if self._waiting else 0

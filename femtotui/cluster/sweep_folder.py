@@ -45,7 +45,7 @@ class SweepFolder:
 
     def __init__(self, path: Path, info: SweepInfo) -> None:
         self.path, self.info = path, info
-        self._outcomes = {outcome.index: outcome for outcome in _read_outcomes(path / "outcomes.jsonl")}
+        self._outcomes = {outcome.index: outcome for outcome in read_outcomes(path)}
 
     @classmethod
     def create(cls, runs: Path, info: SweepInfo) -> SweepFolder:
@@ -118,10 +118,11 @@ def find_sweep(runs: Path, name: str) -> SweepFolder:
     return SweepFolder.open(folder / matching[0])
 
 
-def _read_outcomes(path: Path) -> list[Outcome]:
+def read_outcomes(folder: Path) -> list[Outcome]:
+    """The outcomes that are noted in a sweep's folder; lines that are torn or foreign are passed over."""
     found = []
-    with suppress(OSError):
-        for line in read_limited(path, _MAX_BYTES).splitlines():
+    with suppress(OSError, ValueError):
+        for line in read_limited(folder / "outcomes.jsonl", _MAX_BYTES).splitlines():
             with suppress(ValueError, RecursionError):
                 found.append(msgspec.json.decode(line, type=Outcome))
     return found

@@ -1,7 +1,7 @@
 """Twelve runs in a sweep on two local workers, beside two independent `femtotui train` processes.
 
-Both are timed from the command to its end, in turn. The sweep's time holds its start and end, and twelve times
-what each run costs beside its steps; the independent processes' holds that twice.
+Both are timed from the command to its end, in turn. The sweep's time holds its start and end, and twelve
+times what each run costs beside its steps; that of the independent processes holds it twice.
 
     python tests/bench/sweeps.py --preset 2 --steps 600 --rounds 2
 """
