@@ -59,5 +59,11 @@ def start_leader(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
             stderr=log,
             env=dict(os.environ),
             start_new_session=True,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
+            creationflags=_windows_flags(),
         )
+
+
+def _windows_flags() -> int:
+    if sys.platform == "win32":
+        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -58,7 +59,8 @@ class DaskEngine:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by us
         self._cluster: Any = None
         if self._scheduler is None:
-            self._cluster = _local_cluster(self._n_workers)
+            with _ctrl_c_ignored():
+                self._cluster = _local_cluster(self._n_workers)
         try:
             self._client: Any = Client(self._cluster or self._scheduler, timeout=PATIENCE_S)
         except (OSError, TimeoutError, ValueError) as error:
@@ -198,6 +200,16 @@ class DaskEngine:
                 self._cluster.close(timeout=_CLOSING_S)
 
 
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Processes that are started inside ignore Ctrl+C from their first moment; see worker_signals."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def _local_cluster(workers: int) -> Any:
     """Workers on this machine, a process and one order at a time each, out of reach from elsewhere."""
     scratch = cache_folder() / "dask"
@@ -210,4 +222,5 @@ def _local_cluster(workers: int) -> Any:
         dashboard_address="127.0.0.1:0",
         local_directory=str(scratch),
         silence_logs=logging.CRITICAL,
+        preload="femtotui.cluster.worker_signals",
     )

@@ -162,8 +162,10 @@ class SweepScreen(InTurn[None]):
     @work(exclusive=True)
     async def action_stop_all(self) -> None:
         left = [row for row in self._rows if row.state in ("waits", "trains")]
+        if not left:
+            return
         question = f"Stop {len(left)} runs? Each is saved as it is; those that wait do not begin."
-        if left and await self.app.push_screen_wait(YesNo("stop the sweep", question, "Stop")):
+        if await self.app.push_screen_wait(YesNo("stop the sweep", question, "Stop")):
             self._ask_to_stop(left)
 
     def _ask_to_stop(self, rows: Sequence[Standing]) -> None:
