@@ -1,6 +1,6 @@
 """The model one token at a time, with the keys and values of the tokens before it kept.
 
-It folds its own copy of the parameters (see `folding`), so that training can go on changing them meanwhile.
+It holds the parameters as `folding` leaves them, a copy, so that training can go on changing them meanwhile.
 `model` is the reference: both give the same logits.
 
 A token of a small model is a hundred NumPy calls on a few hundred numbers each, so calls are what it costs:
@@ -49,7 +49,7 @@ class Decoder:
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
         self.config, self.dtype = config, flat_P.dtype
-        self._model = model = Model(config, recipe, flat_P.copy())
+        self._model = model = Model(config, recipe, flat_P)  # folds at once, and never looks again
         self._is_journal = recipe.wiring == "journal"
         self._embedding_VD, self._head_AV = model.weights.embedding_VD, model.weights.head_AV
         self._layers = tuple(map(_layer, model.weights.layers))

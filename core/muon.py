@@ -41,12 +41,23 @@ def is_muons(parameter: Parameter) -> bool:
 
 
 class Orthogonaliser:
-    """Room to orthogonalise K matrices of shape (M, N) at once; M must not be more than N."""
+    """Room to orthogonalise K matrices of shape (M, N) at once; M must not be more than N.
 
-    def __init__(self, k: int, m: int, n: int, dtype: np.dtype[Any]) -> None:
-        self.x_KMN, self._other_KMN = np.zeros((k, m, n), dtype), np.zeros((k, m, n), dtype)
-        self._a_KMM, self._b_KMM = np.zeros((k, m, m), dtype), np.zeros((k, m, m), dtype)
+    The room is the first `size` elements of `scratch`, which others may use in their turn.
+    """
+
+    def __init__(self, k: int, m: int, n: int, scratch: FloatArray) -> None:
+        wide, square = k * m * n, k * m * m
+        ends = np.cumsum([wide, wide, square, square])
+        x, other, a, b, _ = np.split(scratch, ends)
+        self.x_KMN, self._other_KMN = x.reshape(k, m, n), other.reshape(k, m, n)
+        self._a_KMM, self._b_KMM = a.reshape(k, m, m), b.reshape(k, m, m)
         self._diagonal_KM = np.einsum("kmm->km", self._b_KMM)
+
+    @staticmethod
+    def size(k: int, m: int, n: int) -> int:
+        """Elements of scratch that it takes."""
+        return 2 * k * m * n + 2 * k * m * m
 
     def run(self, iterations: int) -> FloatArray:
         """Push all singular values of `x_KMN`, which is used up, to about 1.
@@ -93,6 +104,12 @@ class Stack:
         return self.columns // self.splits
 
     @property
+    def room(self) -> tuple[int, int, int]:
+        """How many matrices, and their shorter and longer side."""
+        short, long = sorted((self.rows, self.width))
+        return self.layers * self.splits, short, long
+
+    @property
     def scale(self) -> float:
         """sqrt(max(1, outputs / inputs)): what an update does to the outputs is the same for every shape."""
         return math.sqrt(max(1.0, self.width / self.rows))
@@ -109,8 +126,7 @@ class Muon:
         self._adamw = AdamW(others, model.n_parameters, config.adamw, dtype)
         self._momentum_P = np.zeros(model.n_parameters, dtype)
         self._pieces = [
-            [(stack, _room_for(stack, dtype)) for stack in stacks_of(model, layers)]
-            for layers in _layer_ranges(model.n_layers, threads)
+            _rooms(stacks_of(model, layers), dtype) for layers in _layer_ranges(model.n_layers, threads)
         ]
         self.steps_done = 0
 
@@ -172,9 +188,10 @@ def stacks_of(model: ModelConfig, layers: range) -> list[Stack]:
     return stacks
 
 
-def _room_for(stack: Stack, dtype: np.dtype[Any]) -> Orthogonaliser:
-    short, long = sorted((stack.rows, stack.width))
-    return Orthogonaliser(stack.layers * stack.splits, short, long, dtype)
+def _rooms(stacks: list[Stack], dtype: np.dtype[Any]) -> list[tuple[Stack, Orthogonaliser]]:
+    """A room for each stack, all in the same place: one thread takes them one after the other."""
+    scratch = np.zeros(max(Orthogonaliser.size(*stack.room) for stack in stacks), dtype)
+    return [(stack, Orthogonaliser(*stack.room, scratch)) for stack in stacks]
 
 
 def _layer_ranges(n_layers: int, threads: int) -> list[range]:

@@ -43,6 +43,14 @@ def test_a_slow_model_is_measured_once(monkeypatch):
     assert len(asked) == 1
 
 
+def test_a_large_model_is_timed_on_a_part_of_the_batch(monkeypatch):
+    asked = pretend(monkeypatch, [5.0])
+    large = ModelConfig(n_layers=8, width=256, n_heads=8, context=64, vocab_size=256)
+    choice = measured_choice(large, RECIPE, 32)
+    assert (choice.threads, choice.ms) == (4, 20.0)
+    assert asked == [(4, 2)]
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_real_choices_fit_the_batch(batch):
     choice = measured_choice(MODEL, RECIPE, batch)

@@ -22,6 +22,10 @@ def share(work, n):
         work(i)
 
 
+def room_for(*shape: int) -> Orthogonaliser:
+    return Orthogonaliser(*shape, np.zeros(Orthogonaliser.size(*shape)))
+
+
 def muon_recipe(**muon) -> Recipe:
     optimizer = MuonConfig(adamw=AdamWConfig(weight_decay=0.0), **muon)
     return msgspec.structs.replace(
@@ -31,7 +35,7 @@ def muon_recipe(**muon) -> Recipe:
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 8, 8), (2, 6, 24)])
 def test_singular_values_go_where_the_polynomial_sends_them_and_directions_stay(shape):
-    room = Orthogonaliser(*shape, FLOAT64)
+    room = room_for(*shape)
     x = np.random.default_rng(0).normal(size=shape)
     room.x_KMN[...] = x
     for before, after in zip(x, room.run(5), strict=True):
@@ -46,7 +50,7 @@ def test_singular_values_go_where_the_polynomial_sends_them_and_directions_stay(
 
 
 def test_a_gradient_of_zeros_stays_zero():
-    room = Orthogonaliser(2, 3, 5, FLOAT64)
+    room = room_for(2, 3, 5)
     assert not room.run(5).any()
 
 
@@ -87,7 +91,7 @@ def test_the_first_update_is_each_matrix_orthogonalised_on_its_own():
             pairs.append((updates[f"{prefix}{kind}.weight"], named[f"{prefix}{kind}.weight"], scale))
         for update, its_gradient, scale in pairs:
             transposed = its_gradient.shape[0] > its_gradient.shape[1]
-            room = Orthogonaliser(1, *sorted(its_gradient.shape), FLOAT64)
+            room = room_for(1, *sorted(its_gradient.shape))
             room.x_KMN[0] = its_gradient.T if transposed else its_gradient
             expected = room.run(5)[0]
             np.testing.assert_allclose(
@@ -116,7 +120,7 @@ def test_momentum_in_nesterovs_form():
     g1, g2 = (Tensors.of(g, MODEL).by_name[name] for g in gradients)
     expected = np.zeros_like(g1)
     for direction in (1.9 * g1, g2 + 0.9 * (0.9 * g1 + g2)):
-        room = Orthogonaliser(1, *g1.shape, FLOAT64)
+        room = room_for(1, *g1.shape)
         room.x_KMN[0] = direction
         expected -= 0.02 * room.run(5)[0]
     np.testing.assert_allclose(Tensors.of(parameters, MODEL).by_name[name], expected, rtol=1e-5, atol=1e-9)

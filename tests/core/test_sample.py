@@ -45,6 +45,15 @@ def test_the_same_seed_gives_the_same_tokens_and_another_seed_others(made):
     assert [t.id for t in first] != [t.id for t in other]
 
 
+def test_parameters_that_change_afterwards_change_nothing(made):
+    sampler, config, its_recipe, flat = made
+    training = flat.copy()
+    other = Sampler(config, its_recipe, training, sampler.tokenizer)
+    training[:] = 0
+    draw = Sampling(seed=3)
+    assert list(other.generate(b"ab", 20, draw)) == list(sampler.generate(b"ab", 20, draw))
+
+
 def logits_of(made, window):
     """What the reference forward says after `window`, in a workspace of just its length."""
     _, config, its_recipe, flat = made
