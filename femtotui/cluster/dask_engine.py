@@ -120,8 +120,9 @@ class DaskEngine:
             self._text(text),
             key=f"{self._sweep}-{order.index}-{self._attempts}",
             pure=False,
-            # Only where there is somebody to keep out: workers that come later are welcome.
-            workers=self._usable if self.refused else None,
+            # Only where there is somebody to keep out: workers that come later are welcome. Should those that
+            # may be used be gone, one of another version says so itself, and they are looked at again.
+            **({"workers": self._usable, "allow_other_workers": True} if self.refused else {}),
         )
         self._futures[future] = order.index
         future.add_done_callback(self._messages.put)

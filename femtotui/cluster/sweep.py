@@ -47,7 +47,7 @@ def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[
     """Workers on this machine and threads for each of their runs.
 
     Runs beside each other never wait for one another, and threads of one run do: so a run a core, and more
-    threads only where there are fewer runs than cores. Measured: docs/SCALING.md.
+    threads only where there are fewer runs than cores. Measured by tests/bench/sweeps.py --shapes.
     """
     cores = usable_cores()
     chosen = workers or max(1, min(cores // (threads or 1), n_runs))
