@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from femtotui.core.config import RunConfig, Settings
+from femtotui.core.config import RunConfig, Settings, TrainConfig
 from femtotui.presets import load_preset, run_config
 
 from .named_setting import with_setting
@@ -48,13 +48,19 @@ def _combinations(spec: SweepSpec, threads: int) -> Iterator[tuple[dict[str, Val
         config = run_config(
             preset, recipe=recipe, steps=spec.steps, seed=seed, data=spec.data, threads=threads
         )
-        # What travels home is the end of a run, and its best.
-        config = msgspec.structs.replace(
-            config, train=msgspec.structs.replace(config.train, keep_checkpoints=1)
-        )
         for name, value in settings.items():
             config = with_setting(config, name, value)
-        yield settings, config
+        yield settings, msgspec.structs.replace(config, train=_watched(config.train, spec))
+
+
+def _watched(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
+    """What travels home is the end of a run, and its best. Where the score decides and may come at any time,
+    it is looked at with every evaluation: a run that its seconds end has no thorough one.
+    """
+    closely = spec.rank_by == "time" or (spec.rank_by == "score" and spec.seconds is not None)
+    asked = {"score_every", "train.score_every"} & spec.settings.keys()
+    score_every = train.eval_every if closely and not asked else train.score_every
+    return msgspec.structs.replace(train, keep_checkpoints=1, score_every=score_every)
 
 
 def differing_names(trials: tuple[Trial, ...]) -> tuple[str, ...]:

@@ -173,6 +173,11 @@ def measure() -> Results:
             half, _ = step_ms(size, BATCH // 2, 1, Path(folder))
             two, _ = step_ms(size, BATCH, 2, Path(folder))
         sizes.append(Measured(size, parameters, whole, half, two))
+        if not 1 < whole / half <= 2:
+            raise SystemExit(
+                f"{size.name}: {whole:.1f} ms with the whole batch and {half:.1f} with half of it cannot be: "
+                "this machine is too busy to measure on"
+            )
         print(f"{size.name}: {whole:.1f} ms, half the batch {half:.1f}, two ranks {two:.1f}", file=sys.stderr)
     return Results(loopback, tuple(sizes))
 

@@ -50,6 +50,22 @@ def test_a_sweep_is_every_combination() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "closely"),
+    [
+        (SweepSpec(presets=("10",)), False),
+        (SweepSpec(presets=("10",), rank_by="score"), False),
+        (SweepSpec(presets=("10",), rank_by="score", seconds=5.0), True),
+        (SweepSpec(presets=("10",), rank_by="time"), True),
+        (SweepSpec(presets=("10",), rank_by="time", settings={"eval_every": (7,)}), True),
+        (SweepSpec(presets=("10",), rank_by="time", settings={"score_every": (50,)}), False),
+    ],
+)
+def test_runs_are_scored_as_often_as_the_ranking_needs(spec: SweepSpec, closely: bool) -> None:
+    train = trials_of(spec, threads=1)[0].config.train
+    assert (train.score_every == train.eval_every) is closely
+
+
+@pytest.mark.parametrize(
     ("name", "value", "found"),
     [
         ("n_layers", 6, lambda c: c.model.n_layers),
