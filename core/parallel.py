@@ -14,6 +14,7 @@ from .dropout import draw_masks
 from .model import Model
 from .optim import BLOCK
 from .parameters import Tensors
+from .ranks import ALONE, Ranks
 from .team import Team, Work
 from .workspace import Pool, Workspace
 
@@ -77,20 +78,31 @@ class Workers:
     """Threads with a workspace and a gradient each, over one `model`. `gradient` is the sum, of the
     parameters.
 
-    The same seed, thread count and chunk give the same bits, whichever thread finishes first.
+    The same seed, thread count and chunk give the same bits, whichever thread finishes first. `threads` are
+    those of all `ranks`, which have equally many each; the ones of this rank take their shares of a batch.
     """
 
-    def __init__(self, model: Model, config: ModelConfig, batch: int, threads: int, chunk: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        config: ModelConfig,
+        batch: int,
+        threads: int,
+        chunk: int,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.model, self.config = model, config
-        self.team = Team(threads)
-        self._gradients = [model.empty_gradient() for _ in range(threads)]
+        own = threads // ranks.size
+        self.team = Team(own)
+        self._ranks = ranks
+        self._gradients = [model.empty_gradient() for _ in range(own)]
         self.gradient = Tensors.of(np.zeros_like(model.parameters.flat_P), config)
-        self._chunks = chunks_of(batch, threads, chunk)
+        self._chunks = chunks_of(batch, threads, chunk)[ranks.rank * own : (ranks.rank + 1) * own]
         self._chunk = chunk
         dtype = model.parameters.flat_P.dtype
-        self._pools = [Pool(dtype) for _ in range(threads)]
-        self._workspaces: list[dict[int, Workspace]] = [{} for _ in range(threads)]
-        for thread in range(threads):
+        self._pools = [Pool(dtype) for _ in range(own)]
+        self._workspaces: list[dict[int, Workspace]] = [{} for _ in range(own)]
+        for thread in range(own):
             self._workspace(thread, chunk)
 
     def _workspace(self, thread: int, b: int) -> Workspace:
@@ -101,7 +113,10 @@ class Workers:
         return kept[b]
 
     def loss_and_gradient(self, inputs_BT: IdArray, targets_BT: IdArray, seed: int, step: int) -> float:
-        """The mean loss of a batch; its gradient is left in `gradient`."""
+        """The mean loss of a batch; its gradient is left in `gradient`.
+
+        Raises: Dismissed.
+        """
         n_total = inputs_BT.size
         losses = [0.0] * self.team.size
 
@@ -121,10 +136,12 @@ class Workers:
 
         self.team.run(work)
         self._sum_gradients()
-        return sum(losses) / n_total
+        loss = self._ranks.add_up(self._gradients[0].flat, sum(losses))
+        self._unfold()
+        return loss / n_total
 
     def _sum_gradients(self) -> None:
-        """Add the threads' gradients up in order, and unfold the sum."""
+        """Add the threads' gradients up in order; the sum is the first one's then."""
         total, *others = (gradient.flat for gradient in self._gradients)
 
         def sum_block(i: int) -> None:
@@ -132,11 +149,20 @@ class Workers:
             for other in others:
                 np.add(total[at], other[at], out=total[at])
 
+        self.share(sum_block, -(-total.size // BLOCK))
+
+    def _unfold(self) -> None:
+        """Turn the summed gradient of the folded weights into one of the parameters."""
+
         def unfold(piece: int) -> None:
             self.model.folding.unfold(piece, self._gradients[0], self.gradient)
 
-        self.share(sum_block, -(-total.size // BLOCK))
         self.share(unfold, self.model.folding.n_pieces)
+
+    @property
+    def gradient_size(self) -> int:
+        """Elements of the vector that ranks add up."""
+        return self._gradients[0].flat.size
 
     def refresh(self) -> None:
         """Fold the changed parameters anew."""

@@ -27,6 +27,7 @@ from .muon import make_optimizer
 from .optim import gradient_norm, learning_rate
 from .parallel import Workers, choose_chunk, choose_threads
 from .parameters import initial_parameters
+from .ranks import ALONE, STEPS_TO_ALIGN, Ranks
 from .tokenizer import Tokenizer
 
 RECENT_STEPS = 20
@@ -37,9 +38,10 @@ class Training:
     """A model, its optimizer, its data and its threads, at some step.
 
     `config` is the given one with everything that was left open filled in: vocabulary, threads and chunk.
+    With several `ranks`, its threads are those of all of them together.
     """
 
-    def __init__(self, config: RunConfig, source: Source, tokenizer: Tokenizer) -> None:
+    def __init__(self, config: RunConfig, source: Source, tokenizer: Tokenizer, ranks: Ranks = ALONE) -> None:
         self.config = resolved(config, tokenizer)
         self.source, self.tokenizer = source, tokenizer
         self.batches = Batches(source, tokenizer, self.config)
@@ -48,19 +50,25 @@ class Training:
         self.parameters_P = initial_parameters(model, recipe.init, train.seed)
         self.n_parameters = self.parameters_P.size
         self._blas_limit = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+        self._ranks = ranks
         self._workers = Workers(
-            Model(model, recipe, self.parameters_P), model, train.batch, self.threads, self.chunk
+            Model(model, recipe, self.parameters_P), model, train.batch, self.threads, self.chunk, ranks
         )
-        self._optimizer = make_optimizer(model, recipe, self.threads, self.parameters_P.dtype)
+        self._optimizer = make_optimizer(model, recipe, self._workers.team.size, self.parameters_P.dtype)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self._lr_scale = 1.0
         self.step = 0
         self.elapsed_s = 0.0
 
     @classmethod
-    def begin(cls, config: RunConfig, source: Source, tokenizer: Tokenizer) -> Training:
+    def begin(cls, config: RunConfig, source: Source, tokenizer: Tokenizer, ranks: Ranks = ALONE) -> Training:
         """A training at step 0, from fresh parameters."""
-        return cls(config, source, tokenizer)
+        return cls(config, source, tokenizer, ranks)
+
+    @property
+    def gradient_size(self) -> int:
+        """Elements of the vector that ranks add up in a step."""
+        return self._workers.gradient_size
 
     @property
     def recent_loss(self) -> float:
@@ -80,6 +88,8 @@ class Training:
         ------
         DivergedError
             When the loss or the gradient is no longer finite; parameters are then as they were before.
+        Dismissed
+            When rank 0, which this rank follows, has ended the training.
         """
         start = time.perf_counter()
         train, index = self.config.train, self.step
@@ -91,9 +101,11 @@ class Training:
             raise DivergedError(_divergence(index + 1, loss, norm))
         lr = self._lr_scale * learning_rate(self.config.recipe.schedule, index, train.steps)
         self._optimizer.step(self.parameters_P, gradient_P, norm, lr, share)
+        self.step += 1
+        if self.step % STEPS_TO_ALIGN == 0:
+            self._ranks.align(self.parameters_P)
         self._workers.refresh()
         self._recent.append(loss)
-        self.step += 1
         seconds = time.perf_counter() - start
         self.elapsed_s += seconds
         return StepDone(
@@ -120,19 +132,19 @@ class Training:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All that a checkpoint must hold beside the step and the elapsed time; views where they can be."""
         return {
-            **self._vectors(),
+            **self.vectors(),
             "recent_losses": np.array(self._recent, np.float64),
             "lr_scale": np.array([self._lr_scale]),
         }
 
-    def _vectors(self) -> dict[str, NDArray[Any]]:
+    def vectors(self) -> dict[str, NDArray[Any]]:
         """The parameters and the optimizer's state: views of vectors of one length."""
         state = {f"optimizer.{name}": vector for name, vector in self._optimizer.state().items()}
         return {"parameters": self.parameters_P, **state}
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], step: int, elapsed_s: float) -> None:
         """Go back to what `tensors()` gave at `step`."""
-        own = self._vectors()
+        own = self.vectors()
         missing = self.tensors().keys() - tensors.keys()
         if missing:
             raise CheckpointError(f"the checkpoint lacks {', '.join(sorted(missing))}")

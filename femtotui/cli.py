@@ -27,6 +27,7 @@ from .paths import runs_folder
 from .reproduce_command import reproduce
 from .run_options import RUNS_HELP, json_option, print_json, runs_option
 from .sample_command import sample
+from .sweep_command import sweep
 from .tool_commands import bench, doctor
 from .train_command import DATA_HELP, RECIPE_HELP, lasting_paths, train
 from .why_layers_command import why_layers
@@ -147,6 +148,7 @@ for command in (
     export,
     journal,
     bench,
+    sweep,
     reproduce,
     why_layers,
     doctor,

@@ -31,20 +31,25 @@ __all__ = [
 
 
 class Start(Command, frozen=True):
-    """Begin a new run in the folder `runs`. The first command to a trainer process is Start or Continue."""
+    """Begin a new run in the folder `runs`. The first command to a trainer process is Start or Continue.
+
+    `text` is a file with the text (see text_parcel), where it does not come from what the settings name.
+    """
 
     config: RunConfig
     runs: str
+    text: str = ""
 
 
 class Continue(Command, frozen=True):
     """Go on with the run in the folder `run`, from its newest checkpoint.
 
-    With `history`, say first what it did before: for an app that has not seen it.
+    With `history`, say first what it did before: for an app that has not seen it. `text` is as for Start.
     """
 
     run: str
     history: bool = False
+    text: str = ""
 
 
 class Detach(Command, frozen=True):

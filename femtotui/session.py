@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event
 from femtotui.core.machine import blas_description
+from femtotui.core.ranks import ALONE, Ranks
 from femtotui.core.recorder import record
 from femtotui.core.run import RunFolder
 from femtotui.core.tokenizer import build_tokenizer
@@ -57,21 +58,34 @@ class Session:
             evaluator=choose_evaluator(self.training.config.data),
         )
 
+    def with_notes(self, *notes: str) -> Session:
+        """The same, with more to say."""
+        return replace(self, notes=(*self.notes, *notes))
+
     def close(self) -> None:
         """Ends the training's threads, and lets others have the run."""
         self.training.close()
         self.run.unlock()
 
 
-def prepare(config: RunConfig, runs: Path, download: Download | None = None) -> Session:
+def prepare(
+    config: RunConfig,
+    runs: Path,
+    download: Download | None = None,
+    *,
+    source: Source | None = None,
+    ranks: Ranks = ALONE,
+) -> Session:
     """A new run. Nothing is written before the data, the tokenizer and the model are known to work.
+
+    `source` is the text, where it is at hand already; `ranks` train it together.
 
     Raises: FemtoError.
     """
-    source = open_source(config.data, config.train.seed, download=download)
+    source = source or open_source(config.data, config.train.seed, download=download)
     tokenizer = build_tokenizer(config.tokenizer, _text_to_learn_from(config, source))
     config = _with_threads(resolved(config, tokenizer), asked=config)
-    training = Training.begin(config, source, tokenizer)
+    training = Training.begin(config, source, tokenizer, ranks)
     try:
         run = RunFolder.create(runs, training.config, tokenizer, source)
         run.lock()
@@ -97,12 +111,18 @@ def _text_to_learn_from(config: RunConfig, source: Source) -> bytes:
 
 
 def continue_run(
-    path: Path, download: Download | None = None, *, threads: int | None = None, chunk: int | None = None
+    path: Path,
+    download: Download | None = None,
+    *,
+    threads: int | None = None,
+    chunk: int | None = None,
+    source: Source | None = None,
+    ranks: Ranks = ALONE,
 ) -> Session:
     """A run as it was at its newest whole checkpoint; what was written after that is cut off.
 
     It goes on to the bit as if it had never stopped; with other `threads`, another `chunk` or another BLAS
-    it does to rounding, and a note says so.
+    it does to rounding, and a note says so. `source` and `ranks` are as for `prepare`.
 
     Raises: FemtoError; RunError if its data is no longer the same, or if another process trains it.
     """
@@ -111,18 +131,18 @@ def continue_run(
         raise RunError(f"{path} has no checkpoint to go on from: start a new run")
     run.lock()
     try:
-        return _restored(run, download, threads, chunk)
+        config = _with_other_threads(run.config, threads, chunk)
+        run.require_own_checkpoint()
+        source = source or open_source(config.data, config.train.seed, download=download)
+        _require_same_data(run, source)
+        return _restored(run, Training.begin(config, source, run.tokenizer(), ranks))
     except BaseException:
         run.unlock()
         raise
 
 
-def _restored(run: RunFolder, download: Download | None, threads: int | None, chunk: int | None) -> Session:
-    run.require_own_checkpoint()
-    config = _with_other_threads(run.config, threads, chunk)
-    source = open_source(config.data, config.train.seed, download=download)
-    _require_same_data(run, source)
-    training = Training.begin(config, source, run.tokenizer())
+def _restored(run: RunFolder, training: Training) -> Session:
+    """A training brought to where the run's newest checkpoint is; closed if that cannot be."""
     try:
         checkpoint, notes = run.load_newest(training.tensors())
         training.restore(checkpoint.tensors, checkpoint.step, checkpoint.elapsed_s)

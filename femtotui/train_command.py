@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
 
     from .headless import Face
+    from .mpi.lead import Leader
     from .session import Session
 
 RECIPE_HELP = "How to train: `modern` (ours) or `journal` (as the journal's author did)."
+_MPI_HELP = (
+    "Share each batch among processes: `mpirun -n N femtotui train ... --mpi` (threads are each one's)."
+)
 DATA_HELP = "Train on your own text: files or globs, several, put together in order."
 
 
@@ -46,6 +50,7 @@ DATA_HELP = "Train on your own text: files or globs, several, put together in or
     "--download/--no-download", default=None, help="Fetch the English text if it is not there (default: ask)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@click.option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
 def train(
     preset: str | None,
     recipe: str | None,
@@ -60,22 +65,24 @@ def train(
     resume: str | None,
     download: bool | None,
     as_json: bool,
+    over_mpi: bool,
 ) -> int:
     """Train PRESET without the app: 1 to 14, or the path of a .toml file.
 
     Ctrl+C saves the run and ends; --resume goes on with it.
     """
-    folder = runs_folder(runs)
-    if resume is not None:
-        settings = (preset, recipe, steps, seed, data or None, checkpoint_seconds, keep)
-        if any(setting is not None for setting in settings):
-            raise click.UsageError(
-                "--resume takes everything from the run: leave out the preset and its settings "
-                "(threads and chunk may differ)"
-            )
-        prepare_blas()
-        session = _resumed(folder, resume, threads, chunk)
-    else:
+
+    def open_session(leader: Leader | None = None) -> Session:
+        folder = runs_folder(runs)
+        if resume is not None:
+            settings = (preset, recipe, steps, seed, data or None, checkpoint_seconds, keep)
+            if any(setting is not None for setting in settings):
+                raise click.UsageError(
+                    "--resume takes everything from the run: leave out the preset and its settings "
+                    "(threads and chunk may differ)"
+                )
+            prepare_blas()
+            return _resumed(folder, resume, threads, chunk, leader)
         if preset is None:
             raise click.UsageError("which preset? Give 1 to 14, before --data, as in `femtotui train 2`")
         from femtotui.presets import load_preset, run_config  # noqa: PLC0415
@@ -91,9 +98,16 @@ def train(
         )
         config = _with_checkpoints(config, checkpoint_seconds, keep)
         prepare_blas()
-        session = _begun(config, folder, download)
+        session = _begun(config, folder, download, leader)
         if words := too_many_threads(threads):
             say(f"note: {words}: fewer would be faster")
+        return session
+
+    if over_mpi:
+        from .mpi.launch import train_in_world  # noqa: PLC0415
+
+        return train_in_world(open_session, lambda: _face(as_json))
+    session = open_session()
     from .headless import train_headless  # noqa: PLC0415
 
     return train_headless(session, _face(as_json))
@@ -107,7 +121,7 @@ def _with_checkpoints(config: RunConfig, seconds: float | None, keep: int | None
     return msgspec.structs.replace(config, train=msgspec.structs.replace(config.train, **asked))
 
 
-def _begun(config: RunConfig, folder: Path, download: bool | None) -> Session:
+def _begun(config: RunConfig, folder: Path, download: bool | None, leader: Leader | None) -> Session:
     from femtotui.presets.sources import english_is_cached  # noqa: PLC0415
 
     if config.data.source == "english" and not english_is_cached():
@@ -118,15 +132,20 @@ def _begun(config: RunConfig, folder: Path, download: bool | None) -> Session:
             fetch_english()
     from .session import prepare  # noqa: PLC0415
 
-    return prepare(config, folder)
+    return prepare(config, folder) if leader is None else leader.prepare(config, folder)
 
 
-def _resumed(folder: Path, name: str, threads: int | None, chunk: int | None) -> Session:
+def _resumed(
+    folder: Path, name: str, threads: int | None, chunk: int | None, leader: Leader | None
+) -> Session:
     from femtotui.core.runs import find_run  # noqa: PLC0415
 
     from .session import continue_run  # noqa: PLC0415
 
-    return continue_run(find_run(folder, name), threads=threads, chunk=chunk)
+    path = find_run(folder, name)
+    if leader is not None:
+        return leader.continue_run(path, threads, chunk)
+    return continue_run(path, threads=threads, chunk=chunk)
 
 
 def _face(as_json: bool) -> Face:

@@ -28,6 +28,8 @@ from .reporter import LOG_NAME, Reporter
 from .wire import WireError, read_command
 
 if TYPE_CHECKING:
+    from femtotui.core.config import RunConfig
+    from femtotui.core.data import Source
     from femtotui.core.train import Training
 
     from .session import Session
@@ -111,11 +113,21 @@ def _train(order: Start | Continue, inbox: Inbox, reporter: Reporter) -> int:
 
 
 def _open_session(order: Start | Continue) -> Session:
+    from femtotui.core.run_info import read_info  # noqa: PLC0415
+
     from .session import continue_run, prepare  # noqa: PLC0415
 
     if isinstance(order, Start):
-        return prepare(order.config, Path(order.runs))
-    return continue_run(Path(order.run))
+        return prepare(order.config, Path(order.runs), source=_source(order.text, order.config))
+    run = Path(order.run)
+    return continue_run(run, source=_source(order.text, read_info(run).config) if order.text else None)
+
+
+def _source(text: str, config: RunConfig) -> Source | None:
+    """The text in the file that an order names, if it names one."""
+    from .text_parcel import read_text  # noqa: PLC0415
+
+    return read_text(Path(text), config.data, config.train.seed) if text else None
 
 
 def _record(session: Session, inbox: Inbox, reporter: Reporter, *, history: bool) -> int:

@@ -1,0 +1,94 @@
+"""What a sweep and its workers say to each other: MessagePack of typed structs, nothing that could run."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import msgspec
+
+from femtotui.core.config import RunConfig
+
+from .errors import ClusterError
+
+State = Literal["finished", "stopped", "failed"]
+_Message = TypeVar("_Message", bound=msgspec.Struct)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """To a worker: train this. `seconds` is the budget of training time, None for steps alone."""
+
+    sweep: str
+    index: int
+    config: RunConfig
+    versions: str
+    seconds: float | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """From a worker, about once a second while a run goes on: where and how far it is.
+
+    `begins` marks the first of an attempt; `step` is then where it starts from.
+    """
+
+    index: int
+    worker: str
+    begins: bool
+    step: int
+    steps: int
+    loss: float | None = None
+    val_loss: float | None = None
+    eval_step: int = 0
+    score: float | None = None
+    unit: str = ""
+    elapsed_s: float = 0.0
+    ms: float = 0.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a run. Losses in nats a token, `score` in `unit`, times in seconds of training.
+
+    `success_step` and `success_s` are those of the first score that counts as success. `note` says what
+    happened on the way, `reason` why it failed; `run` is its folder: a name, and a path once it is home.
+    """
+
+    index: int
+    state: State
+    worker: str = ""
+    step: int = 0
+    train_loss: float | None = None
+    val_loss: float | None = None
+    score: float | None = None
+    unit: str = ""
+    success_step: int | None = None
+    success_s: float | None = None
+    elapsed_s: float = 0.0
+    reason: str = ""
+    note: str = ""
+    run: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """From a worker that is of another version than the order."""
+
+    worker: str
+    versions: str
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an order: what became of it, and the run folder as an archive; or a refusal."""
+
+    outcome: Outcome | None = None
+    archive: bytes = b""
+    refusal: Refusal | None = None
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    return msgspec.msgpack.encode(message)
+
+
+def decode(data: bytes, kind: type[_Message]) -> _Message:
+    """Raises: ClusterError for what is no such message."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise ClusterError(f"a message that cannot be understood arrived: {error}") from error

@@ -1,0 +1,128 @@
+"""A sweep on disk: what was asked for, and what has come home.
+
+sweep.json       the spec and every run's resolved settings; written once
+outcomes.jsonl   a line for each run that is home, or failed
+table.md, table.csv   the same for people and spreadsheets, replaced with every line
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from femtotui.core.config import Settings
+from femtotui.core.errors import ConfigError
+from femtotui.core.files import os_error_words, read_limited, write_atomically
+
+from .errors import SweepError
+from .grid import Trial
+from .messages import Outcome
+from .spec import SweepSpec
+from .table import csv_table, markdown_table
+
+FORMAT = 1
+FOLDER_NAME = "sweeps"
+
+_MAX_BYTES = 256 * 2**20
+
+
+class SweepInfo(Settings, frozen=True):
+    """What sweep.json holds. `created` is local time with its offset, ISO 8601."""
+
+    format: int
+    created: str
+    versions: str
+    spec: SweepSpec
+    trials: tuple[Trial, ...]
+
+
+class SweepFolder:
+    """One sweep on disk, in `runs`/sweeps; its runs lie in `runs` like all others."""
+
+    def __init__(self, path: Path, info: SweepInfo) -> None:
+        self.path, self.info = path, info
+        self._outcomes = {outcome.index: outcome for outcome in read_outcomes(path)}
+
+    @classmethod
+    def create(cls, runs: Path, info: SweepInfo) -> SweepFolder:
+        """Raises: SweepError."""
+        stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
+        path = runs / FOLDER_NAME / f"{stamp}-{secrets.token_hex(3)}"
+        try:
+            path.mkdir(parents=True)
+            write_atomically(path / "sweep.json", msgspec.json.format(msgspec.json.encode(info)) + b"\n")
+        except OSError as error:
+            raise SweepError(f"cannot make a sweep in {runs}: {os_error_words(error)}") from error
+        return cls(path, info)
+
+    @classmethod
+    def open(cls, path: Path) -> SweepFolder:
+        """Raises: SweepError for a folder that is no sweep, damaged or of a newer format."""
+        try:
+            info = msgspec.json.decode(read_limited(path / "sweep.json", _MAX_BYTES), type=SweepInfo)
+        except OSError as error:
+            raise SweepError(f"cannot read the sweep {path}: {os_error_words(error)}") from error
+        except (ConfigError, ValueError, RecursionError) as error:
+            raise SweepError(f"sweep.json in {path} is damaged, or of a newer femtotui: {error}") from error
+        if info.format > FORMAT:
+            raise SweepError(f"{path} was written by a newer femtotui: update femtotui to open it")
+        return cls(path, info)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def runs(self) -> Path:
+        """Where its runs come home to."""
+        return self.path.parent.parent
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What there is of each run, in the order of the sweep."""
+        return [self._outcomes[index] for index in sorted(self._outcomes)]
+
+    def missing(self) -> list[Trial]:
+        """The runs that have not ended."""
+        return [trial for trial in self.info.trials if trial.index not in self._outcomes]
+
+    def add(self, outcome: Outcome) -> None:
+        """Notes what became of a run. Raises: SweepError."""
+        self._outcomes[outcome.index] = outcome
+        lines = b"".join(msgspec.json.encode(known) + b"\n" for known in self.outcomes)
+        spec, trials = self.info.spec, self.info.trials
+        try:
+            write_atomically(self.path / "outcomes.jsonl", lines)
+            markdown = markdown_table(trials, self.outcomes, spec.rank_by)
+            write_atomically(self.path / "table.md", markdown.encode())
+            write_atomically(self.path / "table.csv", csv_table(trials, self.outcomes, spec.rank_by).encode())
+        except OSError as error:
+            raise SweepError(f"cannot write {self.path}: {os_error_words(error)}") from error
+
+
+def find_sweep(runs: Path, name: str) -> SweepFolder:
+    """The sweep that a person means: its name, a part of it, or `latest`. Raises: SweepError."""
+    folder = runs / FOLDER_NAME
+    names: list[str] = []
+    with suppress(OSError):
+        names = sorted((path.parent.name for path in folder.glob("*/sweep.json")), reverse=True)
+    if not names:
+        raise SweepError(f"there are no sweeps in {folder}")
+    matching = names[:1] if name == "latest" else [other for other in names if name and name in other]
+    if len(matching) != 1:
+        raise SweepError(f"`{name}` is {len(matching)} of the sweeps in {folder}: {', '.join(names[:5])}")
+    return SweepFolder.open(folder / matching[0])
+
+
+def read_outcomes(folder: Path) -> list[Outcome]:
+    """The outcomes that are noted in a sweep's folder; lines that are torn or foreign are passed over."""
+    found = []
+    with suppress(OSError, ValueError):
+        for line in read_limited(folder / "outcomes.jsonl", _MAX_BYTES).splitlines():
+            with suppress(ValueError, RecursionError):
+                found.append(msgspec.json.decode(line, type=Outcome))
+    return found
