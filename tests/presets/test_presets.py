@@ -138,7 +138,7 @@ def test_their_goals_are_in_bits_a_byte_and_they_have_no_record(key: str, nats: 
 
 def test_how_a_run_is_validated_is_the_presets() -> None:
     assert run_config(load_preset("14")).train.eval_every == load_preset("14").eval_every == 500
-    assert run_config(load_preset("13")).train.eval_windows == load_preset("13").eval_windows == 512
+    assert run_config(load_preset("13")).train.eval_windows == load_preset("13").eval_windows == 256
     usual = run_config(load_preset("2")).train
     assert (usual.eval_every, usual.eval_windows) == (100, 64)
     with pytest.raises(ConfigError, match="eval_windows"):
