@@ -53,7 +53,7 @@ def run_config(
 
 
 def _at_rates(recipe: Recipe, preset: Preset) -> Recipe:
-    """The recipe at the preset's rates: another base rate, falling to the same share of it, another for Muon."""
+    """The recipe at the preset's own rates: AdamW's, falling to the same share of it, and Muon's."""
     if preset.muon_lr is not None and isinstance(recipe.optimizer, MuonConfig):
         optimizer = msgspec.structs.replace(recipe.optimizer, lr=preset.muon_lr)
         recipe = msgspec.structs.replace(recipe, optimizer=optimizer)
