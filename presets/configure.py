@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from femtotui.core.config import DataConfig, Recipe, RunConfig, TrainConfig
+from femtotui.core.config import DataConfig, MuonConfig, Recipe, RunConfig, TrainConfig
 from femtotui.core.errors import ConfigError
 
 from .load import load_recipe
@@ -46,14 +46,18 @@ def run_config(
         model=preset.model,
         tokenizer=preset.tokenizer,
         data=preset.data,
-        recipe=_at_rate(load_recipe(preset.recipe if recipe is None else recipe), preset.learning_rate),
+        recipe=_at_rates(load_recipe(preset.recipe if recipe is None else recipe), preset),
         train=train,
     )
     return _with_data(config, tuple(data)) if data else config
 
 
-def _at_rate(recipe: Recipe, learning_rate: float | None) -> Recipe:
-    """The recipe with another base rate, falling to the same share of it."""
+def _at_rates(recipe: Recipe, preset: Preset) -> Recipe:
+    """The recipe at the preset's own rates: AdamW's, falling to the same share of it, and Muon's."""
+    if preset.muon_lr is not None and isinstance(recipe.optimizer, MuonConfig):
+        optimizer = msgspec.structs.replace(recipe.optimizer, lr=preset.muon_lr)
+        recipe = msgspec.structs.replace(recipe, optimizer=optimizer)
+    learning_rate = preset.learning_rate
     if learning_rate is None:
         return recipe
     old = recipe.schedule

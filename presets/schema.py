@@ -92,7 +92,8 @@ class Preset(Settings, frozen=True):
     `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, "13" and
     "14" for what came after it, a slug for one's own. `notes` are said to whoever picks it.
     `model.vocab_size` may be 0: the data then decides. `learning_rate` takes the place of the recipe's
-    `base_lr`, and its `min_lr` follows in proportion. `eval_every` and `eval_windows` say how often, and on
+    `base_lr`, and its `min_lr` follows in proportion; `muon_lr` takes that of the rate of its Muon, if it has
+    one. `eval_every` and `eval_windows` say how often, and on
     how many windows of the context's length, it is validated: text needs more of them than words with rules.
     """
 
@@ -105,6 +106,7 @@ class Preset(Settings, frozen=True):
     batch: int = 32
     recipe: str = "modern"
     learning_rate: float | None = None
+    muon_lr: float | None = None
     notes: tuple[str, ...] = ()
     eval_every: int = 100
     eval_windows: int = 64
@@ -129,11 +131,14 @@ class Preset(Settings, frozen=True):
             eval_every=self.eval_every,
             eval_windows=self.eval_windows,
         )
-        if self.learning_rate is not None and not 0 < self.learning_rate <= MAX_LEARNING_RATE:
-            raise ConfigError(
-                f"learning_rate must be above 0 and at most {MAX_LEARNING_RATE:g}, not {self.learning_rate:g}"
-            )
+        _require_rate("learning_rate", self.learning_rate)
+        _require_rate("muon_lr", self.muon_lr)
         _require_one_vocabulary(self.model, self.tokenizer)
+
+
+def _require_rate(name: str, rate: float | None) -> None:
+    if rate is not None and not 0 < rate <= MAX_LEARNING_RATE:
+        raise ConfigError(f"{name} must be above 0 and at most {MAX_LEARNING_RATE:g}, not {rate:g}")
 
 
 def require_printable(**texts: str | None) -> None:

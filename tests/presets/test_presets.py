@@ -138,11 +138,21 @@ def test_their_goals_are_in_bits_a_byte_and_they_have_no_record(key: str, nats: 
 
 def test_how_a_run_is_validated_is_the_presets() -> None:
     assert run_config(load_preset("14")).train.eval_every == load_preset("14").eval_every == 500
-    assert run_config(load_preset("13")).train.eval_windows == load_preset("13").eval_windows == 512
+    assert run_config(load_preset("13")).train.eval_windows == load_preset("13").eval_windows == 256
     usual = run_config(load_preset("2")).train
     assert (usual.eval_every, usual.eval_windows) == (100, 64)
     with pytest.raises(ConfigError, match="eval_windows"):
         msgspec.structs.replace(load_preset("2"), eval_windows=0)
+
+
+def test_a_presets_rates_take_the_place_of_the_recipes() -> None:
+    preset = msgspec.structs.replace(load_preset("2"), learning_rate=3e-3, muon_lr=0.02)
+    recipe = run_config(preset).recipe
+    assert isinstance(recipe.optimizer, MuonConfig)
+    assert (recipe.schedule.base_lr, recipe.optimizer.lr) == (3e-3, 0.02)
+    assert run_config(preset, recipe="journal").recipe.optimizer == load_recipe("journal").optimizer
+    with pytest.raises(ConfigError, match="muon_lr must be above 0"):
+        msgspec.structs.replace(preset, muon_lr=0.0)
 
 
 # Unknown names
