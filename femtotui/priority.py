@@ -1,7 +1,7 @@
-"""The trainer gives way to the screen: a key is answered at once, however busy the training is.
+"""Trainers that give way to the screen and to everything else, for those who want that.
 
-The trainer keeps every core at work, so an app of the same priority waits for its turn whenever it has
-something to draw. At a lower priority the training loses nothing while the machine has nothing else to do.
+By default they do not: keys were answered as fast without it (tests/bench/keys.py), and beside other busy
+programs a trainer that gives way hardly moves.
 
 On Linux a nice value counts only among the processes of one session where the kernel groups processes by
 session ("autogroup", sched(7)), as it does on most desktops. A trainer has a session of its own, so there the
@@ -19,7 +19,7 @@ from pathlib import Path
 SWITCH = "FEMTOTUI_NICE"
 """Environment: how far the app's trainers give way, 0 (not at all) to 19."""
 
-NICENESS = 5
+NICENESS = 0
 _MOST = 19
 _TRIES, _RETRY_SECONDS = 5, 0.11
 _AUTOGROUP = Path("/proc/self/autogroup")
@@ -49,9 +49,7 @@ def _set_group(niceness: int) -> None:
     for _ in range(_TRIES):
         try:
             _AUTOGROUP.write_text(str(niceness), "ascii")
-        except (
-            BlockingIOError
-        ):  # some process or other has just done the same: Linux wants a tenth of a second
+        except BlockingIOError:  # some other process has just done the same: Linux wants a tenth of a second
             time.sleep(_RETRY_SECONDS)
         else:
             return
