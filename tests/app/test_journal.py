@@ -53,7 +53,7 @@ async def test_the_entry_stands_beside_the_original(tmp_path: Path, run: Path, s
         assert "score, simple_dummy" in text
         note = it.app.screen.query_one(TextArea)  # one sees what one types, however small the terminal is
         assert it.app.screen.region.contains_region(note.region)
-        assert note.has_focus
+        await it.until(lambda: note.has_focus)
 
 
 async def test_a_note_is_kept_when_the_screen_is_left(tmp_path: Path, run: Path) -> None:
