@@ -194,6 +194,7 @@ async def test_the_time_lapse_winds_through_what_was_written_before(tmp_path: Pa
 async def test_a_frame_every_so_many_steps(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
         lapse = it.screen._lapse
+        await it.until(lambda: len(lapse.frames) == 1)  # the one that the screen opens with
         await it.press("v", *"50", "enter")
         for step in (20, 49, 50, 70, 101):
             await it.it.playing(step)
