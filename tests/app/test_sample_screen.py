@@ -182,13 +182,13 @@ async def test_the_time_lapse_winds_through_what_was_written_before(tmp_path: Pa
             it.it.trainer.play(step)
             await it.until(lambda step=step: lapse.frames[-1].step == step)  # type: ignore[misc]
         await it.press("left_square_bracket")
-        assert "step 1,000 · 3 of 3" in str(it.tokens.border_subtitle)
+        await it.until(lambda: "step 1,000 · 3 of 3" in str(it.tokens.border_subtitle))
         await it.press(
             "left_square_bracket", "left_square_bracket", "left_square_bracket", "left_square_bracket"
         )
-        assert "step 3 · 1 of 3" in str(it.tokens.border_subtitle)
+        await it.until(lambda: "step 3 · 1 of 3" in str(it.tokens.border_subtitle))
         await it.press("right_square_bracket")
-        assert "step 500 · 2 of 3" in str(it.tokens.border_subtitle)
+        await it.until(lambda: "step 500 · 2 of 3" in str(it.tokens.border_subtitle))
 
 
 async def test_a_frame_every_so_many_steps(tmp_path: Path) -> None:
@@ -314,12 +314,10 @@ async def test_the_time_lapse_goes_back_to_what_an_earlier_session_wrote(tmp_pat
         samples.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b"torn")
         await it.until(lambda: bool(it.screen._lapse.frames))
         await it.press("left_square_bracket", "left_square_bracket")
-        assert (
-            str(it.tokens.border_subtitle)
-            == "step 2 · 2 of 3 · as the run kept it, without its probabilities"
-        )
+        kept = "step 2 · 2 of 3 · as the run kept it, without its probabilities"
+        await it.until(lambda: str(it.tokens.border_subtitle) == kept)
         assert it.tokens.render_line(1).text.startswith("at·2␛")
         await it.press("left_square_bracket", "left_square_bracket")
-        assert "step 1 · 1 of 3" in str(it.tokens.border_subtitle)
+        await it.until(lambda: "step 1 · 1 of 3" in str(it.tokens.border_subtitle))
         await it.press("right_square_bracket", "right_square_bracket")
-        assert "step 3 · 3 of 3 · 8.000 bits a byte" in str(it.tokens.border_subtitle)
+        await it.until(lambda: "step 3 · 3 of 3 · 8.000 bits a byte" in str(it.tokens.border_subtitle))
