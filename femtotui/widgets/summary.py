@@ -28,6 +28,7 @@ class Summary(Static):
     def __init__(self) -> None:
         super().__init__(id="summary")
         self._facts: list[str] = []
+        self._height = 0
 
     def show_facts(self, facts: list[str]) -> None:
         """Show these."""
@@ -39,4 +40,9 @@ class Summary(Static):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self.update(Content(in_lines(self._facts, self.content_size.width)))
+        """Where it is hidden, nothing; and the screen is laid out anew only for another number of lines."""
+        if not self.display:
+            return
+        text = in_lines(self._facts, self.content_size.width)
+        before, self._height = self._height, text.count("\n") + 1
+        self.update(Content(text), layout=self._height != before)
