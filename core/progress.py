@@ -9,8 +9,8 @@ import msgspec
 
 from .config import Settings
 from .errors import RunError
-from .files import os_error_words, read_limited, write_atomically
-from .formats import refuse_newer
+from .files import os_error_words, write_atomically
+from .formats import read_record
 
 FORMAT = 1
 PROGRESS_NAME = "progress.json"
@@ -56,14 +56,4 @@ def read_progress(folder: Path) -> Progress | None:
 
     Raises: RunError for a damaged one, or one of a newer format.
     """
-    path = folder / PROGRESS_NAME
-    try:
-        text = read_limited(path, _MAX_BYTES)
-        refuse_newer(text, FORMAT, path, RunError)
-        return msgspec.json.decode(text, type=Progress)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+    return read_record(folder / PROGRESS_NAME, Progress, FORMAT, _MAX_BYTES)

@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from . import machine
 from .config import RunConfig, Settings
-from .errors import ConfigError, RunError
-from .files import os_error_words, read_limited, require_utf8
-from .formats import refuse_newer
+from .errors import RunError
+from .files import require_utf8
+from .formats import read_record
 
 if TYPE_CHECKING:
     from .data import Source
@@ -59,16 +57,10 @@ def read_info(path: Path) -> RunInfo:
     Raises: RunError for a folder that is not there, foreign, damaged or of a newer format.
     """
     require_utf8(path, RunError)
-    try:
-        text = read_limited(path / "run.json", _MAX_INFO_BYTES)
-        refuse_newer(text, FORMAT, path, RunError)
-        return msgspec.json.decode(text, type=RunInfo)
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is not a run folder: it has no run.json") from error
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
-    except (ConfigError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        raise RunError(f"run.json in {path} is damaged: {error}") from error
+    info = read_record(path / "run.json", RunInfo, FORMAT, _MAX_INFO_BYTES)
+    if info is None:
+        raise RunError(f"{path} is not a run folder: it has no run.json")
+    return info
 
 
 def describe_run(config: RunConfig, source: Source) -> RunInfo:

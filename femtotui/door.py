@@ -23,8 +23,8 @@ import msgspec
 
 from femtotui.core.commands import Snapshot, Steering
 from femtotui.core.errors import RunError
-from femtotui.core.files import os_error_words, read_limited, write_atomically
-from femtotui.core.formats import refuse_newer
+from femtotui.core.files import os_error_words, write_atomically
+from femtotui.core.formats import read_record
 
 from .commands import Continue, Detach, Start
 from .wire import RefusedFrame, WireError, read_command, read_hello, write_frame
@@ -68,17 +68,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def read_address(run: Path) -> Address | None:
     """Where the trainer of a run listens; None if it was never detached. Raises: RunError."""
-    path = run / ADDRESS_NAME
-    try:
-        text = read_limited(path, _MAX_ADDRESS_BYTES)
-        refuse_newer(text, FORMAT, path, RunError)
-        return msgspec.json.decode(text, type=Address)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+    return read_record(run / ADDRESS_NAME, Address, FORMAT, _MAX_ADDRESS_BYTES)
 
 
 class Door:

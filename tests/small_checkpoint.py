@@ -6,18 +6,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from tiny_config import tiny_config
 
-from femtotui.core.config import (
-    AdamWConfig,
-    DataConfig,
-    Initialisation,
-    ModelConfig,
-    Recipe,
-    RunConfig,
-    ScheduleConfig,
-    TokenizerConfig,
-    TrainConfig,
-)
+from femtotui.core.config import RunConfig, TokenizerKind, TrainConfig
 from femtotui.core.data import Source
 from femtotui.core.run import RunFolder
 from femtotui.core.tokenizer import build_tokenizer
@@ -25,24 +16,9 @@ from femtotui.core.tokenizer import build_tokenizer
 TEXT = b"bacedi;\nhokuba;\ngifude;\n" * 20
 
 
-def small_config(kind: str = "byte") -> RunConfig:
-    """One layer of width 8 over bytes or characters."""
-    return RunConfig(
-        preset="small",
-        title="a small one",
-        model=ModelConfig(n_layers=1, width=8, n_heads=2, context=16),
-        tokenizer=TokenizerConfig(kind=kind),  # type: ignore[arg-type]
-        data=DataConfig(source="simple_dummy"),
-        recipe=Recipe(
-            name="small",
-            summary="",
-            wiring="prenorm",
-            init=Initialisation(),
-            optimizer=AdamWConfig(),
-            schedule=ScheduleConfig(),
-        ),
-        train=TrainConfig(steps=10),
-    )
+def small_config(kind: TokenizerKind = "byte") -> RunConfig:
+    """Over bytes or characters, with a context of 16."""
+    return tiny_config(TrainConfig(steps=10), context=16, tokenizer=kind)
 
 
 def saved_run(runs: Path, config: RunConfig | None = None, *, steps: tuple[int, ...] = (7,)) -> RunFolder:

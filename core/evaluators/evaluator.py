@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ..events import ScoreDone
 from ..sample import Sampler, Sampling
 
 if TYPE_CHECKING:
-    from ..events import ScoreDone
     from ..train import Training
 
 ENOUGH = 0.9
 """The share of tasks done right from which a model has learnt its task."""
+
+
+@dataclass
+class Tally:
+    """Tasks that are either done right or not, counted as they are done."""
+
+    asked: int = 0
+    right: int = 0
+
+    def add(self, *, right: bool) -> None:
+        """Count a task."""
+        self.asked += 1
+        self.right += right
+
+    @property
+    def share(self) -> float:
+        """Of the tasks so far, those done right; 0 before the first."""
+        return self.right / self.asked if self.asked else 0.0
+
+    def score(
+        self, step: int, evaluator: str, summary: str, details: Mapping[str, float], *, thorough: bool
+    ) -> ScoreDone:
+        """The share as a score, with the evaluator's own words and figures."""
+        return ScoreDone(
+            step=step,
+            evaluator=evaluator,
+            score=self.share,
+            unit="share",
+            verdict="success" if self.share >= ENOUGH else "fail",
+            summary=summary,
+            details=dict(details),
+            thorough=thorough,
+        )
 
 
 class Evaluator(Protocol):

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..events import ScoreDone
 from ..sample import Sampling
-from .evaluator import ENOUGH, drawn_bytes, sampler_of
+from .evaluator import Tally, drawn_bytes, sampler_of
 
 if TYPE_CHECKING:
+    from ..events import ScoreDone
     from ..train import Training
 
 QUICK_SUMS = 48
@@ -64,30 +64,22 @@ class SumsEvaluator:
         del val_loss
         sampler = sampler_of(training)
         sums = held_out_sums(training.source.validation)
+        tally = Tally()
         asked: Counter[str] = Counter()
         right: Counter[str] = Counter()
+        groups = (("asked", asked), ("right", right))
         for sum_ in sums if thorough else sums[:QUICK_SUMS]:
             exact = drawn_bytes(sampler, sum_.prompt, ANSWER_TOKENS, _GREEDY, b";") == sum_.answer
+            tally.add(right=exact)
             for group in ("sums", f"{sum_.carries} carries", f"{sum_.digits} digits"):
                 asked[group] += 1
                 right[group] += exact
             yield None
-        yield self._score(training.step, asked, right, thorough=thorough)
-
-    def _score(self, step: int, asked: Counter[str], right: Counter[str], *, thorough: bool) -> ScoreDone:
-        share = right["sums"] / asked["sums"] if asked["sums"] else 0.0
-        groups = sorted(asked)
-        return ScoreDone(
-            step=step,
-            evaluator=self.name,
-            score=share,
-            unit="share",
-            verdict="success" if share >= ENOUGH else "fail",
-            summary=f"{right['sums']:,} of {asked['sums']:,} held-out sums exactly right ({share:.1%})",
-            details={
-                **{f"asked.{group}": asked[group] for group in groups},
-                **{f"right.{group}": right[group] for group in groups},
-            },
+        yield tally.score(
+            training.step,
+            self.name,
+            f"{tally.right:,} of {tally.asked:,} held-out sums exactly right ({tally.share:.1%})",
+            {f"{what}.{group}": of[group] for what, of in groups for group in sorted(asked)},
             thorough=thorough,
         )
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..events import ScoreDone
 from ..sample import Sampling
-from .evaluator import ENOUGH, drawn_bytes, sampler_of
+from .evaluator import Tally, drawn_bytes, sampler_of
 
 if TYPE_CHECKING:
+    from ..events import ScoreDone
     from ..train import Training
 
 QUICK_STREAMS = 10
@@ -38,15 +38,14 @@ class WordsEvaluator:
         sampler = sampler_of(training)
         # A stream as long as the context: a longer one would be read twice.
         n_tokens = max(LEAST_TOKENS, training.config.model.context)
-        words, obeying, broken = 0, 0, Counter[str]()
+        words, broken = Tally(), Counter[str]()
         for seed in range(THOROUGH_STREAMS if thorough else QUICK_STREAMS):
             text = drawn_bytes(sampler, b"\n", n_tokens, Sampling(seed=seed, alternatives=0))
             for faults in self._faults(text.decode(errors="replace")):
-                words += 1
-                obeying += not faults
+                words.add(right=not faults)
                 broken.update(faults)
             yield None
-        yield self._score(training.step, words, obeying, broken, thorough=thorough)
+        yield self._score(training.step, words, broken, thorough=thorough)
 
     def _faults(self, text: str) -> Iterator[list[str]]:
         """The rules that each whole line of `text` breaks."""
@@ -56,19 +55,17 @@ class WordsEvaluator:
             yield self._broken_rules(word, previous) + ([] if line.endswith(";") else [_FORM])
             previous.append(word)
 
-    def _score(
-        self, step: int, words: int, obeying: int, broken: Counter[str], *, thorough: bool
-    ) -> ScoreDone:
-        share = obeying / words if words else 0.0
+    def _score(self, step: int, words: Tally, broken: Counter[str], *, thorough: bool) -> ScoreDone:
         worst = broken.most_common(1)
         failing = f"; broken most: {worst[0][0]} ({worst[0][1]:,} times)" if worst else ""
-        return ScoreDone(
-            step=step,
-            evaluator=self.name,
-            score=share,
-            unit="share",
-            verdict="success" if share >= ENOUGH else "fail",
-            summary=f"{share:.1%} of {words:,} sampled words obey every rule{failing}",
-            details={"words": words, "obeying": obeying, **{f"broken.{r}": broken[r] for r in self._rules}},
+        return words.score(
+            step,
+            self.name,
+            f"{words.share:.1%} of {words.asked:,} sampled words obey every rule{failing}",
+            {
+                "words": words.asked,
+                "obeying": words.right,
+                **{f"broken.{rule}": broken[rule] for rule in self._rules},
+            },
             thorough=thorough,
         )

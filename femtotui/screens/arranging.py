@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from femtotui.core.errors import FemtoError
+from femtotui.presets import Preset
 
 from ..chart_model import Overlay
 from ..glyphs import BRAILLE, Glyphs
@@ -124,16 +125,22 @@ class ArrangingScreen(ChoosingScreen):
                 ours[key] = place.view.score.verdict
         self.query_one(PresetList).mark(statuses, ours)
 
-    # -- editing ---------------------------------------------------------------------------------------
-
-    @work(exclusive=True, group="edit")
-    async def action_edit(self) -> None:
+    def preset_at_hand(self) -> Preset | None:
+        """The preset under the cursor, or else the one that trains; says so if there is none."""
         key = self.query_one(PresetList).highlighted_key
         if not key and self.helm.current is not None:
             key = self.helm.current.config.preset
         preset = self.presets.get(key)
         if preset is None:
             self.say("choose a preset first", "warning")
+        return preset
+
+    # -- editing ---------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="edit")
+    async def action_edit(self) -> None:
+        preset = self.preset_at_hand()
+        if preset is None:
             return
         answer = await self.app.push_screen_wait(EditScreen(preset, self.helm.foresee_preset))
         if answer is not None:

@@ -11,7 +11,6 @@ from femtotui.core.errors import FemtoError
 
 from ..contest import Contest
 from ..contests import WHY_LAYERS, race, why_layers_contest
-from ..widgets.preset_list import PresetList
 from .arranging import ArrangingScreen
 from .contest import ContestScreen
 
@@ -41,16 +40,12 @@ class ContestingScreen(ArrangingScreen):
     @work(exclusive=True, group="contest")
     async def action_race(self) -> None:
         """Race on the preset under the cursor, or on the one that trains."""
-        key = self.query_one(PresetList).highlighted_key
-        if not key and self.helm.current is not None:
-            key = self.helm.current.config.preset
-        preset = self.presets.get(key)
+        preset = self.preset_at_hand()
         if preset is None:
-            self.say("choose a preset first", "warning")
             return
         desk = self.helm.desk
         try:
-            contest = self.helm.contest(key, lambda: race(preset, desk.runs, desk.factory))
+            contest = self.helm.contest(preset.key, lambda: race(preset, desk.runs, desk.factory))
         except FemtoError as error:
             self.say(str(error), "warning")
             return

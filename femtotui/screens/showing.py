@@ -17,6 +17,7 @@ from ..helm import Helm
 from ..lapse import Lapse, kept_film
 from ..live_model import NewestModel
 from ..messages import ModelOpened, TextRead
+from ..panel_lines import FIGURES_SECONDS
 from ..reading import Reading
 from ..safe_text import one_line
 from ..sampling import Pace, prompt_bytes
@@ -31,8 +32,6 @@ from ..widgets.token_view import TokenView
 from .reading import ReadingScreen
 
 MOST_ALTERNATIVES = 60
-FIGURES_SECONDS = 1.0
-"""How often the figures follow a text that streams."""
 
 LEAST_SHOWN = 0.0005
 """Alternatives below this would all read 0.0%; the first ten are shown all the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from ..clock import local_now
 from ..desk import Taken
 from ..helm import Helm
 from ..messages import PresetChosen, SampleAsked
-from ..panel_lines import PANELS, figures_line, panel_lines, ram_words, summary_facts
+from ..panel_lines import FIGURES_SECONDS, PANELS, figures_line, panel_lines, ram_words, summary_facts
 from ..run_verdict import Judge, too_early_words
 from ..run_view import RunView, Status
 from ..sampling import Pace
@@ -93,6 +94,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._last_status: Status | None = None
         self._asked = False
         self._saved_before: int | None = _NOT_ASKED
+        self._figures_due = 0.0
         self._feed: ChartFeed | None = None
         self._judge = Judge()
 
@@ -161,7 +163,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._show_panels(view)
         self.query_one(Summary).show_facts(summary_facts(view))
         self.query_one(ScoreLine).show_scores(view.scores)
-        self.query_one(StatusLine).show_figures(figures_line(view))
+        self._show_figures(view)
         if self._feed is not None:
             self._feed.feed(view, self.presets.get(view.config.preset))
         self.query_one(LossChart).show_verdict(
@@ -172,6 +174,13 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         if self._saved_before not in {_NOT_ASKED, view.checkpoint_step}:
             self._saved_before = _NOT_ASKED
             self.say(f"step {view.checkpoint_step or 0:,} is saved", "good")
+
+    def _show_figures(self, view: RunView) -> None:
+        """Seldom: Textual looks at all between the topmost and the lowest line that change in a frame."""
+        now = time.monotonic()
+        if view.status is not Status.TRAINING or now >= self._figures_due:
+            self._figures_due = now + FIGURES_SECONDS
+            self.query_one(StatusLine).show_figures(figures_line(view))
 
     def _show_panels(self, view: RunView) -> None:
         now, free_mib = local_now(), available_mib()

@@ -5,20 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from queue import SimpleQueue
 
-import msgspec
+from tiny_config import tiny_config
 
 from femtotui.core.commands import Steering
-from femtotui.core.config import (
-    AdamWConfig,
-    DataConfig,
-    Initialisation,
-    ModelConfig,
-    Recipe,
-    RunConfig,
-    ScheduleConfig,
-    TokenizerConfig,
-    TrainConfig,
-)
+from femtotui.core.config import AdamWConfig, RunConfig, ScheduleConfig, TrainConfig
 from femtotui.core.data import Source
 from femtotui.core.events import Event
 from femtotui.core.recorder import record
@@ -26,27 +16,14 @@ from femtotui.core.run import RunFolder
 from femtotui.core.tokenizer import build_tokenizer
 from femtotui.core.train import Training
 
-RECIPE = Recipe(
-    name="small",
-    summary="for tests",
-    wiring="prenorm",
-    init=Initialisation(),
-    optimizer=AdamWConfig(clip_norm=1.0),
-    schedule=ScheduleConfig(base_lr=0.01, warmup_steps=2, decay_steps=None),
-)
-
 
 def small_config(steps: int = 6, *, base_lr: float = 0.01, **train: float) -> RunConfig:
     settings = {"batch": 2, "threads": 1, "eval_every": 4, "eval_windows": 2, **train}
-    schedule = msgspec.structs.replace(RECIPE.schedule, base_lr=base_lr)
-    return RunConfig(
-        preset="small",
-        title="a small one",
-        model=ModelConfig(n_layers=1, width=8, n_heads=2, context=8),
-        tokenizer=TokenizerConfig(kind="char"),
-        data=DataConfig(source="simple_dummy"),
-        recipe=msgspec.structs.replace(RECIPE, schedule=schedule),
-        train=TrainConfig(steps=steps, **settings),
+    return tiny_config(
+        TrainConfig(steps=steps, **settings),
+        tokenizer="char",
+        optimizer=AdamWConfig(clip_norm=1.0),
+        schedule=ScheduleConfig(base_lr=base_lr, warmup_steps=2, decay_steps=None),
     )
 
 

@@ -11,19 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_config import tiny_config
 
 from femtotui.core.baselines import measure_baselines
-from femtotui.core.config import (
-    AdamWConfig,
-    DataConfig,
-    Initialisation,
-    ModelConfig,
-    Recipe,
-    RunConfig,
-    ScheduleConfig,
-    TokenizerConfig,
-    TrainConfig,
-)
+from femtotui.core.config import RunConfig, TokenizerConfig, TrainConfig
 from femtotui.core.data import Batches, Source
 from femtotui.core.errors import DataError, TokenizerError
 from femtotui.core.tokenizer import Tokenizer, build_tokenizer
@@ -35,23 +26,8 @@ BYTE = build_tokenizer(TokenizerConfig(), b"")
 def config(
     *, context: int = 8, batch: int = 4, seed: int = 0, windows: int = 64, fresh: bool = False
 ) -> RunConfig:
-    return RunConfig(
-        preset="test",
-        title="a test",
-        model=ModelConfig(n_layers=1, width=8, n_heads=2, context=context, vocab_size=256),
-        tokenizer=TokenizerConfig(),
-        data=DataConfig(source="simple_dummy"),
-        recipe=Recipe(
-            name="test",
-            summary="",
-            wiring="prenorm",
-            init=Initialisation(),
-            optimizer=AdamWConfig(),
-            schedule=ScheduleConfig(),
-            fresh_data=fresh,
-        ),
-        train=TrainConfig(steps=100, batch=batch, seed=seed, eval_windows=windows),
-    )
+    train = TrainConfig(steps=100, batch=batch, seed=seed, eval_windows=windows)
+    return tiny_config(train, context=context, fresh_data=fresh)
 
 
 def counting(n: int) -> bytes:
