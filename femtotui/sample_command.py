@@ -72,12 +72,7 @@ def sample(
 
     Past the model's context it goes on: the last half of the context is read afresh, and so on.
     """
-    if prompt is not None and prompt_file is not None:
-        raise click.UsageError("give --prompt or --prompt-file, not both")
-    if score is not None and n_tokens is not None:
-        raise click.UsageError("--score makes no tokens: leave out -n")
-    if score == STDIN and prompt_file == STDIN:
-        raise click.UsageError("standard input can be the prompt or the text to score, not both")
+    _refuse_contradictions(prompt, prompt_file, score, n_tokens)
     sampling = _sampling(temperature, top_k, top_p, seed, logprobs, journal=journal)
     given = _given_prompt(prompt, prompt_file, may_read_stdin=score is None and not journal)
     text = _file_text(score) if score is not None else None
@@ -88,17 +83,11 @@ def sample(
     for note in saved.notes:
         say(f"note: {note}")
     given, text = (_writable(saved.sampler, part, drop=drop_unknown) for part in (given, text))
-    from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_TOKENS  # noqa: PLC0415
+    from femtotui.core.sample import JOURNAL_PROMPT  # noqa: PLC0415
 
     from .sample_faces import Task, face_for, show  # noqa: PLC0415
 
-    tokens: Iterator[SampledToken]
-    if text is not None:
-        tokens = saved.sampler.score(given or b"", text, sampling)
-    else:
-        tokens = saved.sampler.generate(
-            given or b"", JOURNAL_TOKENS if n_tokens is None else n_tokens, sampling
-        )
+    tokens = _tokens(saved.sampler, given or b"", text, n_tokens, sampling)
     task = Task(
         prompt=given or JOURNAL_PROMPT,
         prompt_given=bool(given),
@@ -115,6 +104,28 @@ def sample(
     if not as_json and sys.stderr.isatty():
         say(f"{saved.name} · {result.reading.n_tokens:,} tokens at {result.tokens_per_s:,.0f} tokens/s")
     return 0
+
+
+def _refuse_contradictions(
+    prompt: str | None, prompt_file: str | None, score: str | None, n_tokens: int | None
+) -> None:
+    if prompt is not None and prompt_file is not None:
+        raise click.UsageError("give --prompt or --prompt-file, not both")
+    if score is not None and n_tokens is not None:
+        raise click.UsageError("--score makes no tokens: leave out -n")
+    if score == STDIN and prompt_file == STDIN:
+        raise click.UsageError("standard input can be the prompt or the text to score, not both")
+
+
+def _tokens(
+    sampler: Sampler, prompt: bytes, text: bytes | None, n_tokens: int | None, sampling: Sampling
+) -> Iterator[SampledToken]:
+    """The tokens of `text`, scored, or else new ones."""
+    from femtotui.core.sample import JOURNAL_TOKENS  # noqa: PLC0415
+
+    if text is not None:
+        return sampler.score(prompt, text, sampling)
+    return sampler.generate(prompt, JOURNAL_TOKENS if n_tokens is None else n_tokens, sampling)
 
 
 def _sampling(
