@@ -94,6 +94,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._last_status: Status | None = None
         self._asked = False
         self._saved_before: int | None = _NOT_ASKED
+        self._shown_slowly: RunView | None = None
         self._figures_due = 0.0
         self._feed: ChartFeed | None = None
         self._judge = Judge()
@@ -163,24 +164,24 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._show_panels(view)
         self.query_one(Summary).show_facts(summary_facts(view))
         self.query_one(ScoreLine).show_scores(view.scores)
-        self._show_figures(view)
+        self._show_slowly(view)
         if self._feed is not None:
             self._feed.feed(view, self.presets.get(view.config.preset))
-        self.query_one(LossChart).show_verdict(
-            self._judge.verdict(view, self.presets.get(view.config.preset))
-        )
         if view.status is not self._last_status:
             self._status_changed(view)
         if self._saved_before not in {_NOT_ASKED, view.checkpoint_step}:
             self._saved_before = _NOT_ASKED
             self.say(f"step {view.checkpoint_step or 0:,} is saved", "good")
 
-    def _show_figures(self, view: RunView) -> None:
-        """Seldom: Textual looks at all between the topmost and the lowest line that change in a frame."""
+    def _show_slowly(self, view: RunView) -> None:
+        """What nobody watches as it moves, or what takes a while to work out."""
         now = time.monotonic()
-        if view.status is not Status.TRAINING or now >= self._figures_due:
-            self._figures_due = now + FIGURES_SECONDS
-            self.query_one(StatusLine).show_figures(figures_line(view))
+        if view.status is Status.TRAINING and view is self._shown_slowly and now < self._figures_due:
+            return
+        self._shown_slowly, self._figures_due = view, now + FIGURES_SECONDS
+        self.query_one(StatusLine).show_figures(figures_line(view))
+        verdict = self._judge.verdict(view, self.presets.get(view.config.preset))
+        self.query_one(LossChart).show_verdict(verdict)
 
     def _show_panels(self, view: RunView) -> None:
         now, free_mib = local_now(), available_mib()

@@ -55,6 +55,7 @@ class Header(Static):
 
     def show_run(self, view: RunView | None) -> None:
         """Show a run, or that none is there."""
+        before = self._facts, self._mark, self._status
         if view is None:
             self._facts, self._mark, self._tone, self._status = (
                 [],
@@ -66,7 +67,8 @@ class Header(Static):
             self._facts = header_facts(view)
             self._mark, self._tone = _MARKS[view.status]
             self._status = view.status.value
-        self.refresh()
+        if before != (self._facts, self._mark, self._status):
+            self.refresh()
 
     def show_saving(self) -> None:
         """Say that the program saves and is about to leave."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -28,6 +29,8 @@ from ..verdict import Verdict
 from ..wording import printable
 
 EMPTY_TEXT = "waiting for the first step…"
+FRAME_SECONDS = 0.5
+"""New points are drawn this often at most; what keys and the mouse ask for is drawn at once."""
 MOVE = 0.2
 """The share of what is in sight that a key moves the chart by."""
 
@@ -40,7 +43,8 @@ class LossChart(Widget, can_focus=True):
     """A live chart of losses, drawn in braille, in the colours of the theme.
 
     Data comes in through methods; each call only notes that the picture is stale, and one frame is
-    composed for all calls since the last. Only rows that changed are painted again.
+    composed for all calls since the last, in a frame of its own and not with each number that moves on the
+    screen. Only rows that changed are painted again.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {_component(ink) for ink in Ink}
@@ -110,9 +114,11 @@ class LossChart(Widget, can_focus=True):
         self._styles: list[Style] = []
         self._stale = True
         self._scheduled = False
+        self._framed_at = -math.inf
         self._dragged_from: tuple[int, int] | None = None
         self._dragged = False
         self._verdict: Verdict | None = None
+        self._said: Verdict | None = None
 
     # What is shown
 
@@ -122,12 +128,12 @@ class LossChart(Widget, can_focus=True):
         A step that was there before takes its place again, and what came after it goes.
         """
         self.model.series.extend(steps, losses, elapsed_s)
-        self._changed()
+        self._grew()
 
     def add_validation(self, step: int, loss: float) -> None:
         """Append one measurement on text that is never trained on."""
         self.model.add_validation(step, loss)
-        self._changed()
+        self._grew()
 
     def set_baselines(self, baselines: Sequence[tuple[str, float]]) -> None:
         """Draw a faint line at each value and name it; values that are not finite are left out."""
@@ -158,8 +164,7 @@ class LossChart(Widget, can_focus=True):
         """Say below the chart what its curve means."""
         if verdict != self._verdict:
             self._verdict = verdict
-            tone = TONES[verdict.tone]
-            self.border_subtitle = Content.styled(f" {printable(verdict.words)} ", tone)
+            self._soon()
 
     def clear(self) -> None:
         """Forget points, validation, baselines and goal: for another run."""
@@ -313,14 +318,36 @@ class LossChart(Widget, can_focus=True):
     def _changed(self) -> None:
         """The picture is stale: compose one frame once everything that is waiting has been taken in."""
         self._stale = True
-        if self.is_mounted and not self._scheduled:
-            self._scheduled = True
+        if self.is_mounted:
             self.call_later(self._repaint)
 
+    def _grew(self) -> None:
+        """The picture is stale, and may be so until it is time for the next frame."""
+        self._stale = True
+        self._soon()
+
+    def _soon(self) -> None:
+        if self.is_mounted and not self._scheduled:
+            self._scheduled = True
+            wait = self._framed_at + FRAME_SECONDS - time.monotonic()
+            if wait > 0:
+                self.set_timer(wait, self._frame)
+            else:
+                self.call_later(self._frame)
+
+    def _frame(self) -> None:
+        self._scheduled, self._framed_at = False, time.monotonic()
+        if self._said is not self._verdict:
+            self._said = self._verdict
+            self.border_subtitle = Content.styled(f" {printable(self._said.words)} ", TONES[self._said.tone])
+        self._repaint()
+
     def _repaint(self) -> None:
-        self._scheduled = False
-        if not self._stale or not self.is_on_screen:
-            return  # out of sight: `render_line` composes when it is seen again
+        if not self._stale:
+            return
+        if not self.is_on_screen:
+            self._grid = CellGrid.blank(0, 0)  # `render_line` composes when it is seen again
+            return
         before = self._grid
         self._compose_grid(self.content_size)
         if before.codes_HW.shape != self._grid.codes_HW.shape:
@@ -333,9 +360,13 @@ class LossChart(Widget, can_focus=True):
             self.refresh(*(Region(0, row, self._grid.width, 1) for row in rows))
 
     def render_line(self, y: int) -> Strip:
-        """One row of the frame; composes it if it is stale or of another size."""
+        """One row of the frame; composes it if there is none of this size.
+
+        A stale one is good until `_repaint`, which paints all rows that then differ: the screen may ask for
+        some of them only.
+        """
         size = self.content_size
-        if self._stale or self._grid.codes_HW.shape != (size.height, size.width):
+        if self._grid.codes_HW.shape != (size.height, size.width):
             self._compose_grid(size)
         if not self._styles:
             self._styles = [self.get_component_rich_style(_component(ink)) for ink in Ink]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -148,23 +147,6 @@ def test_the_glyphs_follow_the_terminal() -> None:
     assert choose_glyphs("auto", {"TERM": "linux"}) is BLOCKS
     assert choose_glyphs("auto", {"TERM": "xterm-256color", "TEXTUAL_DRIVER": "x"}) is BRAILLE
     assert choose_glyphs("ascii", {}) is ASCII
-
-
-def test_three_series_of_100_000_points_cost_a_few_milliseconds() -> None:
-    chart = ChartModel()
-    steps, losses, seconds = curve(100_000)
-    noisy = losses + 0.05 * np.random.default_rng(0).normal(size=losses.size)
-    chart.series.extend(steps, noisy, seconds)
-    chart.set_overlays([Overlay("a", "a", steps, noisy + 0.1, seconds)])
-
-    def ms() -> float:
-        began = time.perf_counter()
-        picture = chart.picture()
-        assert picture is not None
-        compose(picture, 14, 116)
-        return 1000 * (time.perf_counter() - began)
-
-    assert min(ms() for _ in range(10)) < 5
 
 
 async def test_keys_zoom_read_and_show_all_again() -> None:

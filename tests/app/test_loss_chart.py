@@ -10,7 +10,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from femtotui.widgets.loss_chart import EMPTY_TEXT, LossChart
+from femtotui.widgets.loss_chart import EMPTY_TEXT, FRAME_SECONDS, LossChart
 
 
 class Host(App[None]):
@@ -240,9 +240,23 @@ async def test_a_burst_of_updates_is_one_repaint_of_the_rows_that_changed(
         painted.clear()
         for step in range(901, 911):
             train(app.chart, 1, step)
-        await pilot.pause()
+        await pilot.pause(2 * FRAME_SECONDS)
         assert len(painted) == 1
         assert 0 < len(painted[0]) < 10
+
+
+async def test_points_wait_for_their_frame_and_keys_do_not() -> None:
+    app = Host()
+    async with app.run_test(size=(100, 40)) as pilot:
+        app.chart.focus()
+        train(app.chart, 900)
+        await pilot.pause()
+        before = text(app.chart)
+        train(app.chart, 300, 901)
+        assert text(app.chart) == before  # whole, as long as a part of the new one might be asked for
+        await pilot.press("l")
+        await pilot.pause()
+        assert text(app.chart) != before
 
 
 async def test_the_same_picture_is_not_painted_again(painted: list[tuple[Region, ...]]) -> None:
