@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from femtotui.core.config import Settings
-from femtotui.core.errors import ConfigError
+from femtotui.core.errors import RunError
 from femtotui.core.files import os_error_words, read_limited, write_atomically
+from femtotui.core.formats import read_record
 
 from .errors import SweepError
 from .grid import Trial
@@ -63,13 +64,11 @@ class SweepFolder:
     def open(cls, path: Path) -> SweepFolder:
         """Raises: SweepError for a folder that is no sweep, damaged or of a newer format."""
         try:
-            info = msgspec.json.decode(read_limited(path / "sweep.json", _MAX_BYTES), type=SweepInfo)
-        except OSError as error:
-            raise SweepError(f"cannot read the sweep {path}: {os_error_words(error)}") from error
-        except (ConfigError, ValueError, RecursionError) as error:
-            raise SweepError(f"sweep.json in {path} is damaged, or of a newer femtotui: {error}") from error
-        if info.format > FORMAT:
-            raise SweepError(f"{path} was written by a newer femtotui: update femtotui to open it")
+            info = read_record(path / "sweep.json", SweepInfo, FORMAT, _MAX_BYTES)
+        except RunError as error:
+            raise SweepError(str(error)) from error
+        if info is None:
+            raise SweepError(f"{path} is no sweep: it has no sweep.json")
         return cls(path, info)
 
     @property

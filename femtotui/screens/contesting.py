@@ -1,4 +1,6 @@
-"""The way from the training to a contest and back: the current run waits while a contest is trained."""
+"""The ways from one training to several and back: to a contest, for which the current run waits, and to a
+sweep, which goes on beside it in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,18 @@ from textual.binding import Binding, BindingType
 
 from femtotui.core.errors import FemtoError
 
+from ..cluster.errors import SweepError
+from ..cluster.live import Watch
+from ..cluster.sweep_folder import find_sweep
 from ..contest import Contest
 from ..contests import WHY_LAYERS, race, why_layers_contest
 from .arranging import ArrangingScreen
 from .contest import ContestScreen
+from .sweep import SweepScreen
 
 
 class ContestingScreen(ArrangingScreen):
-    """A screen from which presets race, and the question of entry 3 is answered."""
+    """A screen from which presets race, the question of entry 3 is answered, and sweeps are watched."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -34,6 +40,14 @@ class ContestingScreen(ArrangingScreen):
             id="why-layers",
             show=False,
             tooltip="Why did more layers make it worse? Entry 3's question",
+        ),
+        Binding(
+            "m",
+            "sweep",
+            "sweep",
+            id="sweep",
+            show=False,
+            tooltip="Watch the newest sweep: many runs, best first",
         ),
     ]
 
@@ -68,3 +82,11 @@ class ContestingScreen(ArrangingScreen):
         await self.app.push_screen_wait(ContestScreen(contest, preset, self.glyphs, give_way))
         if waiting:
             self.helm.desk.resume()
+
+    def action_sweep(self) -> None:
+        try:
+            watch = Watch(find_sweep(self.helm.desk.runs, "latest"))
+        except SweepError as error:
+            self.say(f"{error}; femtotui sweep --help says how to begin one", "warning")
+            return
+        self.app.push_screen(SweepScreen(watch, self.glyphs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -9,3 +11,9 @@ import pytest
 def _slow_fingers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second digit may come late without being a number of its own."""
     monkeypatch.setattr("femtotui.screens.choosing.DIGIT_SECONDS", 2.0)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A folder of runs, which nothing has made yet."""
+    return tmp_path / "runs"

@@ -18,11 +18,6 @@ from femtotui.widgets.prompt import Prompt
 from femtotui.widgets.token_view import TokenView
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 async def test_it_opens_training_the_preset_it_was_asked_for(runs: Path) -> None:
     async with training(runs) as it:
         assert it.sent(Start) == 1 and len(it.fleet.trainers) == 1

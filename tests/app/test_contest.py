@@ -11,6 +11,8 @@ from run_folders import score_done, trial_on_disk
 from stage import Stage, training
 
 from femtotui.chart_feed import ChartFeed
+from femtotui.cluster.spec import SweepSpec
+from femtotui.cluster.sweep import new_sweep
 from femtotui.commands import Continue, Pause, Resume, Start
 from femtotui.contest import Contest
 from femtotui.contest_table import contest_rows, table_lines
@@ -20,6 +22,7 @@ from femtotui.core.events import RunFinished
 from femtotui.core.lock import RunLock
 from femtotui.presets import load_preset
 from femtotui.screens.contest import ContestScreen
+from femtotui.screens.sweep import SweepScreen
 from femtotui.trials import tries
 from femtotui.why_layers import ANSWER
 from femtotui.widgets.loss_chart import LossChart
@@ -237,3 +240,19 @@ async def test_the_palette_offers_the_race(tmp_path: Path) -> None:
         await it.until(lambda: bool(it.app.screen.query_one("CommandList").option_count))  # type: ignore[attr-defined]
         await it.pilot.press("enter")
         await it.until(lambda: isinstance(it.app.screen, ContestScreen))
+
+
+async def test_the_newest_sweep_is_watched_beside_the_training(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("m")
+        await it.until(lambda: "there are no sweeps" in it.news and "--help" in it.news)
+        sweep = new_sweep(
+            SweepSpec(presets=("10",), settings={"lr": (1e-3, 3e-3)}, steps=100), runs, threads=1
+        )
+        await it.pilot.press("m")
+        await it.until(lambda: isinstance(it.app.screen, SweepScreen))
+        await it.until(lambda: sweep.name in str(it.app.screen.query_one("#sweep-box").border_title))
+        it.trainer.play(20)
+        await it.pilot.press("q")
+        await it.until(lambda: it.app.screen is it.app.train)
+        await it.until(lambda: it.panel("step")[0] == "20")

@@ -19,11 +19,6 @@ from femtotui.toml_text import to_toml
 from femtotui.widgets.preset_list import PresetFilter, PresetList, matches
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 def changed(**values: str) -> dict[str, str]:
     return read_form({**form_of(load_preset("2")), **values})[1]
 

@@ -16,11 +16,6 @@ from femtotui.screens.english import EnglishQuestion
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
-@pytest.fixture
 def no_english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(choices_module, "english_is_cached", lambda: False)
     return iter(())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from stage import training
 from textual import events
 
@@ -12,11 +11,6 @@ from femtotui.screens.help import HelpScreen
 from femtotui.widgets.key_line import KeyHint, KeyLine, in_width
 
 HINTS = (KeyHint("space", "pause", "space"), KeyHint("s", "sample", "s"), KeyHint("q", "quit", "q"))
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
 
 
 def test_keys_are_shown_whole_with_room_for_a_sign_where_some_are_left_out() -> None:

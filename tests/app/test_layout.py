@@ -16,11 +16,6 @@ from femtotui.widgets.preset_list import PresetList
 from femtotui.widgets.prompt import Prompt
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 async def test_too_small_a_terminal_asks_for_room_and_comes_back(runs: Path) -> None:
     async with training(runs) as it:
         await it.pilot.resize_terminal(39, 11)

@@ -33,11 +33,6 @@ from femtotui.widgets.loss_chart import LossChart
 LEAVING = {"q", "d", "ctrl+c", "ctrl+q"}
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 def keys_here(it: Stage) -> list[str]:
     """Every key that does something where the focus is, but for those that end the program."""
     found: dict[str, Binding] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 from run_folders import make_run
 from stage import Stage, training
 
@@ -15,11 +14,6 @@ from femtotui.run_shelf import read_rows, write_title
 from femtotui.screens.glancing import NEWEST
 from femtotui.widgets.loss_chart import LossChart
 from femtotui.widgets.run_list import Glance, RunList, run_line, run_words
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
 
 
 def lines(it: Stage) -> list[str]:

@@ -22,11 +22,6 @@ from femtotui.screens.runs import ORDERS, RunsScreen, in_order
 from femtotui.widgets.loss_chart import LossChart
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 async def opened(it: Stage) -> RunsScreen:
     await it.pilot.press("u")
     await it.until(lambda: isinstance(it.app.screen, RunsScreen) and bool(it.app.screen.query(DataTable)))

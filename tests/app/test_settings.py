@@ -21,11 +21,6 @@ pause = "f5,?"
 """
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
 def test_good_settings_hold() -> None:
     settings = parse_settings(GOOD)
     assert settings == Settings("nord", "ascii", {"pause": "f5,question_mark"})
