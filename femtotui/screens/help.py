@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
-from textual.widgets import Static
 
 from .in_turn import ModalInTurn
 
@@ -22,6 +23,7 @@ _KEYS: Rows = (
     ("e", "edit a preset, and keep it as your own"),
     ("u", "runs: compare, lay over the chart, rename, note, resume, delete"),
     ("v  w", "race the journal's recipe against ours on a preset; why more layers made it worse"),
+    ("m", "watch the newest sweep beside this training"),
     ("o", "lay the run before over the chart, or take it off"),
     ("s", "the sampling screen: prompts, branches, texts of your own, time-lapse; it has its own help"),
     ("c", "save a checkpoint now"),
@@ -90,14 +92,42 @@ def topic_of(focused: Widget | None) -> tuple[str, Rows] | None:
     return _TOPICS.get(focused.id or "") if focused is not None else None
 
 
-def help_text(rows: Rows, width: int) -> Content:
-    """Two columns: what, and what about it, wrapped under itself."""
+def help_text(rows: Rows, width: int) -> list[Content]:
+    """Lines in two columns: what, and what about it, wrapped under itself."""
     lines: list[Content] = []
     for name, meaning in rows:
         wrapped = Content(meaning).wrap(max(16, width - 12))
         for number, line in enumerate(wrapped):
             lines.append(Content.assemble((f"{name if number == 0 else '':<12}", "bold $text-accent"), line))
-    return Content("\n").join(lines)
+    return lines
+
+
+class HelpText(Widget):
+    """Rows under headings, wrapped as they are laid out: whoever asked should not wait for a second round."""
+
+    DEFAULT_CSS = "HelpText { height: auto; }"
+
+    def __init__(self, sections: Sequence[tuple[str, Rows]]) -> None:
+        super().__init__(id="help-text")
+        self._sections = sections
+        self._wrapped: tuple[int, list[Content]] = (0, [])
+
+    def _lines(self, width: int) -> list[Content]:
+        if self._wrapped[0] != width:
+            lines: list[Content] = []
+            for heading, rows in self._sections:
+                lines += [Content("")] if lines else []
+                lines += [Content.styled(heading, "bold underline"), *help_text(rows, width)]
+            self._wrapped = (width, lines)
+        return self._wrapped[1]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as it takes at this width."""
+        del container, viewport
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
 
 
 class HelpScreen(ModalInTurn[None]):
@@ -110,31 +140,14 @@ class HelpScreen(ModalInTurn[None]):
 
     def __init__(self, keys: Rows = _KEYS, meanings: Rows = _PANELS, focused: Widget | None = None) -> None:
         super().__init__()
-        self._keys, self._meanings = keys, meanings
-        self._topic = topic_of(focused)
+        topic = topic_of(focused)
+        self._sections = [*([topic] if topic else []), ("keys", keys), ("what you see", meanings)]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = "help"
             box.border_subtitle = "escape closes"
-            if self._topic is not None:
-                yield Static(Content.styled(self._topic[0], "bold underline"))
-                yield Static(id="help-topic")
-                yield Static("")
-            yield Static(Content.styled("keys", "bold underline"))
-            yield Static(id="help-keys")
-            yield Static(Content.styled("\nwhat you see", "bold underline"))
-            yield Static(id="help-panels")
+            yield HelpText(self._sections)
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._fill)
-
-    def _fill(self) -> None:
-        width = self.query_one("#help-keys").content_size.width
-        if self._topic is not None:
-            self.query_one("#help-topic", Static).update(help_text(self._topic[1], width))
-        self.query_one("#help-keys", Static).update(help_text(self._keys, width))
-        self.query_one("#help-panels", Static).update(help_text(self._meanings, width))

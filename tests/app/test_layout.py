@@ -91,7 +91,7 @@ async def test_question_mark_explains_keys_and_panels(runs: Path) -> None:
         await it.pilot.press("question_mark")
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await it.pilot.pause()
-        shown = str(it.app.screen.query_one("#help-keys").render())
+        shown = str(it.app.screen.query_one("#help-text").render())
         assert "pause" in shown and "checkpoint" in shown
         await it.pilot.press("escape")
         await it.until(lambda: not isinstance(it.app.screen, HelpScreen))
