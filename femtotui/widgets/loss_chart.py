@@ -9,37 +9,30 @@ from typing import ClassVar
 
 from numpy.typing import ArrayLike
 from rich.style import Style
-from textual import events
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
 from ..cell_grid import CellGrid
 from ..chart_frame import compose, compose_message, lay_out
-from ..chart_model import NAME_WIDTH, SMOOTHINGS, ChartModel, Overlay, Unit
-from ..chart_picture import Ink, Layout, XAxis
-from ..chart_view import ZOOM, View
-from ..glyphs import BRAILLE, Glyphs
+from ..chart_model import NAME_WIDTH, Overlay
+from ..chart_picture import Ink
 from ..safe_text import narrow_line
 from ..tones import TONES
 from ..verdict import Verdict
 from ..wording import printable
+from .chart_controls import ChartControls
 
 EMPTY_TEXT = "waiting for the first step…"
 FRAME_SECONDS = 0.5
 """New points are drawn this often at most; what keys and the mouse ask for is drawn at once."""
-MOVE = 0.2
-"""The share of what is in sight that a key moves the chart by."""
 
 
 def _component(ink: Ink) -> str:
     return f"loss-chart--{ink.name.lower().replace('_', '-')}"
 
 
-class LossChart(Widget, can_focus=True):
+class LossChart(ChartControls):
     """A live chart of losses, drawn in braille, in the colours of the theme.
 
     Data comes in through methods; each call only notes that the picture is stale, and one frame is
@@ -75,28 +68,6 @@ class LossChart(Widget, can_focus=True):
         & > .loss-chart--other-6 { color: $accent; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the point to the left"),
-        Binding("right", "cursor(1)", "read", show=False, id="chart-right"),
-        Binding("up,z", "zoom(1)", "zoom", id="chart-zoom-in", tooltip="Closer, about the cursor"),
-        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out"),
-        Binding("shift+left,comma", "move(-1)", "move", id="chart-earlier", tooltip="Earlier steps"),
-        Binding("shift+right,full_stop", "move(1)", "later", show=False, id="chart-later"),
-        Binding("shift+up", "zoom_y(1)", "taller", show=False, id="chart-taller"),
-        Binding("shift+down", "zoom_y(-1)", "flatter", show=False, id="chart-flatter"),
-        Binding("l", "toggle_log_y", "linear/log", show=False, id="loss-log"),
-        Binding("x", "toggle_x_axis", "steps/time", show=False, id="loss-time"),
-        Binding("b", "toggle_unit", "nats/bits", show=False, id="loss-bits"),
-        Binding("plus", "smooth(1)", "smoother", show=False, id="loss-smoother"),
-        Binding("minus", "smooth(-1)", "rougher", show=False, id="loss-rougher"),
-        Binding("home", "whole", "whole", id="chart-whole", tooltip="All of it again"),
-    ]
-
-    smoothing: reactive[float] = reactive(0.9, init=False)
-    log_y: reactive[bool] = reactive(False, init=False)
-    x_axis: reactive[XAxis] = reactive("steps", init=False)
-    unit: reactive[Unit] = reactive("nats", init=False)
-    glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
 
     def __init__(
         self,
@@ -108,15 +79,11 @@ class LossChart(Widget, can_focus=True):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes, disabled=disabled)
         self.border_title = "loss"
-        self.model = ChartModel(self.smoothing)
         self._grid = CellGrid.blank(0, 0)
-        self._layout: Layout | None = None
         self._styles: list[Style] = []
         self._stale = True
         self._scheduled = False
         self._framed_at = -math.inf
-        self._dragged_from: tuple[int, int] | None = None
-        self._dragged = False
         self._verdict: Verdict | None = None
         self._said: Verdict | None = None
 
@@ -138,27 +105,27 @@ class LossChart(Widget, can_focus=True):
     def set_baselines(self, baselines: Sequence[tuple[str, float]]) -> None:
         """Draw a faint line at each value and name it; values that are not finite are left out."""
         self.model.set_baselines(baselines)
-        self._changed()
+        self.redraw()
 
     def set_bytes_per_token(self, bytes_per_token: float | None) -> None:
         """What turns nats a token into bits a byte; None if nobody knows."""
         self.model.bytes_per_token = bytes_per_token or None
-        self._changed()
+        self.redraw()
 
     def set_goal(self, step: int, loss: float, label: str) -> None:
         """Mark the point that an earlier run ended at."""
         self.model.goal = (float(step), float(loss), narrow_line(label, NAME_WIDTH))
-        self._changed()
+        self.redraw()
 
     def clear_goal(self) -> None:
         """Take the goal away."""
         self.model.goal = None
-        self._changed()
+        self.redraw()
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
         """Lay other runs over this one."""
         self.model.set_overlays(overlays)
-        self._changed()
+        self.redraw()
 
     def show_verdict(self, verdict: Verdict) -> None:
         """Say below the chart what its curve means."""
@@ -169,153 +136,16 @@ class LossChart(Widget, can_focus=True):
     def clear(self) -> None:
         """Forget points, validation, baselines and goal: for another run."""
         self.model.clear()
-        self._changed()
+        self.redraw()
 
     @property
     def latest_smoothed(self) -> float:
         """The newest point of the smoothed curve, NaN before there is one."""
         return self.model.latest_smoothed
 
-    # Keys
-
-    def action_toggle_log_y(self) -> None:
-        """Switch between a linear and a logarithmic loss axis."""
-        self.log_y = not self.log_y
-
-    def action_toggle_x_axis(self) -> None:
-        """Switch between steps and training time."""
-        self.x_axis = "time" if self.x_axis == "steps" else "steps"
-
-    def action_toggle_unit(self) -> None:
-        """Switch between nats a token and bits a byte."""
-        self.unit = "bits" if self.unit == "nats" else "nats"
-
-    def action_smooth(self, direction: int) -> None:
-        """Go to the next stronger (1) or weaker (-1) smoothing."""
-        nearest = min(range(len(SMOOTHINGS)), key=lambda index: abs(SMOOTHINGS[index] - self.smoothing))
-        self.smoothing = SMOOTHINGS[min(max(nearest + direction, 0), len(SMOOTHINGS) - 1)]
-
-    def action_cursor(self, direction: int) -> None:
-        """Read the next point to the right (1) or left (-1), a column of cells away."""
-        low, high = self.model.seen_x
-        width = max((self._layout.width if self._layout else 2) - 1, 1)
-        self.model.move_cursor(direction * (high - low) / width)
-        self._changed()
-
-    def action_hide_cursor(self) -> None:
-        """Stop reading."""
-        self.model.cursor_step = None
-        self._changed()
-
-    @property
-    def reads(self) -> bool:
-        """Whether a cursor stands on the chart."""
-        return self.model.cursor_step is not None
-
-    def action_zoom(self, direction: int) -> None:
-        """Closer (1) or farther (-1), about the cursor, or else about the newest points."""
-        at = self.model.cursor_x
-        self._zoom(direction, self.model.seen_x[1] if at is None else at)
-
-    def _zoom(self, direction: int, at: float) -> None:
-        model = self.model
-        model.view = model.view.zoomed_x(model.whole_x, ZOOM if direction > 0 else 1 / ZOOM, at)
-        self._changed()
-
-    def action_zoom_y(self, direction: int) -> None:
-        """The losses in sight farther apart (1) or closer together (-1)."""
-        model = self.model
-        model.view = model.view.zoomed_y(model.whole_y, ZOOM if direction > 0 else 1 / ZOOM)
-        self._changed()
-
-    def action_move(self, direction: int) -> None:
-        """To later (1) or earlier (-1) steps."""
-        self.model.view = self.model.view.moved_x(self.model.whole_x, direction * MOVE)
-        self._changed()
-
-    def action_whole(self) -> None:
-        """All of it again, following what comes."""
-        self.model.view = View()
-        self._changed()
-
-    # Mouse
-
-    def _x_at(self, column: int) -> float | None:
-        """The x of a column of the content; None outside the plot."""
-        layout = self._layout
-        if layout is None or not layout.left <= column < layout.right:
-            return None
-        low, high = self.model.seen_x
-        return low + (high - low) * (column - layout.left) / max(layout.width - 1, 1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self._wheel(event, 1)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self._wheel(event, -1)
-
-    def _wheel(self, event: events.MouseEvent, direction: int) -> None:
-        x = self._x_at(event.get_content_offset_capture(self).x)
-        if x is not None:
-            event.stop()
-            self._zoom(direction, x)
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._dragged_from, self._dragged = (event.screen_x, event.screen_y), False
-        self.capture_mouse()
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        if self._dragged_from is None or self._layout is None:
-            return
-        across, down = event.screen_x - self._dragged_from[0], event.screen_y - self._dragged_from[1]
-        if across or down:
-            view = self.model.view.moved_x(self.model.whole_x, -across / max(self._layout.width - 1, 1))
-            self.model.view = view.moved_y(down / max(self._layout.height, 1))
-            self._dragged_from, self._dragged = (event.screen_x, event.screen_y), True
-            self._changed()
-
-    def on_mouse_up(self) -> None:
-        self._dragged_from = None
-        self.release_mouse()
-
-    def on_click(self, event: events.Click) -> None:
-        x = self._x_at(event.get_content_offset_capture(self).x)
-        if event.chain == 2:
-            self.action_whole()
-        elif x is not None and not self._dragged:
-            self.model.point_at(x)
-            self._changed()
-
-    # Settings of the eye
-
-    def validate_smoothing(self, smoothing: float) -> float:
-        return min(max(smoothing, SMOOTHINGS[0]), SMOOTHINGS[-1]) if math.isfinite(smoothing) else 0.0
-
-    def watch_smoothing(self, smoothing: float) -> None:
-        self.model.smooth(smoothing)
-        self._changed()
-
-    def watch_log_y(self, log_y: bool) -> None:
-        self.model.log_y = log_y
-        self.model.forget_range()
-        self._changed()
-
-    def watch_x_axis(self, x_axis: XAxis) -> None:
-        self.model.x_axis = x_axis
-        self.model.view = View(None, self.model.view.y)
-        self._changed()
-
-    def watch_unit(self, unit: Unit) -> None:
-        self.model.unit = unit
-        self.model.forget_range()
-        self._changed()
-
-    def watch_glyphs(self) -> None:
-        self._changed()
-
     # Drawing
 
-    def _changed(self) -> None:
+    def redraw(self) -> None:
         """The picture is stale: compose one frame once everything that is waiting has been taken in."""
         self._stale = True
         if self.is_mounted:
@@ -337,9 +167,10 @@ class LossChart(Widget, can_focus=True):
 
     def _frame(self) -> None:
         self._scheduled, self._framed_at = False, time.monotonic()
-        if self._said is not self._verdict:
-            self._said = self._verdict
-            self.border_subtitle = Content.styled(f" {printable(self._said.words)} ", TONES[self._said.tone])
+        verdict = self._verdict
+        if verdict is not None and verdict is not self._said:
+            self._said = verdict
+            self.border_subtitle = Content.styled(f" {printable(verdict.words)} ", TONES[verdict.tone])
         self._repaint()
 
     def _repaint(self) -> None:
