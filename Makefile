@@ -35,7 +35,7 @@ lint: $(DEV_STAMP)
 bench: $(RUN_STAMP)
 	@$(VENV)/bin/femtotui bench $(ARGS)
 
-# Every entry trained again, by the journal's recipe and ours: hours in all. Broken off, it goes on.
+# Every entry trained again, by the journal's recipe and ours: 20 minutes a seed. Broken off, it goes on.
 #
 #   make reproduce ARGS="2 10 --seeds 3"         some entries, several seeds
 reproduce: $(RUN_STAMP)
