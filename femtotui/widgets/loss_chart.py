@@ -143,6 +143,11 @@ class LossChart(ChartControls):
         """The newest point of the smoothed curve, NaN before there is one."""
         return self.model.latest_smoothed
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the picture shows all that the chart was told."""
+        return not (self._stale or self._scheduled)
+
     # Drawing
 
     def redraw(self) -> None:
