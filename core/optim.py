@@ -1,8 +1,7 @@
 """AdamW over the flat vector, and the learning-rate schedule.
 
-Everything here goes through the vectors in blocks that stay in the cache, and blocks are shared between
-threads. Which thread takes which block changes no bit: each block's arithmetic and the order of the sums are
-fixed.
+Everything here goes through the vectors in blocks, and blocks are shared between threads. Which thread takes
+which block changes no bit: each block's arithmetic and the order of the sums are fixed.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from .arrays import FloatArray
 from .config import AdamWConfig, ScheduleConfig
 from .parameters import Parameter
 
-BLOCK = 16_384
-"""Elements a block: five float32 vectors of it fit in a 512 KiB cache."""
+BLOCK = 131_072
+"""Elements a block: no more than a large cache holds of five vectors, and not so few that threads queue for
+the interpreter between one short pass and the next."""
 
 Share = Callable[[Callable[[int], None], int], None]
 """`share(work, n)` calls work(0) to work(n - 1), on any threads, and returns when all are done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from textual import on
@@ -121,7 +122,8 @@ class SampleScreen(TakingScreen):
         elif is_newer and self._mode is Mode.READ:
             self._read_own()
         self._follow_film()
-        self._show_head()
+        if is_newer or time.monotonic() >= self._head_due:
+            self._show_head()
 
     # -- writing ---------------------------------------------------------------------------------------
 

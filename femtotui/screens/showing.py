@@ -57,7 +57,7 @@ class ShowingScreen(ReadingScreen):
         self._others: tuple[SampledToken, ...] = ()
         self._frame = self._n_frames = 0
         self._trouble = self._head = ""
-        self._figures_due = 0.0
+        self._figures_due = self._head_due = 0.0
 
     # -- what is known ---------------------------------------------------------------------------------
 
@@ -78,6 +78,7 @@ class ShowingScreen(ReadingScreen):
         status = "" if place is None else f" · {place.view.status.value} at step {place.view.step:,}"
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
+        self._head_due = time.monotonic() + FIGURES_SECONDS
         head = one_line(f" {model}{other}{status}", self.size.width)
         if head != self._head:
             self._head = head

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+from endless import endless
 from terminal import open_terminal, wait_for_exit
 
 WIDTH, HEIGHT = 120, 36
@@ -60,9 +61,9 @@ def cost_of_the_screen(preset: str, rounds: int, seconds: float) -> Cost:
 def headless_rate(preset: str, seconds: float) -> float:
     """Steps a second of `femtotui train`."""
     with tempfile.TemporaryDirectory() as folder:
-        runs = Path(folder) / "runs"
+        runs, lasting = Path(folder) / "runs", endless(preset, Path(folder))
         process = subprocess.Popen(
-            [sys.executable, "-m", "femtotui", "train", preset, "--runs", str(runs), "--steps", "100000000"],
+            [sys.executable, "-m", "femtotui", "train", lasting, "--runs", str(runs)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -78,7 +79,7 @@ def app_rate(preset: str, seconds: float) -> float:
     """Steps a second with the app open, its chart and its samples on the screen."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        terminal = open_terminal("tmux", ["--preset", preset], path, WIDTH, HEIGHT)
+        terminal = open_terminal("tmux", ["--preset", endless(preset, path)], path, WIDTH, HEIGHT)
         try:
             rate = _rate(path / "runs", seconds)
             terminal.type("q")

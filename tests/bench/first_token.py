@@ -75,12 +75,13 @@ class Watched:
 def measured(preset: str, rounds: int) -> dict[str, list[float]]:
     """Milliseconds to the first token, while it trains and while it is paused."""
     with tempfile.TemporaryDirectory() as folder:
-        terminal = open_terminal("pty", ["--preset", preset], Path(folder), WIDTH, HEIGHT)
+        path = Path(folder)
+        terminal = open_terminal("pty", ["--preset", endless(preset, path)], path, WIDTH, HEIGHT)
         assert isinstance(terminal, PtyTerminal)
         app = Watched(terminal)
         try:
             app.until(re.compile(rb"trained|training"))
-            wait_for_steps(Path(folder) / "runs", app)
+            wait_for_steps(path / "runs", app)
             found = {"training": _rounds(app, rounds, _FIRST)}
             app.send("\x1b")
             app.read_for(SETTLE_SECONDS)

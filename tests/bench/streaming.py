@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 from dashboard import Mark, newest_flush
+from endless import endless
 from first_token import HEIGHT, SETTLE_SECONDS, WIDTH, Watched, wait_for_steps
 from terminal import PtyTerminal, open_terminal
 
@@ -39,11 +40,12 @@ class Turn:
 def turns(preset: str, rounds: int, seconds: float) -> list[tuple[Turn, Turn]]:
     """A turn at rest and one with a stream, round by round."""
     with tempfile.TemporaryDirectory() as folder:
-        terminal = open_terminal("pty", ["--preset", preset], Path(folder), WIDTH, HEIGHT)
+        path = Path(folder)
+        terminal = open_terminal("pty", ["--preset", endless(preset, path)], path, WIDTH, HEIGHT)
         assert isinstance(terminal, PtyTerminal)
         app = Watched(terminal)
         try:
-            metrics = wait_for_steps(Path(folder) / "runs", app)
+            metrics = wait_for_steps(path / "runs", app)
             app.send("s")
             app.until(re.compile(b"sampling from"))
             app.send("\t")  # from the prompt to the field of the number of tokens
