@@ -33,7 +33,7 @@ and what a checkpoint and a snapshot take for a moment; each thread has a gradie
 _APP_MIB = 13.0
 """What the app grows by once it draws curves and samples."""
 
-_APP_COPIES = 8
+_APP_COPIES = 5
 """The app's: two snapshots, the folded forms that samples are drawn with, the frame that comes in. What is
 let go of does not return to the system at once."""
 

@@ -125,6 +125,8 @@ _LONGEST_REST = 1.0
 class Pace:
     """Says when a snapshot is due: at a run's first steps, every few seconds of training, and at a pause.
 
+    Time alone makes none due as long as the last sample is being drawn, which takes half a minute gently
+    where the model is large.
     With `every_steps`, every so many steps instead of seconds. The last one comes unasked: a trainer that has
     finished sends its parameters and is gone.
     """
@@ -137,14 +139,14 @@ class Pace:
         self._step = 0
         self._interval = FIRST_RESAMPLE_SECONDS
 
-    def due(self, view: RunView) -> bool:
-        """Whether to ask for a snapshot now; asking is taken as done."""
+    def due(self, view: RunView, *, drawing: bool) -> bool:
+        """Whether to ask for a snapshot now; asking is taken as done. `drawing`: a sample is under way."""
         if view.step == 0 or view.status not in {Status.TRAINING, Status.PAUSED}:
             return False
         due = (
             view is not self._view
             or (view.status is Status.PAUSED and self._status is not Status.PAUSED)
-            or self._is_time(view)
+            or (not drawing and self._is_time(view))
         )
         if due:
             self._interval = min(RESAMPLE_SECONDS, max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from femtotui.core.errors import FemtoError
 from femtotui.core.sample import SampledToken
 from femtotui.core.saved import SavedModel, open_saved
 
+from ..handed import Handed
 from ..helm import Helm
 from ..live_model import LiveModel, NewestModel, PinnedModel
 from ..messages import ModelOpened, SampleGrew, TextRead
@@ -24,6 +25,8 @@ from ..sampling import Piece, stream
 from ..widgets.model_suggester import AGAINST
 from ..widgets.sampling_fields import Asked
 from .in_turn import InTurn
+
+_Tokens = Callable[[], Iterator[SampledToken]]
 
 
 class ReadingScreen(InTurn[None]):
@@ -54,7 +57,7 @@ class ReadingScreen(InTurn[None]):
         if model is self.model or isinstance(self.model, PinnedModel):
             return False
         self.model = model
-        self._make_ready(model)
+        self._make_ready(Handed(model))
         return True
 
     def pin(self, saved: SavedModel | None) -> bool:
@@ -69,10 +72,10 @@ class ReadingScreen(InTurn[None]):
         return True
 
     @work(thread=True, exclusive=True, group="ready")
-    def _make_ready(self, model: LiveModel) -> None:
+    def _make_ready(self, model: Handed[LiveModel]) -> None:
         """Fold the parameters now, so that Enter need not wait for it; what is wrong is said then."""
         with suppress(FemtoError, OSError):
-            model.sampler()
+            model.take().sampler()
 
     @property
     def is_training(self) -> bool:
@@ -89,54 +92,37 @@ class ReadingScreen(InTurn[None]):
         self.stop_writing()
         left = asked.n_tokens - len(after)
         if self.model is not None and left > 0:
-            self._write(
-                self.writing, self.model, prompt, after, Asked(left, asked.sampling), self.is_training
-            )
+            tokens = partial(_written, self.model, prompt, after, Asked(left, asked.sampling))
+            self._write(self.writing, Handed(tokens), gently=self.is_training)
 
     @work(thread=True, exclusive=True, group="write")
-    def _write(
-        self,
-        number: int,
-        model: LiveModel | PinnedModel,
-        prompt: bytes,
-        after: list[int],
-        asked: Asked,
-        gently: bool,
-    ) -> None:
+    def _write(self, number: int, tokens: Handed[_Tokens], *, gently: bool) -> None:
         worker = get_current_worker()
 
         def send(piece: Piece) -> None:
             self.post_message(SampleGrew(number, piece))
 
-        tokens = partial(_written, model, prompt, after, asked)
-        stream(tokens, send, lambda: worker.is_cancelled, gently=gently)
+        stream(tokens.take(), send, lambda: worker.is_cancelled, gently=gently)
 
     def start_reading(self, prompt: bytes, text: bytes, asked: Asked) -> None:
         """Have the model, and the other one if there is one, read a text."""
         self.reading += 1
         if self.model is not None:
-            self._read(self.reading, self.model, self.other, prompt, text, (), asked)
+            read = partial(_read, self.reading, self.model, self.other, prompt, text, (), asked)
+            self._read(self.reading, prompt, Handed(read))
 
     def start_comparing(self, prompt: bytes, tokens: tuple[SampledToken, ...], asked: Asked) -> None:
         """Have both models read the tokens that are there."""
         self.reading += 1
         if self.model is not None and self.other is not None:
-            self._read(self.reading, self.model, self.other, prompt, b"", tokens, asked)
+            read = partial(_read, self.reading, self.model, self.other, prompt, b"", tokens, asked)
+            self._read(self.reading, prompt, Handed(read))
 
     @work(thread=True, exclusive=True, group="read")
-    def _read(
-        self,
-        number: int,
-        model: LiveModel | PinnedModel,
-        other: SavedModel | None,
-        prompt: bytes,
-        text: bytes,
-        tokens: tuple[SampledToken, ...],
-        asked: Asked,
-    ) -> None:
+    def _read(self, number: int, prompt: bytes, read: Handed[Callable[[], TextRead]]) -> None:
         try:
             with self._reading_lock:  # the other model has one sampler for all
-                message = _read(number, model, other, prompt, text, tokens, asked)
+                message = read.take()()
         except FemtoError as error:
             message = TextRead(number, prompt, (), failure=str(error))
         except OSError as error:

@@ -148,7 +148,8 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._show_view(place.view)
         if taken.snapshot is not None or other:
             self._sample(asked=self._asked)
-        if self._sample_pane.can_show and self._pace.due(place.view):
+        pane = self._sample_pane
+        if pane.can_show and self._pace.due(place.view, drawing=pane.is_drawing):
             self.helm.desk.ask_snapshot()
 
     def _show_view(self, view: RunView) -> None:

@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 
 from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken
 
+from ..handed import Handed
 from ..lapse import Frame, Lapse, Scene
 from ..live_model import NewestModel
 from ..messages import SampleAsked, SampleGrew
@@ -29,8 +30,8 @@ from .token_view import TokenView
 class SamplePane(Horizontal):
     """Draws samples in a thread, one at a time; a new one takes the place of the one being drawn.
 
-    A sample that was asked for streams; one drawn for the sake of freshness appears when it is complete, so
-    that the pane stays calm.
+    A sample that was asked for streams, and so does a run's first; another drawn for the sake of freshness
+    appears when it is complete, so that the pane stays calm.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class SamplePane(Horizontal):
         self._seed = 0
         self._streams = False
         self._drawing = False
+        self._empty = True
         self._collected: list[SampledToken] = []
         self._sample_task: SampleTask | None = None
         self.lapse = Lapse()
@@ -65,6 +67,11 @@ class SamplePane(Horizontal):
         return self.query_one(TokenView).has_focus
 
     @property
+    def is_drawing(self) -> bool:
+        """Whether a sample is under way."""
+        return self._drawing
+
+    @property
     def can_show(self) -> bool:
         """Whether there is a place on the screen for a sample."""
         return self.display and self.size.height > 0
@@ -88,18 +95,20 @@ class SamplePane(Horizontal):
         self._number += 1
         model = self.newest.of(Path(view.started.run), view.config, snapshot)
         self._sample_task = SampleTask(model, prompt, self._seed)
-        self._streams = asked
+        self._streams = asked or self._empty
         self._drawing = True
         self._collected = []
-        if asked:
+        if self._streams:
             self.query_one(TokenView).show(prompt)
         self.query_one(TokenView).follow = asked
-        self._draw(self._number, self._sample_task, gently=view.status is Status.TRAINING)
+        task = Handed(self._sample_task)
+        self._draw(self._number, task, gently=view.status is Status.TRAINING)
 
     def clear(self) -> None:
         """Forget the sample: another run is on screen."""
         self._number += 1
         self._drawing = False
+        self._empty = True
         self.workers.cancel_node(self)
         self.query_one(TokenView).clear()
         self.query_one(NextToken).clear()
@@ -109,13 +118,13 @@ class SamplePane(Horizontal):
     # -- drawing ---------------------------------------------------------------------------------------
 
     @work(thread=True, exclusive=True, group="sample")
-    def _draw(self, number: int, task: SampleTask, *, gently: bool) -> None:
+    def _draw(self, number: int, task: Handed[SampleTask], *, gently: bool) -> None:
         worker = get_current_worker()
 
         def send(piece: Piece) -> None:
             self.post_message(SampleGrew(number, piece))
 
-        stream(partial(draw, task), send, lambda: worker.is_cancelled, gently=gently)
+        stream(partial(draw, task.take()), send, lambda: worker.is_cancelled, gently=gently)
 
     def on_sample_grew(self, message: SampleGrew) -> None:
         message.stop()
@@ -145,6 +154,7 @@ class SamplePane(Horizontal):
 
     def _finish(self, task: SampleTask, failure: str) -> None:
         self._drawing = False
+        self._empty = not self._collected
         self._show_beginning()
         self._show_trouble(failure)
         if self._collected and not failure:

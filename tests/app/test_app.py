@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 import time
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -11,10 +15,14 @@ from stage import Stage, stage, training
 
 from femtotui.commands import Checkpoint, Pause, Resume, Snapshot, Start
 from femtotui.core.events import RunFailed
+from femtotui.core.sample import SampledToken
+from femtotui.live_model import LiveModel
 from femtotui.run_view import Status
+from femtotui.sampling import SampleTask, draw
 from femtotui.widgets.loss_chart import LossChart
 from femtotui.widgets.notice import Notice
 from femtotui.widgets.prompt import Prompt
+from femtotui.widgets.sample_pane import SamplePane
 from femtotui.widgets.token_view import TokenView
 
 
@@ -141,16 +149,68 @@ async def test_it_samples_while_paused_and_after_the_trainer_is_gone(runs: Path)
         await it.until(lambda: len(asked.tokens) == 100)
 
 
-def sent_at_least(it: Stage, snapshots: int) -> bool:
-    return it.sent(Snapshot) >= snapshots
+def drawn(it: Stage, samples: int) -> bool:
+    """Whether so many samples were asked for, and are complete."""
+    frames = it.app.train.query_one(SamplePane).lapse.frames
+    return it.sent(Snapshot) >= samples and len(frames) >= samples
 
 
-async def test_samples_are_drawn_every_few_seconds_of_training(runs: Path) -> None:
+async def test_samples_are_drawn_every_few_seconds_of_training(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("femtotui.sampling.BUSY_SHARE", 1.0)
     async with training(runs) as it:
-        for step, snapshots in ((3, 1), (40, 1), (80, 2), (120, 2), (180, 3), (600, 4), (700, 4), (900, 5)):
+        for step, samples in ((3, 1), (40, 1), (80, 2), (120, 2), (180, 3), (600, 4), (700, 4), (900, 5)):
             await it.playing(step)
-            await it.until(partial(sent_at_least, it, snapshots))
-            assert it.sent(Snapshot) == snapshots, f"at step {step}, {step * 0.0169:.1f} s"
+            await it.until(partial(drawn, it, samples))
+            assert it.sent(Snapshot) == samples, f"at step {step}, {step * 0.0169:.1f} s"
+
+
+async def test_a_slow_sample_is_finished_before_the_next_begins(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+
+    def slowly(task: SampleTask) -> Iterator[SampledToken]:
+        tokens = draw(task)
+        yield next(tokens)
+        may_go_on.wait(30)
+        yield from islice(tokens, 20)
+
+    monkeypatch.setattr("femtotui.widgets.sample_pane.draw", slowly)
+    monkeypatch.setattr("femtotui.sampling.BUSY_SHARE", 1.0)
+    async with training(runs) as it:
+        pane, tokens = it.app.train.query_one(SamplePane), it.app.train.query_one(TokenView)
+        await it.playing(3)
+        await it.until(lambda: len(tokens.tokens) == 1)  # a run's first sample is shown as it comes
+        for step in (400, 800, 1200):
+            await it.playing(step)
+        assert it.sent(Snapshot) == 1
+        may_go_on.set()
+        await it.until(lambda: len(tokens.tokens) == 21 and not pane.is_drawing)
+        await it.playing(1201)
+        await it.until(partial(drawn, it, 2))
+
+
+async def test_parameters_that_were_sampled_from_are_let_go_of(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("femtotui.sampling.BUSY_SHARE", 1.0)
+
+    def models() -> int:
+        return sum(type(thing) is LiveModel for thing in gc.get_objects())
+
+    async with training(runs) as it:
+        gc.collect()
+        before = models()
+        gc.disable()  # what stands in a circle stays
+        try:
+            for n, step in enumerate((3, 400, 800, 1200), start=1):
+                await it.playing(step)
+                await it.until(partial(drawn, it, n))
+            assert models() == before + 1
+        finally:
+            gc.enable()
 
 
 async def test_a_prompt_the_tokenizer_lacks_is_refused_at_the_place(runs: Path) -> None:

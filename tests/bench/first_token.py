@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
 import psutil
+from endless import endless
 from terminal import PtyTerminal, open_terminal, wait_for_exit
 
 WIDTH, HEIGHT = 120, 36
