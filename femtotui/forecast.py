@@ -26,16 +26,15 @@ TRAINER_MIB = 48.0
 TOKENIZERS_MIB = 20.0
 """What the BPE library adds, once it is loaded."""
 
-_COPIES = 10
-"""Parameters, their folded form, momentum, two moments, the summed gradient, the optimizer's room to work in,
-and what a checkpoint and a snapshot take for a moment; each thread has a gradient besides."""
+_COPIES = 7
+"""Parameters, their folded form, momentum, two moments, the summed gradient, the optimizer's room to work in;
+each thread has a gradient besides."""
 
 _APP_MIB = 13.0
 """What the app grows by once it draws curves and samples."""
 
-_APP_COPIES = 5
-"""The app's: two snapshots, the folded forms that samples are drawn with, the frame that comes in. What is
-let go of does not return to the system at once."""
+_APP_COPIES = 4
+"""The app's: one snapshot and the next, and the folded forms that samples are drawn with."""
 
 _TEXT_COPIES = 6
 """A text is held as bytes and as 4-byte ids."""

@@ -18,6 +18,9 @@ SAMPLE_TOKENS = 160
 RESAMPLE_SECONDS = 5.0
 """Seconds of training between two samples drawn without being asked for; at first, when much changes, one."""
 
+RESAMPLE_SECONDS_A_MILLION = 4.0
+"""The same for every million parameters, which have to be sent and folded: a hundredth of a core, or less."""
+
 FIRST_RESAMPLE_SECONDS = 1.0
 
 BUSY_SHARE = 0.01
@@ -149,7 +152,7 @@ class Pace:
             or (not drawing and self._is_time(view))
         )
         if due:
-            self._interval = min(RESAMPLE_SECONDS, max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))
+            self._interval = min(_resample_seconds(view), max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))
             self._elapsed_s, self._step = view.elapsed_s, view.step
         self._view, self._status = view, view.status
         return due
@@ -159,3 +162,7 @@ class Pace:
             # Counted from multiples, so that frames lie near round steps whenever the last one was taken.
             return view.step // self.every_steps != self._step // self.every_steps
         return abs(view.elapsed_s - self._elapsed_s) >= self._interval
+
+
+def _resample_seconds(view: RunView) -> float:
+    return max(RESAMPLE_SECONDS, RESAMPLE_SECONDS_A_MILLION * (view.parameters or 0) / 1e6)

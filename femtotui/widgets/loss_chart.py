@@ -24,7 +24,7 @@ from ..wording import printable
 from .chart_controls import ChartControls
 
 EMPTY_TEXT = "waiting for the first step…"
-FRAME_SECONDS = 0.5
+FRAME_SECONDS = 1.0
 """New points are drawn this often at most; what keys and the mouse ask for is drawn at once."""
 
 

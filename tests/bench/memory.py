@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+from endless import endless
 from terminal import PtyTerminal, open_terminal, wait_for, wait_for_exit
 
 WIDTH, HEIGHT = 120, 36
@@ -50,7 +51,9 @@ class Memory:
 def measure(preset: str, seconds: float, arguments: list[str]) -> Memory:
     """Train a preset in the app for so long, and read what it took."""
     with tempfile.TemporaryDirectory() as folder:
-        terminal = open_terminal("pty", ["--preset", preset, *arguments], Path(folder), WIDTH, HEIGHT)
+        path = Path(folder)
+        options = ["--preset", endless(preset, path), *arguments]
+        terminal = open_terminal("pty", options, path, WIDTH, HEIGHT)
         assert isinstance(terminal, PtyTerminal)
         try:
             wait_for(terminal, lambda screen: "s/step" in screen, START_SECONDS)
