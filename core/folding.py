@@ -58,25 +58,34 @@ class FoldedLayer:
 
 @dataclass(frozen=True)
 class Folded:
-    """A flat vector of folded weights, or of their gradients, with views into it."""
+    """A flat vector of folded weights, or of their gradients, with views into it.
 
+    `memory` is what the vector lies in, at its beginning.
+    """
+
+    memory: FloatArray
     flat: FloatArray
     embedding_VD: FloatArray
     layers: tuple[FoldedLayer, ...]
     head_AV: FloatArray
 
     @classmethod
-    def empty(cls, config: ModelConfig, wiring: Wiring, dtype: np.dtype[np.floating]) -> Folded:
+    def empty(
+        cls, config: ModelConfig, wiring: Wiring, dtype: np.dtype[np.floating], least: int = 0
+    ) -> Folded:
+        """Zeros, in memory for `least` elements or as many as it takes."""
         d, v, n, a = config.width, config.vocab_size, config.n_layers, config.width + 1
         own = d if wiring == "journal" else 0
         shapes: list[tuple[int, ...]] = [(v, d)]
         shapes += [(n, a, 3 * d), (n, d, d), (n, d), (n, a, 4 * d), (n, 4 * d, d), (n, d)]
         shapes += [(n, own)] * 4 + [(a, v)]
-        flat = np.zeros(sum(map(math.prod, shapes)), dtype)
+        size = sum(map(math.prod, shapes))
+        memory = np.zeros(max(size, least), dtype)
+        flat = memory[:size]
         ends = np.cumsum([math.prod(shape) for shape in shapes])
         tensors = [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
         layers = tuple(FoldedLayer(*(tensor[i] for tensor in tensors[1:-1])) for i in range(n))
-        return cls(flat, tensors[0], layers, tensors[-1])
+        return cls(memory, flat, tensors[0], layers, tensors[-1])
 
 
 def centre(x: FloatArray, out: FloatArray) -> None:

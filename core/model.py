@@ -47,8 +47,12 @@ class Model:
             self.folding.fold(piece)
 
     def empty_gradient(self) -> Folded:
-        """Room for a gradient of the folded weights, which `folding` turns into one of the parameters."""
-        return Folded.empty(self.config, self.wiring, self.parameters.flat_P.dtype)
+        """Room for a gradient of the folded weights, which `folding` turns into one of the parameters.
+
+        Its memory is large enough for that one, too.
+        """
+        flat_P = self.parameters.flat_P
+        return Folded.empty(self.config, self.wiring, flat_P.dtype, least=flat_P.size)
 
     def forward(self, inputs_N: IdArray, ws: Workspace, *, training: bool = False) -> FloatArray:
         """Logits (N, V) in `ws`. `inputs_N` are whole sequences, one after the other."""

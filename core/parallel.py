@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .arrays import IdArray
+from .arrays import FloatArray, IdArray
 from .config import ModelConfig
 from .dropout import draw_masks
 from .model import Model
@@ -18,7 +18,7 @@ from .ranks import ALONE, Ranks
 from .team import Team, Work
 from .workspace import Pool, Workspace
 
-ACTIVATION_BYTES = 80 * 2**20
+ACTIVATION_BYTES = 88 * 2**20
 """Most memory that one thread's activations may take when the chunk is chosen for the user."""
 
 
@@ -96,7 +96,7 @@ class Workers:
         self.team = Team(own)
         self._ranks = ranks
         self._gradients = [model.empty_gradient() for _ in range(own)]
-        self.gradient = Tensors.of(np.zeros_like(model.parameters.flat_P), config)
+        self.gradient = Tensors.of(self._room_for_the_sum(), config)
         self._chunks = chunks_of(batch, threads, chunk)[ranks.rank * own : (ranks.rank + 1) * own]
         self._chunk = chunk
         dtype = model.parameters.flat_P.dtype
@@ -104,6 +104,13 @@ class Workers:
         self._workspaces: list[dict[int, Workspace]] = [{} for _ in range(own)]
         for thread in range(own):
             self._workspace(thread, chunk)
+
+    def _room_for_the_sum(self) -> FloatArray:
+        """Once the threads' gradients are added up, in the first one's memory, the last one's is free."""
+        flat_P = self.model.parameters.flat_P
+        if len(self._gradients) == 1:
+            return np.zeros_like(flat_P)
+        return self._gradients[-1].memory[: flat_P.size]
 
     def _workspace(self, thread: int, b: int) -> Workspace:
         """The thread's workspace for `b` sequences, in the memory of its largest one."""

@@ -41,6 +41,7 @@ FIELDS = (
     Field("lines", "lines", "for the synthetic data"),
     Field("recipe", "recipe", choices=tuple(recipe.name for recipe in list_recipes())),
     Field("learning_rate", "learning rate", "empty: the recipe's"),
+    Field("muon_lr", "Muon's rate", "empty: the recipe's, if it uses Muon"),
     Field("steps", "steps"),
     Field("batch", "batch"),
 )
@@ -62,6 +63,7 @@ _BLAMED = {
     "key": "key",
     "title": "title",
     "learning_rate": "learning_rate",
+    "muon_lr": "muon_lr",
 }
 _BYTE_VOCABULARY = 256
 
@@ -82,6 +84,7 @@ def form_of(preset: Preset) -> dict[str, str]:
         "lines": str(preset.data.lines),
         "recipe": preset.recipe,
         "learning_rate": f"{preset.learning_rate:g}" if preset.learning_rate is not None else "",
+        "muon_lr": f"{preset.muon_lr:g}" if preset.muon_lr is not None else "",
         "steps": str(preset.steps),
         "batch": str(preset.batch),
     }
@@ -92,9 +95,10 @@ def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]
     problems: dict[str, str] = {}
     numbers = {name: _whole(values[name], name, problems) for name in _WHOLE}
     dropout = _real(values["dropout"] or "0", "dropout", problems)
-    rate = (
-        _real(values["learning_rate"], "learning_rate", problems) if values["learning_rate"].strip() else None
-    )
+    rates = {
+        name: _real(values[name], name, problems) if values[name].strip() else None
+        for name in ("learning_rate", "muon_lr")
+    }
     paths = _paths(values, problems)
     vocabulary = 0
     if values["tokenizer"] == "bpe":
@@ -102,7 +106,7 @@ def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]
     if problems:
         return None, problems
     try:
-        return _preset(values, numbers, dropout, rate, paths, vocabulary), {}
+        return _preset(values, numbers, dropout, rates, paths, vocabulary), {}
     except ConfigError as error:
         return None, {_blamed(str(error)): str(error)}
     except msgspec.ValidationError as error:
@@ -113,7 +117,7 @@ def _preset(
     values: Mapping[str, str],
     numbers: Mapping[str, int],
     dropout: float,
-    rate: float | None,
+    rates: Mapping[str, float | None],
     paths: tuple[str, ...],
     vocabulary: int,
 ) -> Preset:
@@ -137,7 +141,8 @@ def _preset(
         steps=numbers["steps"],
         batch=numbers["batch"],
         recipe=values["recipe"],
-        learning_rate=rate,
+        learning_rate=rates["learning_rate"],
+        muon_lr=rates["muon_lr"],
     )
     load_recipe(preset.recipe)
     if any(preset.key == entry.key for entry in list_presets()):

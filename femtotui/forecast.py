@@ -26,9 +26,9 @@ TRAINER_MIB = 48.0
 TOKENIZERS_MIB = 20.0
 """What the BPE library adds, once it is loaded."""
 
-_COPIES = 7
-"""Parameters, their folded form, momentum, two moments, the summed gradient, the optimizer's room to work in;
-each thread has a gradient besides."""
+_COPIES = 6
+"""Parameters, their folded form, momentum, two moments, the optimizer's room to work in; each thread has a
+gradient besides."""
 
 _APP_MIB = 13.0
 """What the app grows by once it draws curves and samples."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import tomli_w
 
 from femtotui.core.errors import FemtoError, PresetError
 from femtotui.core.files import os_error_words, write_atomically
 from femtotui.presets import Preset, list_presets, load_preset
-
-from .toml_text import to_toml
 
 SUFFIX = ".toml"
 
@@ -72,12 +73,23 @@ class Shelf:
         path = self.folder / f"{preset.key}{SUFFIX}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, to_toml(msgspec.to_builtins(preset)).encode())
+            write_atomically(path, tomli_w.dumps(_said(msgspec.to_builtins(preset))).encode())
         except OSError as error:
             raise PresetError(f"cannot write {path}: {os_error_words(error)}") from error
+        except UnicodeEncodeError as error:
+            raise PresetError("a name in it is no text, which TOML cannot hold") from error
         self.unsaved.pop(preset.key, None)
         self.reload()
         return path
+
+
+def _said(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what is said: TOML has no word for None."""
+    return {
+        key: _said(value) if isinstance(value, Mapping) else value
+        for key, value in settings.items()
+        if value is not None
+    }
 
 
 def _require_own_key(preset: Preset) -> None:

@@ -70,4 +70,6 @@ class Notice(Static):
 
     def _lay_out(self, width: int) -> None:
         most = FAILURE_LINES if self.has_class("-failed") else NOTE_LINES
-        self.update(Content(cut_to(self._words, width, most)))
+        text = cut_to(self._words, width, most)
+        self.styles.height = text.count("\n") + 1  # `auto` is a resize behind
+        self.update(Content(text))

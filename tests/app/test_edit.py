@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from stage import Stage, stage, training
 from textual.widgets import Input, Static
 
 from femtotui.commands import Start
+from femtotui.core.config import DataConfig
 from femtotui.core.errors import PresetError
 from femtotui.edit_form import completion, form_of, read_form
 from femtotui.own_presets import Shelf
-from femtotui.presets import list_presets, load_preset
+from femtotui.presets import Preset, list_presets, load_preset
 from femtotui.screens.edit import EditScreen
-from femtotui.toml_text import to_toml
 from femtotui.widgets.preset_list import PresetFilter, PresetList, matches
 
 
@@ -82,9 +82,23 @@ def test_a_saved_preset_is_read_back_as_it_was(tmp_path: Path) -> None:
         shelf.add(load_preset("2"))
 
 
-def test_toml_survives_odd_texts() -> None:
-    settings = {"a": 'q"\\\n\x1b', "n": 1, "f": 1e-3, "b": True, "l": ["x", 2], "none": None, "t": {"k": "v"}}
-    assert tomllib.loads(to_toml(settings)) == {key: v for key, v in settings.items() if v is not None}
+@pytest.mark.parametrize("entry", list_presets(), ids=lambda entry: entry.key)
+def test_every_entry_can_become_ones_own_whole(entry: Preset, tmp_path: Path) -> None:
+    mine = msgspec.structs.replace(entry, key="mine", notes=('a "b" \\ ü',))
+    assert load_preset(str(Shelf(tmp_path).save(mine))) == mine
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    data = DataConfig(source="files", paths=("\udcff.txt",))
+    mine = msgspec.structs.replace(load_preset("2"), key="mine", data=data)
+    with pytest.raises(PresetError, match="no text"):
+        Shelf(tmp_path).save(mine)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_rates_of_an_entry_stay_when_it_is_edited() -> None:
+    made, _ = read_form(form_of(load_preset("7")))
+    assert made is not None and made.muon_lr == load_preset("7").muon_lr is not None
 
 
 def test_files_with_errors_are_listed_with_the_reason(tmp_path: Path) -> None:
