@@ -13,14 +13,15 @@ from femtotui.forecast import forecast
 from femtotui.presets import load_preset, run_config
 
 MEASURED_MIB = (
-    ("10", "modern", 1, 32, 152),
-    ("2", "modern", 2, 16, 188),
+    ("10", "modern", 1, 32, 140),
+    ("2", "modern", 2, 16, 186),
     ("2", "journal", 2, 16, 192),
-    ("3", "modern", 2, 16, 214),
-    ("9", "modern", 2, 16, 240),
-    ("11", "modern", 2, 16, 344),
-    ("12", "modern", 2, 8, 441),
-    ("5", "modern", 2, 6, 762),
+    ("3", "modern", 2, 16, 209),
+    ("9", "modern", 2, 16, 231),
+    ("11", "modern", 2, 16, 332),
+    ("12", "modern", 2, 8, 416),
+    ("5", "modern", 2, 8, 523),
+    ("5", "journal", 2, 8, 527),
 )
 """What tests/bench/memory.py saw on Linux: preset, recipe, threads, chunk, MiB of trainer and app."""
 
