@@ -130,6 +130,7 @@ class Pace:
 
     Time alone makes none due as long as the last sample is being drawn, which takes half a minute gently
     where the model is large.
+
     With `every_steps`, every so many steps instead of seconds. The last one comes unasked: a trainer that has
     finished sends its parameters and is gone.
     """
