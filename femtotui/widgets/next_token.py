@@ -146,8 +146,10 @@ class NextToken(Widget):
 
     def _heads(self, width: int) -> list[Segment]:
         name_width, bar_width = _columns(width)
-        first, second = (one_line(name, bar_width + _PERCENT_WIDTH - 1) for name in self.columns)
-        gap = " " * (bar_width + _PERCENT_WIDTH - cell_len(first))
+        column_width = bar_width + _PERCENT_WIDTH
+        first = one_line(self.columns[0], column_width - 1)
+        second = one_line(self.columns[1], column_width)
+        gap = " " * (column_width - cell_len(first))
         return [Segment(f"{'':{name_width}} {first}{gap} {second}", self._style("summary"))]
 
     def _alternative(self, index: int, width: int) -> list[Segment]:
