@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from .config import ModelConfig, Recipe
+from .config import ModelConfig, Recipe, RunConfig
 from .machine import describe_machine
 from .model import Model
 from .parallel import Workers, choose_chunk, choose_threads
@@ -37,11 +37,15 @@ _TIMED_STEPS = 3
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """Threads, sequences at a time, and the milliseconds that forward and backward took with them."""
+    """Threads, sequences at a time, and the milliseconds that forward and backward took with them.
+
+    `step_ms` is what a step took in the last run, everything included; None before there was one.
+    """
 
     threads: int
     chunk: int
     ms: float
+    step_ms: float | None = None
 
 
 class _Remembered(msgspec.Struct, kw_only=True):
@@ -59,15 +63,27 @@ def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int
     if key in kept.choices:
         return kept.choices[key]
     choice = measured_choice(model, recipe, batch)
-    # Read again: another process may have measured another size meanwhile.
-    kept = _read(file)
+    _remember(file, key, choice)
+    return choice
+
+
+def remember_step(file: Path, config: RunConfig, ms: float) -> None:
+    """Add to the choice in `file` what a step took in a run that used it. The choice stays what it is."""
+    train = config.train
+    key = _key(config.model, config.recipe, train.batch)
+    choice = _read(file).choices.get(key)
+    if choice is not None and (choice.threads, choice.chunk) == (train.threads, train.chunk):
+        _remember(file, key, msgspec.structs.replace(choice, step_ms=ms))
+
+
+def _remember(file: Path, key: str, choice: Choice) -> None:
+    kept = _read(file)  # anew: another process may have measured another size meanwhile
     kept.choices[key] = choice
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f"{file.name}.{os.getpid()}")
         new.write_bytes(msgspec.json.encode(kept))
         new.replace(file)
-    return choice
 
 
 def known_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> Choice | None:

@@ -31,6 +31,7 @@ from .ranks import ALONE, STEPS_TO_ALIGN, Ranks
 from .tokenizer import Tokenizer
 
 RECENT_STEPS = 20
+_STEPS_TO_TELL = 50
 """Steps that a training loss is averaged over where one number is wanted."""
 
 
@@ -59,6 +60,7 @@ class Training:
         self._lr_scale = 1.0
         self.step = 0
         self.elapsed_s = 0.0
+        self._began_at = (0, 0.0)
 
     @classmethod
     def begin(cls, config: RunConfig, source: Source, tokenizer: Tokenizer, ranks: Ranks = ALONE) -> Training:
@@ -74,6 +76,14 @@ class Training:
     def recent_loss(self) -> float:
         """Mean training loss of the last steps, NaN before the first."""
         return math.fsum(self._recent) / len(self._recent) if self._recent else math.nan
+
+    @property
+    def ms_per_step(self) -> float | None:
+        """Mean milliseconds a step since it was begun or restored, None before there are enough of them."""
+        step, elapsed_s = self._began_at
+        if self.step - step < _STEPS_TO_TELL:
+            return None
+        return (self.elapsed_s - elapsed_s) * 1e3 / (self.step - step)
 
     def set_learning_rate(self, base_lr: float) -> None:
         """From the next step on, follow the schedule as if its base rate were `base_lr`."""
@@ -160,6 +170,7 @@ class Training:
         self._optimizer.steps_done = step
         self._workers.refresh()
         self.step, self.elapsed_s = step, elapsed_s
+        self._began_at = (step, elapsed_s)
 
     def close(self) -> None:
         """End the threads."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from femtotui.core.calibration import known_choice
+from femtotui.core.calibration import Choice, known_choice
 from femtotui.core.config import ModelConfig, RunConfig
 from femtotui.core.parallel import activation_bytes, choose_chunk, choose_threads
 
@@ -85,9 +85,14 @@ def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:
     return Forecast(
         parameters=model.n_parameters,
         mib=app_mib + _APP_MIB + _model_mib(model, threads, chunk) + _other_mib(config),
-        ms_per_step=choice.ms * _UPDATE_SHARE if choice else None,
+        ms_per_step=_step_ms(choice) if choice else None,
         steps=train.steps,
     )
+
+
+def _step_ms(choice: Choice) -> float:
+    """As in the last run of this size here, or else from the measurement before the first."""
+    return choice.step_ms if choice.step_ms is not None else choice.ms * _UPDATE_SHARE
 
 
 def with_vocabulary(config: RunConfig) -> ModelConfig:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.calibration import remembered_choice
+from femtotui.core.calibration import remember_step, remembered_choice
 from femtotui.core.checkpoint import load_checkpoint
 from femtotui.core.commands import Steering
 from femtotui.core.config import RunConfig
@@ -63,9 +63,12 @@ class Session:
         return replace(self, notes=(*self.notes, *notes))
 
     def close(self) -> None:
-        """Ends the training's threads, and lets others have the run."""
+        """Ends the training's threads, and lets others have the run. How fast it was is remembered."""
         self.training.close()
         self.run.unlock()
+        ms = self.training.ms_per_step
+        if ms is not None:
+            remember_step(_choices_file(), self.training.config, ms)
 
 
 def prepare(
@@ -100,9 +103,13 @@ def _with_threads(config: RunConfig, asked: RunConfig) -> RunConfig:
     train = config.train
     if asked.train.threads or asked.train.chunk:
         return config
-    choice = remembered_choice(cache_folder() / "threads.json", config.model, config.recipe, train.batch)
+    choice = remembered_choice(_choices_file(), config.model, config.recipe, train.batch)
     train = msgspec.structs.replace(train, threads=choice.threads, chunk=choice.chunk)
     return msgspec.structs.replace(config, train=train)
+
+
+def _choices_file() -> Path:
+    return cache_folder() / "threads.json"
 
 
 def _text_to_learn_from(config: RunConfig, source: Source) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from femtotui.core.calibration import Choice, remembered_choice
+from femtotui.core.calibration import Choice, remember_step, remembered_choice
 from femtotui.core.config import RunConfig
 from femtotui.forecast import forecast
 from femtotui.presets import load_preset, run_config
@@ -54,6 +54,23 @@ def test_time_comes_from_what_this_machine_measured(tmp_path: Path, monkeypatch:
     assert found.ms_per_step == pytest.approx(11.0)
     assert found.words.startswith("67,136 parameters · about ")
     assert found.words.endswith("11.0 ms a step · 0m 22s in all")
+
+
+def test_time_comes_from_the_last_run_of_this_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of("10", "modern", threads=1, chunk=4)
+    file = tmp_path / "threads.json"
+    monkeypatch.setattr(
+        "femtotui.core.calibration.measured_choice", lambda *_: Choice(threads=1, chunk=4, ms=99.0)
+    )
+    remembered_choice(file, config.model, config.recipe, config.train.batch)
+    remember_step(file, config_of("10", "modern", threads=2, chunk=4), 5.0)
+    assert forecast(config, APP_MIB, file).ms_per_step == pytest.approx(
+        108.9
+    )  # that run was of another choice
+    remember_step(file, config, 12.5)
+    assert forecast(config, APP_MIB, file).ms_per_step == 12.5
+    chosen = remembered_choice(file, config.model, config.recipe, config.train.batch)
+    assert (chosen.threads, chosen.chunk) == (1, 4)
 
 
 def test_a_bpe_library_and_a_text_count_too(tmp_path: Path) -> None:
