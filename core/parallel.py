@@ -18,7 +18,7 @@ from .ranks import ALONE, Ranks
 from .team import Team, Work
 from .workspace import Pool, Workspace
 
-ACTIVATION_BYTES = 88 * 2**20
+ACTIVATION_BYTES = 80 * 2**20
 """Most memory that one thread's activations may take when the chunk is chosen for the user."""
 
 
