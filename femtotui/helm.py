@@ -16,7 +16,7 @@ from .choices import Choices, wants_english
 from .contest import Contest
 from .desk import Desk, Place
 from .forecast import Forecast, forecast
-from .paths import cache_folder
+from .paths import choices_file
 from .run_shelf import RunRow, view_of
 from .run_verdict import too_early_words
 from .run_view import Status
@@ -41,7 +41,7 @@ class Helm:
         self.desk, self.choices = desk, choices
         self._left: RunSummary | None = None
         self._contests: dict[str, Contest] = {}
-        self.measured = measured if measured is not None else cache_folder() / "threads.json"
+        self.measured = measured if measured is not None else choices_file()
 
     @property
     def current(self) -> Place | None:

@@ -25,6 +25,11 @@ def lasting_path(path: str) -> Path:
         raise RunError("the current folder no longer exists: change to one that does") from error
 
 
+def choices_file() -> Path:
+    """What this machine remembers of threads, chunks and speed (see `core.calibration`)."""
+    return cache_folder() / "threads.json"
+
+
 def runs_folder(asked: str | None = None) -> Path:
     """The folder of all runs: the one asked for, else `FEMTOTUI_RUNS`, else one in the user's data folder.
 

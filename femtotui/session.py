@@ -27,7 +27,7 @@ from femtotui.presets.evaluators import choose_evaluator
 from femtotui.presets.sources import open_source
 
 from .blas_kernel import slow_kernel_notes
-from .paths import cache_folder
+from .paths import choices_file
 
 if TYPE_CHECKING:
     from femtotui.core.data import Source
@@ -68,7 +68,7 @@ class Session:
         self.run.unlock()
         ms = self.training.ms_per_step
         if ms is not None:
-            remember_step(_choices_file(), self.training.config, ms)
+            remember_step(choices_file(), self.training.config, ms)
 
 
 def prepare(
@@ -103,13 +103,9 @@ def _with_threads(config: RunConfig, asked: RunConfig) -> RunConfig:
     train = config.train
     if asked.train.threads or asked.train.chunk:
         return config
-    choice = remembered_choice(_choices_file(), config.model, config.recipe, train.batch)
+    choice = remembered_choice(choices_file(), config.model, config.recipe, train.batch)
     train = msgspec.structs.replace(train, threads=choice.threads, chunk=choice.chunk)
     return msgspec.structs.replace(config, train=train)
-
-
-def _choices_file() -> Path:
-    return cache_folder() / "threads.json"
 
 
 def _text_to_learn_from(config: RunConfig, source: Source) -> bytes:
