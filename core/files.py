@@ -1,9 +1,14 @@
-"""Files that are either whole or not there: atomic replacement, and the system's errors in words."""
+"""Files that are either whole or not there, and that are their folder's own; the system's errors in words.
+
+A run folder may have been made by somebody else. What lies in it is opened by `open_own`, which follows no
+link: neither reading nor writing a run reaches a file elsewhere.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +17,9 @@ from typing import BinaryIO
 from .errors import FemtoError
 
 TEMPORARY_SUFFIX = ".tmp"
-_WRITE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+_WRITE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+# Without O_NONBLOCK, a pipe that nobody writes to would be waited for. Windows has neither.
+_AS_IT_LIES = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _WORDS = {
     errno.ENOSPC: "the disk is full: free some space, or choose another folder",
@@ -26,6 +33,8 @@ _WORDS = {
     errno.EEXIST: "a file of that name is in the way",
     errno.EISDIR: "that is a folder",
     errno.ENAMETOOLONG: "that name is too long for this system",
+    errno.ELOOP: "it is a link, and none is followed there: put the file itself in its place",
+    errno.EMLINK: "it has a second name elsewhere (a hard link): put a copy in its place",
     errno.EIO: "the disk reports an error: save elsewhere, and check the disk",
     errno.EMFILE: "too many files are open",
 }
@@ -65,6 +74,7 @@ def replace_atomically(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
+        temporary.unlink(missing_ok=True)  # left by a killed process of this number, or laid there as a link
         descriptor = os.open(temporary, _WRITE_ANEW, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -106,12 +116,64 @@ def remove_leftovers(folder: Path) -> None:
             leftover.unlink()
 
 
+def is_link(path: str | Path) -> bool:
+    """Whether a name leads elsewhere: a symbolic link, or (from Python 3.12 on) a junction of Windows."""
+    # Not pathlib's: those raise where there is no permission to look.
+    return os.path.islink(path) or getattr(os.path, "isjunction", os.path.islink)(path)  # noqa: PTH114
+
+
+def _require_no_link(path: str | Path) -> None:
+    if is_link(path):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def own_folder(path: Path) -> Path:
+    """`path`, which must not be a link to a folder elsewhere. Raises: OSError."""
+    _require_no_link(path)
+    return path
+
+
+def require_no_links(folder: Path, refusal: type[FemtoError]) -> None:
+    """That nothing in `folder` leads out of it; one that cannot be read holds nothing. Raises: `refusal`."""
+    paths: list[Path] = []
+    with suppress(OSError):
+        paths = list(folder.iterdir())
+    for path in paths:
+        if is_link(path):
+            raise refusal(
+                f"{written(path)} is a link, and a run's files must lie in its own folder: "
+                "put the file or folder itself in its place"
+            )
+
+
+def open_own(path: str | Path, flags: int, mode: int = 0o666) -> int:
+    """A descriptor of an ordinary file that lies where its name says: an `opener` for `open`.
+
+    Raises: OSError, also for a link, a pipe or a device; with O_CREAT, for a file that has a second name.
+    """
+    _require_no_link(path)  # O_NOFOLLOW refuses it again below, where the system has that
+    descriptor = os.open(path, flags | _AS_IT_LIES, mode)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+        # Rows are written without O_CREAT, into files made by this program: a backup may link those any time.
+        if flags & os.O_CREAT and found.st_nlink > 1:
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK), str(path))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def read_limited(path: Path, limit: int) -> bytes:
     """The content of a file that must not be larger than `limit` bytes.
 
     Raises: OSError; ValueError for a larger one, before it is read.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_own) as file:
         if os.fstat(file.fileno()).st_size > limit:
             raise ValueError(f"{path.name} is larger than {limit:,} bytes")
         return file.read(limit)

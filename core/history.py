@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from .events import EvalDone, Event, SampleDone, ScoreDone, StepDone
+from .files import open_own
 from .rows import MAX_LINE_BYTES, read_evals
 
 _T = TypeVar("_T", bound=SampleDone | ScoreDone)
@@ -68,7 +69,7 @@ def _decoded(path: Path, kind: type[_T]) -> Iterator[_T]:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), open(path, "rb", opener=open_own) as file:
         while line := file.readline(MAX_LINE_BYTES):
             if line.endswith(b"\n"):
                 yield line

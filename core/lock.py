@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from .errors import RunError
-from .files import os_error_words
+from .files import open_own, os_error_words
 
 LOCK_NAME = "run.lock"
 FORMAT = 1
@@ -46,12 +46,12 @@ class RunLock:
         """Raises: RunError if another process, or another training in this one, has it."""
         path = folder / LOCK_NAME
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+            self._descriptor = open_own(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise RunError(f"cannot lock {folder}: {os_error_words(error)}") from error
+            raise RunError(f"cannot lock {folder} with its {LOCK_NAME}: {os_error_words(error)}") from error
         try:
             if not _take_patiently(self._descriptor):
-                raise RunError(_words(folder, _read_holder(path)))
+                raise RunError(_words(folder, _read_holder(self._descriptor)))
             self._sign()
         except OSError as error:
             os.close(self._descriptor)
@@ -75,22 +75,22 @@ class RunLock:
 
 def holder_of(folder: Path) -> Holder | None:
     """Who holds the run in `folder` now; None if nobody does, or if it cannot be known."""
-    path = folder / LOCK_NAME
     try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        descriptor = open_own(folder / LOCK_NAME, os.O_RDONLY)
     except OSError:
         return None
     try:
-        return None if _take(descriptor, shared=True) else _read_holder(path)
+        return None if _take(descriptor, shared=True) else _read_holder(descriptor)
     except OSError:
         return None
     finally:
         os.close(descriptor)
 
 
-def _read_holder(path: Path) -> Holder:
-    with suppress(OSError, ValueError), path.open("rb") as file:
-        return msgspec.json.decode(file.read(_MAX_BYTES), type=Holder)
+def _read_holder(descriptor: int) -> Holder:
+    with suppress(OSError, ValueError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return msgspec.json.decode(os.read(descriptor, _MAX_BYTES), type=Holder)
     return Holder(pid=0, host="", since="")
 
 

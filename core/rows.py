@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from .errors import RunError
 from .events import EvalDone
-from .files import os_error_words, replace_atomically
+from .files import open_own, os_error_words, replace_atomically
 
 FLUSH_SECONDS = 1.0
 RETRY_SECONDS = 10.0
@@ -45,7 +45,7 @@ class RowFile:
         self._due = time.monotonic() + FLUSH_SECONDS
         data = "".join(f"{line}\n" for line in self._lines).encode()
         try:
-            with self._path.open("r+b", buffering=0) as file:
+            with open(self._path, "r+b", buffering=0, opener=open_own) as file:
                 if data:
                     _append_whole(file, data)
                 self._lines.clear()
@@ -90,7 +90,7 @@ def jsonl_step(line: bytes) -> int | None:
 
 def read_evals(path: Path) -> Iterator[EvalDone]:
     """The rows of evals.csv that are whole and finite; none of a file that is not there."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), open(path, "rb", opener=open_own) as file:
         while line := file.readline(MAX_LINE_BYTES):
             with suppress(ValueError):
                 step, val_loss, train_loss, elapsed_s = line.rstrip(b"\n").split(b",")
@@ -133,7 +133,7 @@ def _rows_up_to(
     path: Path, last_step: int, step_of: Callable[[bytes], int | None], unique: bool
 ) -> Iterator[bytes]:
     least = 0
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_own) as file:
         while line := file.readline(MAX_LINE_BYTES):
             step = step_of(line) if line.endswith(b"\n") else None
             if step is not None and least <= step <= last_step:

@@ -37,8 +37,8 @@ from .errors import RunError
 from .events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
 from .files import os_error_words, read_limited, remove_leftovers, require_utf8, write_atomically
 from .lock import RunLock
-from .run_checkpoints import CHECKPOINTS_NAME, EVALS_NAME, RunCheckpoints
-from .run_info import FORMAT, DataInfo, RunInfo, describe_run, read_info
+from .run_checkpoints import EVALS_NAME, RunCheckpoints
+from .run_info import CHECKPOINTS_NAME, FORMAT, DataInfo, RunInfo, describe_run, read_info
 
 if TYPE_CHECKING:
     from .data import Source
@@ -180,7 +180,7 @@ class RunFolder(RunCheckpoints):
         Raises: RunError.
         """
         remove_leftovers(self.path)
-        remove_leftovers(self.path / CHECKPOINTS_NAME)
+        remove_leftovers(self.checkpoint_folder)
         rows.cut_rows(self.path / "metrics.csv", step, rows.csv_step, header=METRICS_HEADER)
         rows.cut_rows(self.path / EVALS_NAME, step, rows.csv_step, header=EVALS_HEADER)
         rows.cut_rows(self.path / "samples.jsonl", step, rows.jsonl_step, unique=False)
@@ -195,7 +195,7 @@ class RunFolder(RunCheckpoints):
         """
         begin = time.perf_counter()
         self.flush(to_disk=True)
-        path = self.path / CHECKPOINTS_NAME / f"step-{step}.safetensors"
+        path = self.checkpoint_folder / f"step-{step}.safetensors"
         checkpoints.save_checkpoint(path, tensors, step=step, elapsed_s=elapsed_s, config=self.config)
         self.remove_old_checkpoints()
         return CheckpointSaved(step=step, path=str(path), ms=(time.perf_counter() - begin) * 1000)

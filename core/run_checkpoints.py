@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from . import checkpoint as checkpoints
 from . import rows
 from .errors import CheckpointError, RunError
-from .run_info import RunInfo
+from .files import os_error_words, own_folder
+from .run_info import CHECKPOINTS_NAME, RunInfo
 
-CHECKPOINTS_NAME = "checkpoints"
 EVALS_NAME = "evals.csv"
 
 _CHECKPOINT_NAME = re.compile(r"step-(\d{1,15})\.safetensors")
@@ -56,12 +57,22 @@ class RunCheckpoints:
         best = min(evaluated, key=lambda e: e.val_loss, default=None)
         return None if best is None else there[best.step]
 
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where they lie. Raises: RunError if that has become a link to a folder elsewhere."""
+        path = self.path / CHECKPOINTS_NAME
+        try:
+            return own_folder(path)
+        except OSError as error:
+            raise RunError(f"cannot use {path}: {os_error_words(error)}") from error
+
     def _checkpoints(self) -> dict[int, Path]:
         found: dict[int, Path] = {}
-        with suppress(OSError):
-            for path in (self.path / CHECKPOINTS_NAME).iterdir():
-                if name := _CHECKPOINT_NAME.fullmatch(path.name):
-                    found[int(name[1])] = path
+        with suppress(OSError, RunError), os.scandir(self.checkpoint_folder) as entries:
+            for entry in entries:
+                name = _CHECKPOINT_NAME.fullmatch(entry.name)
+                if name and entry.is_file(follow_symlinks=False):
+                    found[int(name[1])] = Path(entry.path)
         return found
 
     def find_checkpoint(self, which: str) -> Path:

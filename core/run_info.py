@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from . import machine
 from .config import RunConfig, Settings
 from .errors import RunError
-from .files import require_utf8
+from .files import require_no_links, require_utf8
 from .formats import read_record
 
 if TYPE_CHECKING:
     from .data import Source
 
 FORMAT = 1
+CHECKPOINTS_NAME = "checkpoints"
 
 _MAX_INFO_BYTES = 4 * 1024 * 1024
 _VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
@@ -54,9 +55,12 @@ class RunInfo(Settings, frozen=True):
 def read_info(path: Path) -> RunInfo:
     """What run.json in the folder `path` says.
 
-    Raises: RunError for a folder that is not there, foreign, damaged or of a newer format.
+    Raises: RunError for a folder that is not there, foreign, damaged or of a newer format, and for one that
+    holds links: whoever was sent it must be able to read, train and delete it without harm elsewhere.
     """
     require_utf8(path, RunError)
+    require_no_links(path, RunError)
+    require_no_links(path / CHECKPOINTS_NAME, RunError)
     info = read_record(path / "run.json", RunInfo, FORMAT, _MAX_INFO_BYTES)
     if info is None:
         raise RunError(f"{path} is not a run folder: it has no run.json")

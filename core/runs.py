@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .config import RunConfig
 from .errors import RunError
-from .files import os_error_words
+from .files import open_own, os_error_words
 from .lock import Holder, holder_of
 from .rows import csv_step
 from .run import RunFolder, RunInfo, read_info
@@ -142,7 +142,7 @@ def _looks_like_a_run(path: Path) -> bool:
 def _last_row(path: Path) -> list[str]:
     """The cells of the last whole row; none if there is no row, or no file."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_own) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - _TAIL_BYTES))
             lines = file.read(_TAIL_BYTES).split(b"\n")[:-1]

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from femtotui.core.config import RunConfig
+from femtotui.core.files import open_own
 from femtotui.core.sample import Sampler
 from femtotui.core.saved import SavedModel
 from femtotui.core.tokenizer import load_tokenizer
@@ -32,7 +33,8 @@ class LiveModel:
         """
         with self._lock:
             if self._sampler is None:
-                tokenizer = load_tokenizer((self.run / "tokenizer.json").read_text("utf-8"))
+                with open(self.run / "tokenizer.json", encoding="utf-8", opener=open_own) as file:
+                    tokenizer = load_tokenizer(file.read())
                 recipe, parameters_P = self.config.recipe, self.snapshot.parameters_P
                 self._sampler = Sampler(self.config.model, recipe, parameters_P, tokenizer)
             return self._sampler.sibling()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from femtotui.core.commands import Steering, Stop
 from femtotui.core.errors import RunError
 from femtotui.core.events import CheckpointSaved, Event, Paused, Resumed, RunStarted, SavingFailed, StepDone
+from femtotui.core.files import open_own
 
 from .door import Door
 from .wire import DetachedFrame, SnapshotFrame, events_frame, write_frame
@@ -149,7 +150,7 @@ class Reporter:
 def _log_to(path: Path) -> None:
     """What is printed from here on goes to a file: the pipes end at an app that leaves."""
     with suppress(OSError):
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)

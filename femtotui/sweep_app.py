@@ -10,6 +10,8 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from femtotui.core.files import open_own
+
 from .cluster.live import LOG_NAME, Watch
 from .cluster.sweep_folder import SweepFolder
 from .glyphs import ASCII, choose_glyphs
@@ -51,7 +53,7 @@ class SweepApp(App[None]):
 def start_leader(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
     """A process that goes on with the sweep, whatever becomes of this one; what it says goes to a log."""
     command = [sys.executable, "-P", "-m", "femtotui", "sweep", "--resume", folder.name]
-    with (folder.path / LOG_NAME).open("ab") as log:
+    with open(folder.path / LOG_NAME, "ab", opener=open_own) as log:
         return subprocess.Popen(
             [*command, "--runs", str(folder.runs), *options],
             stdin=subprocess.DEVNULL,

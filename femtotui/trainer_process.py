@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from femtotui.core.commands import Snapshot, Steering, Stop
 from femtotui.core.errors import FemtoError
 from femtotui.core.events import RunFailed, RunFinished, RunStarted
+from femtotui.core.files import open_own
 
 from .commands import Continue, Detach, Start
 from .environment import prepare_blas
@@ -163,7 +164,8 @@ def _log(session: Session | None, text: str) -> None:
     """Keeps what went wrong with the run, and on standard error, which the app keeps."""
     print(text, file=sys.stderr)
     if session is not None:
-        with suppress(OSError), (session.run.path / LOG_NAME).open("a", encoding="utf-8") as log:
+        path = session.run.path / LOG_NAME
+        with suppress(OSError), open(path, "a", encoding="utf-8", opener=open_own) as log:
             log.write(text)
 
 

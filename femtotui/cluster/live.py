@@ -19,7 +19,7 @@ from typing import Self
 import msgspec
 
 from femtotui.core.errors import RunError
-from femtotui.core.files import os_error_words, read_limited
+from femtotui.core.files import open_own, os_error_words, read_limited
 from femtotui.core.lock import RunLock, holder_of
 
 from .errors import SweepError
@@ -57,7 +57,7 @@ class Lead:
             ) from error
         self._wishes.skip()  # those of an earlier sitting
         try:
-            self._reports = (path / REPORTS).open("ab", buffering=0)
+            self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
         except OSError as error:
             self._lock.release()
             raise SweepError(f"cannot write in {path}: {os_error_words(error)}") from error
@@ -132,7 +132,7 @@ class Watch:
         """Wishes for these runs to end. Raises: SweepError."""
         line = msgspec.json.encode(Wish(tuple(indices))) + b"\n"
         try:
-            with (self.folder.path / WISHES).open("ab") as file:
+            with open(self.folder.path / WISHES, "ab", opener=open_own) as file:
                 file.write(line)
         except OSError as error:
             raise SweepError(f"cannot write in {self.folder.path}: {os_error_words(error)}") from error
@@ -146,7 +146,7 @@ class Tail:
         self._at = 0
 
     def lines(self) -> list[bytes]:
-        with suppress(OSError), self._path.open("rb") as file:
+        with suppress(OSError), open(self._path, "rb", opener=open_own) as file:
             file.seek(self._at)
             new, newline, _ = file.read().rpartition(b"\n")
             self._at += len(new) + len(newline)

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 import pytest
 from small_runs import outcome_of, small_config, train_to_the_end
 
-from femtotui.core import checkpoint, lock, run_info
+from femtotui.core import checkpoint, lock, rows, run_info
 from femtotui.core import run as run_module
 from femtotui.core.commands import Checkpoint, Steering, Stop
 from femtotui.core.errors import CheckpointError
@@ -134,19 +134,17 @@ def test_files_that_may_not_grow_for_a_while(
     assert outcome_of(path) == outcome_of(whole)
 
 
-def test_a_device_that_is_full(tmp_path: Path) -> None:
+def test_a_device_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = prepare(small_config("modern", "byte"), tmp_path)
-    metrics, kept = session.run.path / "metrics.csv", session.run.path / "kept.csv"
     commands: SimpleQueue[Steering] = SimpleQueue()
     events: list[Event] = []
     for event in session.record(commands):
         events.append(event)
         if isinstance(event, StepDone) and event.step == 30:
-            metrics.rename(kept)
-            metrics.symlink_to("/dev/full")
+            monkeypatch.setattr(rows, "open_own", lambda _path, flags: os.open("/dev/full", flags))
             commands.put(Checkpoint())
         if isinstance(event, StepDone) and event.step == 60:
-            kept.replace(metrics)
+            monkeypatch.undo()
     session.close()
     assert any(isinstance(event, SavingFailed) and "the disk is full" in event.message for event in events)
     assert isinstance(events[-1], RunFinished)
