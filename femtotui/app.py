@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from .desk import Desk
 from .environment import limit_blas_threads
 from .paths import config_folder, runs_folder
-from .run_trash import empty_trash
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ def run_app(preset: str, *, recipe: str | None, seed: int | None, runs: Path, da
         code = _open(desk, preset, recipe, seed, data)
     finally:
         desk.close()
-        empty_trash(runs)
     desk.take()
     line = farewell(desk)
     if line:

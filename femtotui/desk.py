@@ -14,6 +14,7 @@ from typing import Protocol
 from femtotui.core.config import RunConfig
 
 from .commands import Checkpoint, Command, Continue, Detach, Pause, Resume, Snapshot, Start
+from .run_trash import RunTrash
 from .run_view import RunView, Status
 from .trainer import (
     AttachRefused,
@@ -113,6 +114,7 @@ class Desk:
 
     def __init__(self, runs: Path, factory: TrainerFactory) -> None:
         self.runs = runs
+        self.trash = RunTrash(runs)
         self.current: Place | None = None
         self.places: dict[str, Place] = {}
         self.factory = factory
@@ -278,7 +280,10 @@ class Desk:
     # -- the end ---------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End every trainer, each with time to save, and wait. From any thread; `take` has the last words."""
+        """End every trainer, each with time to save, and wait; deleted runs are gone then.
+
+        From any thread; `take` has the last words.
+        """
         links = [link for link, _place in self._links]
         if self._spare is not None:
             links.append(self._spare)
@@ -286,3 +291,4 @@ class Desk:
             link.close()
         for link in links:
             link.wait_closed()
+        self.trash.empty()

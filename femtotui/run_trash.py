@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from femtotui.core.errors import RunError
-from femtotui.core.files import os_error_words
-from femtotui.core.lock import holder_of
+from femtotui.core.files import os_error_words, own_folder
+from femtotui.core.lock import RunLock, holder_of
 
 TRASH = ".trash"
 
 
-@dataclass(frozen=True)
-class Deleted:
-    """A run that can still be fetched back."""
+class RunTrash:
+    """What one app deleted of the runs in a folder.
 
-    was: Path
-    now: Path
-
-
-def delete_run(run: Path) -> Deleted:
-    """Put a run into the trash beside it.
-
-    Raises: RunError, also while a process trains it.
+    Every app has a folder of its own in `.trash`, locked while the app lives: another app leaves that alone,
+    and removes what the dead have left.
     """
-    if holder_of(run) is not None:
-        raise RunError(f"{run.name} is being trained: stop it first")
-    trash = run.parent / TRASH
-    try:
-        trash.mkdir(exist_ok=True)
-        now = trash / run.name
-        run.rename(now)
-    except OSError as error:
-        raise RunError(f"cannot delete {run}: {os_error_words(error)}") from error
-    return Deleted(run, now)
 
+    def __init__(self, runs: Path) -> None:
+        self._all = runs / TRASH
+        self._own = self._all / f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._lock: RunLock | None = None
+        self._deleted: list[Path] = []
 
-def undelete(deleted: Deleted) -> None:
-    """Fetch a run back from the trash. Raises: RunError."""
-    try:
-        if deleted.was.exists():
-            raise RunError(f"{deleted.was} is in the way")
-        deleted.now.rename(deleted.was)
-    except OSError as error:
-        raise RunError(f"cannot fetch {deleted.was.name} back: {os_error_words(error)}") from error
+    @property
+    def last(self) -> Path | None:
+        """The run deleted last, where it was; None if there is none to fetch back."""
+        return self._deleted[-1] if self._deleted else None
 
+    def delete(self, run: Path) -> None:
+        """Puts a run into the trash beside it. Raises: RunError, also while a process trains it."""
+        if holder_of(run) is not None:
+            raise RunError(f"{run.name} is being trained: stop it first")
+        try:
+            self._open()
+            run.rename(self._own / run.name)
+        except OSError as error:
+            raise RunError(f"cannot delete {run}: {os_error_words(error)}") from error
+        self._deleted.append(run)
 
-def empty_trash(runs: Path) -> None:
-    """Remove for good what was deleted."""
-    shutil.rmtree(runs / TRASH, ignore_errors=True)
+    def _open(self) -> None:
+        """Raises: OSError, RunError."""
+        if self._lock is None:
+            own_folder(self._all).mkdir(parents=True, exist_ok=True)
+            self._own.mkdir(exist_ok=True)
+            self._lock = RunLock(self._own)
+
+    def fetch_back(self) -> None:
+        """Puts the run deleted last back where it was. Raises: RunError."""
+        was = self._deleted[-1]
+        try:
+            if was.exists():
+                raise RunError(f"{was} is in the way")
+            (self._own / was.name).rename(was)
+        except OSError as error:
+            raise RunError(f"cannot fetch {was.name} back: {os_error_words(error)}") from error
+        self._deleted.pop()
+
+    def empty(self) -> None:
+        """Removes for good what this app deleted, and what apps left that are gone."""
+        self._deleted.clear()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        with suppress(OSError):
+            for folder in own_folder(self._all).iterdir():
+                if holder_of(folder) is None:
+                    shutil.rmtree(folder, ignore_errors=True)  # of a link in there, the link alone
+            self._all.rmdir()

@@ -165,7 +165,8 @@ class ArrangingScreen(ChoosingScreen):
 
     @work(exclusive=True, group="runs")
     async def action_runs(self) -> None:
-        screen = RunsScreen(lambda: read_rows(self.helm.desk.runs), self.glyphs, self._overlaid)
+        desk = self.helm.desk
+        screen = RunsScreen(lambda: read_rows(desk.runs), desk.trash, self.glyphs, self._overlaid)
         answer = await self.app.push_screen_wait(screen)
         self.runs_changed()
         if answer is None:

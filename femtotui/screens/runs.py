@@ -27,7 +27,7 @@ from ..run_shelf import (
     view_of,
     write_title,
 )
-from ..run_trash import Deleted, delete_run, undelete
+from ..run_trash import RunTrash
 from ..widgets.key_line import KeyLine
 from ..widgets.loss_chart import LossChart
 from ..wording import duration, loss, printable
@@ -96,14 +96,14 @@ class RunsScreen(InTurn[RunsAnswer]):
         Binding("escape,q", "leave", "back", id="runs-back"),
     ]
 
-    def __init__(self, rows: Rows, glyphs: Glyphs, marked: tuple[str, ...] = ()) -> None:
+    def __init__(self, rows: Rows, trash: RunTrash, glyphs: Glyphs, marked: tuple[str, ...] = ()) -> None:
         super().__init__()
         self._read = rows
+        self._trash = trash
         self._glyphs = glyphs
         self._rows: list[RunRow] = []
         self._marked = list(marked)
         self._order = 0
-        self._deleted: list[Deleted] = []
         self._on_chart: tuple[str, tuple[str, ...]] | None = None
         # Held, not looked up: a message of the table may come when the screen is being taken apart.
         self._table: DataTable[Text] = DataTable(id="runs-table", cursor_type="row", zebra_stripes=False)
@@ -251,13 +251,13 @@ class RunsScreen(InTurn[RunsAnswer]):
         what = f"{printable(row.name)} at step {row.summary.step:,}"
         question = f"Delete {what}? u fetches it back until femtotui ends."
         if await self.app.push_screen_wait(YesNo("delete a run", question, "Delete")):
-            self._do(lambda: self._deleted.append(delete_run(row.path)))
+            self._do(lambda: self._trash.delete(row.path))
 
     def action_undo(self) -> None:
-        if not self._deleted:
+        last = self._trash.last
+        if last is None:
             return self._refuse("nothing was deleted")
-        last = self._deleted.pop()
-        self._do(lambda: undelete(last), keep=last.was.name)
+        self._do(self._trash.fetch_back, keep=last.name)
         return None
 
     def _do(self, deed: Callable[[], None], keep: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from femtotui.core.errors import RunError
 from femtotui.core.lock import RunLock
 from femtotui.core.note import read_note
 from femtotui.run_shelf import read_rows, view_of, write_title
-from femtotui.run_trash import delete_run, empty_trash, undelete
+from femtotui.run_trash import TRASH, RunTrash
 from femtotui.screens.compare import CompareScreen
 from femtotui.screens.questions import TextQuestion, YesNo
 from femtotui.screens.runs import ORDERS, RunsScreen, in_order
@@ -139,6 +141,9 @@ async def test_deleting_asks_and_can_be_undone(runs: Path) -> None:
         await it.until(lambda: isinstance(it.app.screen, YesNo))
         await it.pilot.press("y")
         await it.until(lambda: it.app.screen is screen and not run.exists() and not names(screen))
+        await it.pilot.press("escape")
+        await it.until(lambda: it.app.screen is it.app.train)
+        screen = await opened(it)  # what was deleted is remembered until the app ends, not the screen
         await it.pilot.press("u")
         await it.until(lambda: run.exists() and names(screen) == ["#2 modern seed 0"])
 
@@ -156,19 +161,69 @@ async def test_a_run_from_the_disk_goes_on(runs: Path) -> None:
 
 
 def test_a_run_that_is_trained_is_not_deleted(runs: Path) -> None:
-    run = make_run(runs)
+    run, trash = make_run(runs), RunTrash(runs)
     lock = RunLock(run)
     try:
         with pytest.raises(RunError, match="being trained"):
-            delete_run(read_rows(runs)[0].path)
+            trash.delete(read_rows(runs)[0].path)
     finally:
         lock.release()
-    deleted = delete_run(read_rows(runs)[0].path)
+    trash.delete(read_rows(runs)[0].path)
     assert read_rows(runs) == []
-    undelete(deleted)
-    delete_run(read_rows(runs)[0].path)
-    empty_trash(runs)
+    trash.fetch_back()
+    trash.delete(read_rows(runs)[0].path)
+    trash.empty()
+    assert trash.last is None and not list(runs.iterdir())
+
+
+def test_an_app_that_ends_leaves_the_trash_of_another_alone(runs: Path) -> None:
+    kept, gone = make_run(runs), make_run(runs, "10")
+    first, second = RunTrash(runs), RunTrash(runs)
+    first.delete(kept)
+    second.delete(gone)
+    second.empty()
+    first.fetch_back()
+    assert [row.path for row in read_rows(runs)] == [kept]
+    first.empty()
+    assert list(runs.iterdir()) == [kept]
+
+
+def test_what_a_dead_app_left_in_the_trash_is_removed_by_the_next(runs: Path) -> None:
+    code = "import sys, os; from pathlib import Path; from femtotui.run_trash import RunTrash; \
+RunTrash(Path(sys.argv[1])).delete(Path(sys.argv[2])); os._exit(1)"
+    run = make_run(runs)
+    subprocess.run([sys.executable, "-c", code, str(runs), str(run)], check=False)
+    assert list((runs / TRASH).glob(f"*/{run.name}"))
+    make_run(runs / TRASH)  # as earlier versions left them
+    RunTrash(runs).empty()
     assert not list(runs.iterdir())
+
+
+def test_deleting_a_run_leaves_what_its_links_lead_to(runs: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "step-1.safetensors").write_bytes(b"mine")
+    (mine / "run.lock").write_bytes(b"mine")
+    sent = make_run(runs, saved=False)
+    (sent / "checkpoints").rmdir()
+    (sent / "checkpoints").symlink_to(mine)
+    (sent / "run.lock").symlink_to(mine / "run.lock")
+    linked = runs / "linked"
+    linked.symlink_to(mine)
+    trash = RunTrash(runs)
+    trash.delete(sent)
+    trash.delete(linked)
+    trash.empty()
+    assert not list(runs.iterdir())
+    assert sorted(path.read_bytes() for path in mine.iterdir()) == [b"mine", b"mine"]
+
+
+def test_a_trash_that_is_a_link_takes_no_run(runs: Path, tmp_path: Path) -> None:
+    run = make_run(runs)
+    (runs / TRASH).symlink_to(tmp_path)
+    with pytest.raises(RunError, match="it is a link"):
+        RunTrash(runs).delete(run)
+    assert run.exists()
 
 
 def test_orders(runs: Path) -> None:
