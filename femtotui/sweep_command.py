@@ -17,6 +17,8 @@ from .run_options import RUNS_HELP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .cluster.dask_engine import DaskEngine
+    from .cluster.local_engine import LocalEngine
     from .cluster.spec import SweepSpec, Value
     from .cluster.sweep_folder import SweepFolder
 
@@ -55,7 +57,12 @@ EXIT_FAILED = 2
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of each run (default: what the cores allow)."
 )
-@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tcp://10.0.0.5:8786.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tls://10.0.0.5:8786.")
+@click.option(
+    "--insecure-network",
+    is_flag=True,
+    help="Take a scheduler without tls://: all who reach it may run code on it and its workers.",
+)
 @click.option("--resume", metavar="SWEEP", help="Go on with the rest of a sweep: its name, or `latest`.")
 @click.option("--watch", metavar="SWEEP", help="Look at a sweep that goes on: its name, or `latest`.")
 @click.option(
@@ -78,6 +85,7 @@ def sweep(
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
+    insecure_network: bool,
     resume: str | None,
     watch: str | None,
     screen: bool,
@@ -90,7 +98,9 @@ def sweep(
     Without --scheduler the runs share this machine's cores. Ctrl+C ends the sweep; --resume goes on with it.
     Every run ends up among your others; the table also lies in the runs folder, under sweeps.
     """
-    require_extra("cluster", "distributed", "a sweep")
+    if scheduler is not None:
+        _require_tls(scheduler, insecure_network)
+        require_extra("cluster", "distributed", "a sweep on other machines")
     asked: dict[str, object] = {
         "presets": presets,
         "recipes": recipes,
@@ -119,6 +129,14 @@ def sweep(
     if screen:
         return _start_and_show(chosen, scheduler, workers)
     return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
+
+
+def _require_tls(scheduler: str, insecure_network: bool) -> None:
+    if not (scheduler.startswith("tls://") or insecure_network):
+        raise click.UsageError(
+            f"{scheduler} is not tls://: whoever reaches it can read and change the sweep, and run code "
+            "on it and its workers; if they all may, add --insecure-network"
+        )
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
@@ -191,7 +209,6 @@ def _train(
 
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
     """Trains what is missing. Raises: FemtoError, KeyboardInterrupt; what is home then is safe."""
-    from .cluster.dask_engine import DaskEngine  # noqa: PLC0415
     from .cluster.live import Lead  # noqa: PLC0415
     from .cluster.messages import Report  # noqa: PLC0415
     from .cluster.sweep import Sweep, local_shape  # noqa: PLC0415
@@ -202,7 +219,7 @@ def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as
     with (
         Lead(folder) as lead,
         sweep_face(folder, as_json=as_json) as face,
-        DaskEngine(folder.name, scheduler, n_workers) as engine,
+        _engine(folder.name, scheduler, n_workers) as engine,
     ):
         for event in Sweep(folder, engine, lead.wishes).run():
             if isinstance(event, Report):
@@ -210,11 +227,23 @@ def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as
             face.show(event)
 
 
+def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
+    """Dask is imported only where it is needed."""
+    if scheduler is None:
+        from .cluster.local_engine import LocalEngine  # noqa: PLC0415
+
+        return LocalEngine(sweep, workers)
+    from .cluster.dask_engine import DaskEngine  # noqa: PLC0415
+
+    return DaskEngine(sweep, scheduler)
+
+
 def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:
     _require_terminal()
     from .sweep_app import start_leader  # noqa: PLC0415
 
-    options = ("--scheduler", scheduler) if scheduler else ()
+    # Whether it may be without tls:// has been asked already.
+    options = ("--scheduler", scheduler, "--insecure-network") if scheduler else ()
     leader = start_leader(folder, *options, *(("--workers", str(workers)) if workers else ()))
     return _show(folder, lambda: leader.poll() is None)
 

@@ -1,26 +1,26 @@
-"""The engine of sweeps: dask.distributed, on this machine's cores or on a cluster that is there already."""
+"""The engine of sweeps on other machines: dask.distributed, on a cluster that is there already."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
-from distributed import Client, Future, LocalCluster
+from distributed import Client, Future
 from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
+from distributed.security import Security
 
-from ..paths import cache_folder
 from ..versions import versions_here
 from . import worker_task
+from .engine import Ended
 from .errors import ClusterError
-from .messages import Order, Reply, Report, decode, encode
+from .messages import MAX_REPORT_BYTES, Order, Reply, Report, decode, encode
+from .pickles import ErrorNotReadError, refuse_pickles, require_no_refusal
 
 PATIENCE_S = 10.0
 """How long a scheduler may take to answer, and to have a worker."""
@@ -29,22 +29,12 @@ _GONE_AFTER_S = 2.0
 _CLOSING_S = 5.0
 
 
-@dataclass(frozen=True)
-class Ended:
-    """An order is done with: `reply` is what its worker says, or `reason` why there is none."""
-
-    index: int
-    reply: Reply | None
-    reason: str = ""
-
-
 class DaskEngine:
     """Workers that take orders; use it in a `with`. `slots` are how many orders they work on at a time."""
 
-    def __init__(self, sweep: str, scheduler: str | None, workers: int) -> None:
+    def __init__(self, sweep: str, scheduler: str) -> None:
         self._sweep = sweep
         self._scheduler = scheduler
-        self._n_workers = workers
         self._messages: SimpleQueue[Report | Future] = SimpleQueue()
         self._futures: dict[Future, int] = {}
         self._texts: dict[bytes, Future] = {}
@@ -56,13 +46,11 @@ class DaskEngine:
 
     def __enter__(self) -> Self:
         """Raises: ClusterError if there is no scheduler, or no worker of this version."""
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by us
-        self._cluster: Any = None
-        if self._scheduler is None:
-            with _ctrl_c_ignored():
-                self._cluster = _local_cluster(self._n_workers)
+        logging.disable()  # Dask alone writes logs here; what matters is said by us
+        refuse_pickles()
+        security = _tls() if self._scheduler.startswith("tls://") else None
         try:
-            self._client: Any = Client(self._cluster or self._scheduler, timeout=PATIENCE_S)
+            self._client: Any = Client(self._scheduler, timeout=PATIENCE_S, security=security)
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"there is no Dask scheduler at {self._scheduler}: {error}") from error
         try:
@@ -76,6 +64,9 @@ class DaskEngine:
         except BaseException:
             self._close()
             raise
+        for topic in ("print", "warn"):  # Dask writes what workers say there straight to our own output
+            with suppress(ValueError):
+                self._client.unsubscribe_topic(topic)
         self._client.subscribe_topic(worker_task.topic_of(self._sweep), self._hear)
         return self
 
@@ -96,12 +87,21 @@ class DaskEngine:
     def check_workers(self) -> None:
         """Finds out who may be used. Raises: ClusterError, with both versions, if nobody may."""
         here = versions_here()
-        found = self._ask(self._client.run, worker_task.worker_versions, on_error="return")
-        theirs = {a: v if isinstance(v, str) else f"no femtotui ({v})" for a, v in found.items()}
+        theirs = {address: self._versions(address) for address in self._ask(self._client.nthreads)}
         self._usable = [address for address, versions in theirs.items() if versions == here]
         self.refused = {address: versions for address, versions in theirs.items() if versions != here}
         if not self._usable:
             raise ClusterError(self.refusals()[0])
+
+    def _versions(self, address: str) -> str:
+        """What one worker says. One at a time: an error of one would hide the answers of the others."""
+        try:
+            found = self._ask(self._client.run, worker_task.worker_versions, workers=[address])[address]
+        except ClusterError:
+            raise
+        except Exception:  # whatever was raised over there: most likely that there is no such module
+            return "no femtotui that answers"
+        return found if isinstance(found, str) else "no femtotui that answers"
 
     def refusals(self) -> list[str]:
         """A sentence for each worker that is not used."""
@@ -130,11 +130,14 @@ class DaskEngine:
     def _text(self, text: bytes) -> Future:
         """The text on the cluster: it travels to each worker once."""
         if text not in self._texts:
-            self._texts[text] = self._client.submit(worker_task.text_of, text)
+            # With a key of our own: to find one, Dask would pickle the text and unpickle it again.
+            key = f"{self._sweep}-text-{hashlib.sha256(text).hexdigest()}"
+            self._texts[text] = self._client.submit(worker_task.text_of, text, key=key)
         return self._texts[text]
 
     def next_message(self, timeout: float) -> Report | Ended | None:
         """What a worker says next; None if nothing comes in time. Raises: ClusterError."""
+        require_no_refusal()
         try:
             message = self._messages.get(timeout=timeout)
         except Empty:
@@ -146,11 +149,16 @@ class DaskEngine:
 
     def stop(self, indices: Iterable[int]) -> None:
         """Asks for these runs to be saved and to end."""
-        self._ask(self._client.run, worker_task.ask_to_stop, self._sweep, list(indices), on_error="ignore")
+        self._tell(worker_task.ask_to_stop, self._sweep, list(indices))
 
     def discard(self) -> None:
         """Clears away what the sweep has left with the workers."""
-        self._ask(self._client.run, worker_task.discard, self._sweep, on_error="ignore")
+        self._tell(worker_task.discard, self._sweep)
+
+    def _tell(self, function: Callable[..., None], *arguments: object) -> None:
+        """Has all workers do something; those that cannot are left alone. Raises: ClusterError."""
+        with suppress(ErrorNotReadError):
+            self._ask(self._client.run, function, *arguments, on_error="ignore")
 
     def _ask(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:
         """Something of the scheduler's. Raises: ClusterError if it is gone."""
@@ -163,21 +171,19 @@ class DaskEngine:
 
     def _hear(self, event: tuple[float, Any]) -> None:
         with suppress(ClusterError):  # somebody else's, on our topic
-            self._messages.put(decode(event[1], Report))
+            self._messages.put(decode(event[1], Report, MAX_REPORT_BYTES))
 
     def _ended(self, future: Future) -> Ended:
         index = self._futures[future]
         try:
-            data = future.result(timeout=PATIENCE_S)
-        except KilledWorker as error:
-            reason = f"every worker that tried it died, the last one {error.last_worker.address}"
-            ended = Ended(index, None, f"{reason}: it may need more memory than there is")
+            ended = Ended(index, decode(future.result(timeout=PATIENCE_S), Reply))
         except (FutureCancelledError, OSError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
+        except ClusterError as error:
+            ended = Ended(index, None, str(error))
         except Exception as error:  # whatever was raised over there
-            ended = Ended(index, None, f"{type(error).__name__}: {error}")
-        else:
-            ended = Ended(index, decode(data, Reply))
+            ended = Ended(index, None, _words(error))
+        require_no_refusal()
         del self._futures[future]
         return ended
 
@@ -191,37 +197,29 @@ class DaskEngine:
 
     def _scheduler_is_gone(self) -> ClusterError:
         self._lost_since = self._lost_since or time.monotonic()
-        return ClusterError(f"the scheduler at {self._scheduler or 'this machine'} is gone")
+        return ClusterError(f"the scheduler at {self._scheduler} is gone")
 
     def _close(self) -> None:
         with suppress(Exception):  # it may be gone already
             self._client.close(timeout=_CLOSING_S if self._lost_since is None else 0.1)
-        if self._cluster is not None:
-            with suppress(Exception):
-                self._cluster.close(timeout=_CLOSING_S)
 
 
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Processes that are started inside ignore Ctrl+C from their first moment; see worker_signals."""
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+def _words(error: Exception) -> str:
+    """What was raised elsewhere, if it could be read: exceptions travel as pickles."""
+    pickle = next((part for part in error.args if isinstance(part, bytes)), None)
+    if pickle is None:
+        return f"{type(error).__name__}: {error}"
+    if b"KilledWorker" in pickle:
+        return "every worker that tried it died: it may need more memory than there is"
+    return "an error that is in its worker's own log"
 
 
-def _local_cluster(workers: int) -> Any:
-    """Workers on this machine, a process and one order at a time each, out of reach from elsewhere."""
-    scratch = cache_folder() / "dask"
-    scratch.mkdir(parents=True, exist_ok=True)
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        local_directory=str(scratch),
-        silence_logs=logging.CRITICAL,
-        preload="femtotui.cluster.worker_signals",
-    )
+def _tls() -> Any:
+    """The certificates that Dask's own configuration names. Raises: ClusterError if it names none."""
+    security = Security(require_encryption=True)
+    if not (security.tls_ca_file and security.tls_client_cert):
+        raise ClusterError(
+            "tls:// needs certificates: name their files in DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+        )
+    return security

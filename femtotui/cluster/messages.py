@@ -1,8 +1,11 @@
-"""What a sweep and its workers say to each other: MessagePack of typed structs, nothing that could run."""
+"""What a sweep and its workers say to each other: MessagePack of typed structs, as bytes.
+
+Dask wraps these bytes in messages of its own, which may hold pickles: see pickles.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -10,7 +13,12 @@ from femtotui.core.config import RunConfig
 
 from .errors import ClusterError
 
+MAX_REPORT_BYTES = 2**16
+MAX_REPLY_BYTES = 2**32
+"""A run folder, of which MessagePack cannot hold more."""
+
 State = Literal["finished", "stopped", "failed"]
+Words = Annotated[str, msgspec.Meta(max_length=10_000)]
 _Message = TypeVar("_Message", bound=msgspec.Struct)
 
 
@@ -31,7 +39,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     index: int
-    worker: str
+    worker: Words
     begins: bool
     step: int
     steps: int
@@ -39,7 +47,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     val_loss: float | None = None
     eval_step: int = 0
     score: float | None = None
-    unit: str = ""
+    unit: Words = ""
     elapsed_s: float = 0.0
     ms: float = 0.0
 
@@ -53,25 +61,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     index: int
     state: State
-    worker: str = ""
+    worker: Words = ""
     step: int = 0
     train_loss: float | None = None
     val_loss: float | None = None
     score: float | None = None
-    unit: str = ""
+    unit: Words = ""
     success_step: int | None = None
     success_s: float | None = None
     elapsed_s: float = 0.0
-    reason: str = ""
-    note: str = ""
-    run: str = ""
+    reason: Words = ""
+    note: Words = ""
+    run: Words = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """From a worker that is of another version than the order."""
 
-    worker: str
-    versions: str
+    worker: Words
+    versions: Words
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +94,12 @@ def encode(message: msgspec.Struct) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
-def decode(data: bytes, kind: type[_Message]) -> _Message:
+def decode(data: object, kind: type[_Message], limit: int = MAX_REPLY_BYTES) -> _Message:
     """Raises: ClusterError for what is no such message."""
+    if not isinstance(data, bytes):
+        raise ClusterError(f"a message that cannot be understood arrived: {type(data).__name__}, not bytes")
+    if len(data) > limit:
+        raise ClusterError(f"a message that is too long arrived: {len(data):,} bytes")
     try:
         return msgspec.msgpack.decode(data, type=kind)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors

@@ -16,7 +16,7 @@ from femtotui.presets.sources import open_source
 from ..text_parcel import encode_text, pack_text
 from ..versions import versions_here
 from .archive import unpack_run
-from .dask_engine import DaskEngine, Ended
+from .engine import Ended, Engine
 from .grid import Trial, trials_of
 from .halving import Halving
 from .messages import Order, Outcome, Reply, Report
@@ -57,7 +57,7 @@ def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[
 class Sweep:
     """A sweep that goes on, by `engine`."""
 
-    def __init__(self, folder: SweepFolder, engine: DaskEngine, wishes: Callable[[], set[int]] = set) -> None:
+    def __init__(self, folder: SweepFolder, engine: Engine, wishes: Callable[[], set[int]] = set) -> None:
         """`wishes` gives the runs that somebody wants to end, again and again while the sweep goes on."""
         self.folder = folder
         self._engine = engine
@@ -77,7 +77,7 @@ class Sweep:
             yield from self._stop(self._wishes())
             self._hand_out()
             message = self._engine.next_message(_TICK_S)
-            if isinstance(message, Report):
+            if isinstance(message, Report) and message.index in self._running:
                 yield self._noted(message)
             elif isinstance(message, Ended):
                 yield from self._taken_in(message)
@@ -153,6 +153,8 @@ class Sweep:
         run = ""
         if reply.archive:
             run = str(unpack_run(reply.archive, self.folder.runs, reply.outcome.run))
-        outcome = msgspec.structs.replace(reply.outcome, note=self._notes.get(trial.index, ""), run=run)
+        outcome = msgspec.structs.replace(
+            reply.outcome, index=trial.index, note=self._notes.get(trial.index, ""), run=run
+        )
         self.folder.add(outcome)
         yield outcome

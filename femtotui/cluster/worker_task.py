@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 from distributed import get_worker
 
-from femtotui.core.errors import FemtoError
-from femtotui.core.files import os_error_words
-
-from ..paths import cache_folder
 from ..versions import versions_here
-from .archive import pack_run
-from .attempt import Attempt
-from .messages import Order, Outcome, Refusal, Reply, Report, decode, encode
-from .text_store import keep_text
+from . import work
+from .messages import Order, Refusal, Reply, Report, decode, encode
 
 _asked_to_stop: set[tuple[str, int]] = set()
 
@@ -43,7 +35,7 @@ def ask_to_stop(sweep: str, indices: list[int]) -> None:
 
 def discard(sweep: str) -> None:
     """Clears away what a sweep that is home has left on this worker's disk."""
-    shutil.rmtree(_scratch() / sweep, ignore_errors=True)
+    work.discard(sweep)
 
 
 def train_trial(order_bytes: bytes, text: bytes) -> bytes:
@@ -53,30 +45,10 @@ def train_trial(order_bytes: bytes, text: bytes) -> bytes:
     order = decode(order_bytes, Order)
     if (versions := versions_here()) != order.versions:
         return encode(Reply(refusal=Refusal(worker=name, versions=versions)))
-    _asked_to_stop.discard((order.sweep, order.index))
+    run = (order.sweep, order.index)
+    _asked_to_stop.discard(run)
 
     def report(message: Report) -> None:
         worker.log_event(topic_of(order.sweep), encode(message))
 
-    try:
-        outcome, folder = _train(order, text, name, report)
-        return encode(Reply(outcome=outcome, archive=pack_run(folder) if folder else b""))
-    except FemtoError as error:
-        return encode(Reply(outcome=_failed(order, name, f"{error.title}: {error}")))
-    except OSError as error:
-        return encode(Reply(outcome=_failed(order, name, f"on its worker: {os_error_words(error)}")))
-
-
-def _train(order: Order, text: bytes, name: str, report: Any) -> tuple[Outcome, Path | None]:
-    place = _scratch() / order.sweep / str(order.index)
-    stop = (order.sweep, order.index)
-    attempt = Attempt(order, place, name, report, lambda: stop in _asked_to_stop)
-    return attempt.run(keep_text(text, _scratch() / "texts"))
-
-
-def _failed(order: Order, worker: str, reason: str) -> Outcome:
-    return Outcome(index=order.index, state="failed", worker=worker, reason=reason)
-
-
-def _scratch() -> Path:
-    return cache_folder() / "sweeps"
+    return encode(work.carry_out(order, text, name, report, lambda: run in _asked_to_stop))

@@ -51,14 +51,15 @@ def femtotui(*arguments: str) -> list[str]:
 class Cluster:
     """A scheduler and its workers; each worker keeps things in a folder of its own name."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder, self._options = folder, options
         self._processes: list[subprocess.Popen[bytes]] = []
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         file = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(file))
         wait_for(file.exists)
         self.address = _address(file)
+        self.options = ("--scheduler", self.address, "--insecure-network")
 
     def add_worker(self, name: str, *, cache: Path, program: str = "") -> None:
         """`program` runs in the worker before anything else."""
@@ -73,7 +74,8 @@ class Cluster:
             client.wait_for_workers(len(self.workers), timeout=DEADLINE_S)
 
     def _start(self, what: str, *arguments: str, cache: Path | None = None) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dask", what, "--host", "127.0.0.1", "--no-dashboard", *arguments]
+        command = [sys.executable, "-m", "dask", what, "--host", "127.0.0.1", "--no-dashboard"]
+        command += [*self._options, *arguments]
         log = (self._folder / f"{what}-{len(self._processes)}.log").open("wb")
         environment = {**os.environ, **({"FEMTOTUI_CACHE": str(cache)} if cache else {})}
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self._folder)

@@ -48,7 +48,7 @@ def test_a_killed_worker_costs_nothing_and_a_failing_run_only_itself(
         cluster.add_worker(name, cache=tmp_path / "shared")
     cluster.wait_for_workers()
     # The second context is longer than the text: that run fails.
-    sweep = SweepProcess(runs, preset, "--set", "context=16,4000", *OFTEN, "--scheduler", cluster.address)
+    sweep = SweepProcess(runs, preset, "--set", "context=16,4000", *OFTEN, *cluster.options)
     hit = sweep.until(is_under_way)
     worker = hit["worker"].split()[0]
     cluster.workers[worker].send_signal(signal.SIGKILL)
@@ -69,7 +69,7 @@ def test_without_the_dead_worker_s_disk_its_run_restarts(tmp_path: Path, cluster
     for name in ("one", "two"):
         cluster.add_worker(name, cache=tmp_path / f"of {name}")
     cluster.wait_for_workers()
-    sweep = SweepProcess(runs, preset, *OFTEN, "--scheduler", cluster.address)
+    sweep = SweepProcess(runs, preset, *OFTEN, *cluster.options)
     worker = sweep.until(is_under_way)["worker"].split()[0]
     cluster.workers[worker].send_signal(signal.SIGKILL)
     code, said = sweep.end()
@@ -86,7 +86,7 @@ def test_a_lost_scheduler_is_said_and_the_rest_is_done_by_resume(tmp_path: Path,
         "old", cache=tmp_path / "shared", program="import femtotui\nfemtotui.__version__ = '0.0.7'\n"
     )
     cluster.wait_for_workers()
-    sweep = SweepProcess(runs, preset, "--seeds", "2", *OFTEN, "--scheduler", cluster.address)
+    sweep = SweepProcess(runs, preset, "--seeds", "2", *OFTEN, *cluster.options)
     first = sweep.until(lambda event: event["event"] == "run_ended")
     remarks = [event["text"] for event in sweep.seen if event["event"] == "remark"]
     assert len(remarks) == 1

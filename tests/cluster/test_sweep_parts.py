@@ -8,7 +8,9 @@ import io
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import msgspec
 import pytest
@@ -18,7 +20,7 @@ from femtotui.cluster.archive import pack_run, unpack_run
 from femtotui.cluster.errors import SweepError
 from femtotui.cluster.grid import Trial, differing_names, trials_of
 from femtotui.cluster.halving import Halving
-from femtotui.cluster.messages import Outcome, Reply, decode, encode
+from femtotui.cluster.messages import MAX_REPORT_BYTES, Outcome, Reply, decode, encode
 from femtotui.cluster.named_setting import with_setting
 from femtotui.cluster.ranking import ranked
 from femtotui.cluster.spec import SweepSpec, read_spec
@@ -233,6 +235,12 @@ def test_messages_are_checked_where_they_arrive() -> None:
     for hostile in (b"", b"\xc1", encode(outcome(1))[:-3], b"\x91" * 2000):
         with pytest.raises(FemtoError, match="cannot be understood"):
             decode(hostile, Reply)
+    with pytest.raises(FemtoError, match="str, not bytes"):
+        decode("bytes", Reply)
+    with pytest.raises(FemtoError, match="too long arrived: 70,0"):
+        decode(encode(Reply(archive=bytes(70_000))), Reply, MAX_REPORT_BYTES)
+    with pytest.raises(FemtoError, match="length <= 10000"):
+        decode(encode(outcome(1, reason="x" * 10_001)), Outcome)
 
 
 def test_a_text_is_kept_once_and_mended(tmp_path: Path) -> None:
@@ -242,6 +250,18 @@ def test_a_text_is_kept_once_and_mended(tmp_path: Path) -> None:
     path.write_bytes(b"other text")
     assert keep_text(b"some text", tmp_path).read_bytes() == b"some text"
     assert keep_text(b"more text", tmp_path) != path
+
+
+def test_runs_that_begin_at_once_share_a_text(tmp_path: Path) -> None:
+    text, start = b"x" * 2**20, Barrier(8)
+
+    def keep(_: int) -> Path:
+        start.wait()
+        return keep_text(text, tmp_path)
+
+    with ThreadPoolExecutor(8) as threads:
+        (path,) = set(threads.map(keep, range(8)))
+    assert path.read_bytes() == text
 
 
 def test_local_runs_take_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +303,7 @@ def test_a_cluster_that_is_not_there_is_one_line_and_the_sweep_is_kept(tmp_path:
         "10",
         "--scheduler",
         "nonsense",
+        "--insecure-network",
         "--runs",
         str(tmp_path),
     ]
@@ -297,9 +318,9 @@ def test_without_the_extra_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    assert main(["sweep", "2"]) == 2
+    assert main(["sweep", "2", "--scheduler", "tls://nowhere"]) == 2
     assert capsys.readouterr().err == (
-        "femtotui: That needs an extra: a sweep needs distributed, which is not installed: "
+        "femtotui: That needs an extra: a sweep on other machines needs distributed, which is not installed: "
         "pip install 'femtotui[cluster]'\n"
     )
 

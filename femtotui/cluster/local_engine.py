@@ -1,0 +1,79 @@
+"""The engine of sweeps on this machine: trainer processes, each at the end of its own pipes.
+
+No port and no socket: there is nothing that another user of the machine could connect to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Self
+
+from . import work
+from .engine import Ended
+from .messages import Order, Report
+
+_CLOSING_S = 5.0
+
+
+class LocalEngine:
+    """A thread for each order, which watches its trainer; use it in a `with`."""
+
+    def __init__(self, sweep: str, workers: int) -> None:
+        self._sweep = sweep
+        self.slots = workers
+        self._messages: SimpleQueue[Report | Ended] = SimpleQueue()
+        self._threads: dict[int, Thread] = {}
+        self._asked_to_stop: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Lets runs that go on be saved; a trainer that needs longer saves its run when we are gone."""
+        self.stop(self._threads)
+        deadline = time.monotonic() + _CLOSING_S
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def submit(self, order: Order, text: bytes) -> None:
+        """Begins to train an order."""
+        # A daemon: the process need not wait for it, see __exit__.
+        thread = Thread(target=self._work, args=(order, text), name=f"run {order.index}", daemon=True)
+        self._threads[order.index] = thread
+        thread.start()
+
+    def next_message(self, timeout: float) -> Report | Ended | None:
+        """What happens next; None if nothing does in time."""
+        try:
+            message = self._messages.get(timeout=timeout)
+        except Empty:
+            return None
+        if isinstance(message, Ended):
+            del self._threads[message.index]
+        return message
+
+    def stop(self, indices: Iterable[int]) -> None:
+        """Asks for these runs to be saved and to end."""
+        self._asked_to_stop.update(indices)
+
+    def discard(self) -> None:
+        """Clears away what the sweep has left in the cache folder."""
+        work.discard(self._sweep)
+
+    def check_workers(self) -> None:
+        """This process is the only one, and has its own version."""
+
+    def refusals(self) -> list[str]:
+        """Nobody is refused."""
+        return []
+
+    def _work(self, order: Order, text: bytes) -> None:
+        index = order.index
+        reply = work.carry_out(order, text, "here", self._messages.put, lambda: index in self._asked_to_stop)
+        self._messages.put(Ended(index, reply))
