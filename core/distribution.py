@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from .arrays import FloatArray
+from .arrays import FloatArray, IdArray
 from .config import MAX_SEED
 from .errors import ConfigError
 
@@ -121,10 +122,10 @@ def choose(logits_V: FloatArray, sampling: Sampling, uniform: float) -> Choice:
 class Distribution:
     """The logits (V) at a place in a text, and how they were cut there. Works things out when asked."""
 
-    __slots__ = ("_vocabulary", "logits_V", "sampling")
+    __slots__ = ("logits_V", "sampling", "vocabulary")
 
     def __init__(self, logits_V: FloatArray, sampling: Sampling, vocabulary: Sequence[bytes]) -> None:
-        self.logits_V, self.sampling, self._vocabulary = logits_V, sampling, vocabulary
+        self.logits_V, self.sampling, self.vocabulary = logits_V, sampling, vocabulary
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Distribution):
@@ -135,15 +136,24 @@ class Distribution:
 
     def reshaped(self, sampling: Sampling) -> Distribution:
         """The same model's thought, cut in another way."""
-        return Distribution(self.logits_V, sampling, self._vocabulary)
+        other = copy(self)
+        other.sampling = sampling
+        return other
 
     def token(self, token_id: int) -> SampledToken:
         """A token as if it had come here, whether or not the cut leaves it."""
-        return describe(self.logits_V[None], [token_id], None, self.sampling, self._vocabulary)[0]
+        return describe(self.logits_V[None], [token_id], None, self.sampling, self.vocabulary)[0]
+
+    def ranked(self, n: int) -> tuple[IdArray, FloatArray]:
+        """The ids of the `n` greatest logits, and all logits (V), best first; of equal ones the lower id."""
+        ranked_V = np.sort(self.logits_V)[::-1]
+        enough = ranked_V[min(n, ranked_V.size) - 1]
+        ids_N = (self.logits_V >= enough).nonzero()[0]
+        return ids_N[np.argsort(-self.logits_V[ids_N], kind="stable")][:n], ranked_V
 
     def n_kept(self) -> int:
         """How many tokens the cut leaves."""
-        ranked_V = np.sort(self.logits_V)[::-1]
+        _, ranked_V = self.ranked(1)
         return cut(ranked_weights(ranked_V, self.sampling.temperature).cumsum(), self.sampling).n_kept
 
     def top(self, n: int | None = None) -> tuple[Alternative, ...]:
@@ -151,16 +161,16 @@ class Distribution:
         n = self.sampling.alternatives if n is None else n
         if n == 0:
             return ()
-        order_V = np.argsort(-self.logits_V, kind="stable")
-        ranked_V = self.logits_V[order_V]
+        ids_N, ranked_V = self.ranked(n)
+        n = ids_N.size
         raw_V = ranked_weights(ranked_V, 1.0)
         cut_V = ranked_weights(ranked_V, self.sampling.temperature)
         kept = cut(cut_V.cumsum(), self.sampling)
         cut_V[kept.n_kept :] = 0
-        p_n, p_cut_n = raw_V[:n] / raw_V.sum(), cut_V[:n] / kept.mass
+        p_N, p_cut_N = raw_V[:n] / raw_V.sum(), cut_V[:n] / kept.mass
         return tuple(
-            Alternative(i, self._vocabulary[i], p, p_cut)
-            for i, p, p_cut in zip(order_V[:n].tolist(), p_n.tolist(), p_cut_n.tolist(), strict=True)
+            Alternative(i, self.vocabulary[i], p, p_cut)
+            for i, p, p_cut in zip(ids_N.tolist(), p_N.tolist(), p_cut_N.tolist(), strict=True)
         )
 
 

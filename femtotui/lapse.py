@@ -1,6 +1,8 @@
 """The same prompt and seed, sampled again and again while a model learns: a film to wind back.
 
-What was drawn for the screen has its probabilities; what the run folder kept of earlier sessions is text.
+What was drawn for the screen has its probabilities, in outline; what the run folder kept of earlier sessions
+is text. A full film takes `MAX_FRAMES` x `SAMPLE_TOKENS` x `TOKEN.itemsize` = 400 x 160 x 138 bytes, 8.4 MiB,
+whatever the vocabulary.
 """
 
 from __future__ import annotations
@@ -8,11 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from femtotui.core.history import read_samples
+from femtotui.core.outline import TOKEN, pack, unpack
 from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
+from .sampling import SAMPLE_TOKENS
+
 MAX_FRAMES = 400
+MAX_BYTES = MAX_FRAMES * SAMPLE_TOKENS * TOKEN.itemsize
+"""What the tokens of a film can take."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +34,12 @@ class Scene:
     sampling: Sampling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """What the model wrote at a step: `tokens`, or `text` alone where nobody kept their probabilities."""
+    """What the model wrote at a step: tokens, packed, or `text` alone where nobody kept probabilities."""
 
     step: int
-    tokens: tuple[SampledToken, ...]
+    packed_N: NDArray[Any]
     text: bytes = b""
 
 
@@ -42,13 +52,16 @@ class Lapse:
 
     scene: Scene | None = None
     frames: list[Frame] = field(default_factory=list)
+    _vocabulary: Sequence[bytes] = ()
 
-    def record(self, scene: Scene, frame: Frame) -> None:
+    def record(self, scene: Scene, step: int, tokens: Sequence[SampledToken]) -> None:
         """Add a frame; of a step that was reached twice (after a resume), the later one counts."""
         if scene != self.scene:
             self.scene, self.frames = scene, []
-        self.frames = [old for old in self.frames if old.step < frame.step]
-        self.frames = _thinned([*self.frames, frame])
+        if tokens:  # every snapshot brings a list of its own of the same vocabulary: one is enough
+            self._vocabulary = tokens[0].place.vocabulary
+        earlier = [old for old in self.frames if old.step < step]
+        self.frames = _thinned([*earlier, Frame(step, pack(tokens))])
 
     def recall(self, scene: Scene, kept: Sequence[Frame]) -> None:
         """Put the frames of an earlier session before those of this one.
@@ -63,6 +76,10 @@ class Lapse:
         if earlier:
             self.scene, self.frames = scene, _thinned([*earlier, *self.frames])
 
+    def tokens(self, frame: Frame) -> list[SampledToken]:
+        """The tokens of a frame, for the panels; none of one that is text alone."""
+        return [] if self.scene is None else unpack(frame.packed_N, self.scene.sampling, self._vocabulary)
+
     def place(self, index: int) -> int:
         """`index`, brought within the film."""
         return min(max(index, 0), max(len(self.frames) - 1, 0))
@@ -72,7 +89,7 @@ def kept_film(run: Path) -> tuple[Scene, list[Frame]]:
     """What a run folder has of the journal's own prompt and sampler, which it samples at every checkpoint."""
     prompt, seed = JOURNAL_PROMPT.decode(), JOURNAL_SAMPLING.seed
     by_step = {
-        sample.step: Frame(sample.step, (), sample.text.encode("utf-8", "replace"))
+        sample.step: Frame(sample.step, pack(()), sample.text.encode("utf-8", "replace"))
         for sample in read_samples(run / "samples.jsonl")
         if (sample.prompt, sample.seed) == (prompt, seed)
     }

@@ -227,7 +227,7 @@ class ShowingScreen(ReadingScreen):
         scene = self._lapse.scene
         if self._lapse.frames and scene is not None:
             frame = self._lapse.frames[self._frame]
-            self._show(scene.prompt + frame.text, list(frame.tokens))
+            self._show(scene.prompt + frame.text, self._lapse.tokens(frame))
             self._compare_shown()
 
     def action_every(self) -> None:

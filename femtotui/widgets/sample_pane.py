@@ -15,7 +15,7 @@ from textual.worker import get_current_worker
 from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken
 
 from ..handed import Handed
-from ..lapse import Frame, Lapse, Scene
+from ..lapse import Lapse, Scene
 from ..live_model import NewestModel
 from ..messages import SampleAsked, SampleGrew
 from ..run_view import RunView, Status
@@ -159,7 +159,7 @@ class SamplePane(Horizontal):
         self._show_trouble(failure)
         if self._collected and not failure:
             scene = Scene(str(task.model.run), task.prompt, task.sampling)
-            self.lapse.record(scene, Frame(task.model.snapshot.step, tuple(self._collected)))
+            self.lapse.record(scene, task.model.snapshot.step, self._collected)
         at = f"step {task.model.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
         self.query_one("#sample").border_subtitle = Content(at)
 

@@ -15,7 +15,7 @@ from femtotui.branches import Branches, branch_line
 from femtotui.core.distribution import Distribution
 from femtotui.core.sample import SampledToken, Sampling
 from femtotui.journal_notation import log_probs
-from femtotui.lapse import MAX_FRAMES, Frame, Lapse, Scene
+from femtotui.lapse import MAX_FRAMES, Lapse, Scene
 from femtotui.sampling import Piece, rested, stream
 from femtotui.token_export import Sample, as_html, as_json, as_log_probs, as_svg, as_text
 from femtotui.token_paint import TokenPaint
@@ -46,12 +46,12 @@ def test_undo_and_redo_walk_through_what_was_shown() -> None:
 def test_a_film_keeps_its_beginning_when_it_is_full() -> None:
     lapse, scene = Lapse(), Scene("run", b"\n", Sampling())
     for step in range(2 * MAX_FRAMES):
-        lapse.record(scene, Frame(step, ()))
+        lapse.record(scene, step, ())
     steps = [frame.step for frame in lapse.frames]
     assert len(steps) <= MAX_FRAMES and steps[0] == 0 and steps[-1] == 2 * MAX_FRAMES - 1
-    lapse.record(scene, Frame(10, ()))
+    lapse.record(scene, 10, ())
     assert lapse.frames[-1].step == 10, "a resumed run goes over its steps again"
-    lapse.record(Scene("run", b"other", Sampling()), Frame(3, ()))
+    lapse.record(Scene("run", b"other", Sampling()), 3, ())
     assert len(lapse.frames) == 1
 
 

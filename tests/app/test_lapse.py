@@ -1,0 +1,66 @@
+"""A film takes little room, whatever the vocabulary, and its frames show what the samples showed."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+import numpy as np
+import pytest
+
+from femtotui.core.distribution import JOURNAL_SAMPLING, Distribution, SampledToken, choose, describe
+from femtotui.lapse import MAX_BYTES, MAX_FRAMES, Lapse, Scene
+from femtotui.sampling import SAMPLE_TOKENS
+
+MIB = 2**20
+SCENE = Scene("run", b"\n", JOURNAL_SAMPLING)
+
+
+def samples(n_vocabulary: int, n_tokens: int = SAMPLE_TOKENS) -> Iterator[list[SampledToken]]:
+    """A stream of samples, each with logits and a list of the vocabulary that are its own, as a run's are."""
+    rng = np.random.default_rng(0)
+    recorded_NV = rng.normal(0, 3, (n_tokens, n_vocabulary)).astype(np.float32)
+    vocabulary = [b"%d." % i for i in range(n_vocabulary)]
+    choices = [choose(row, JOURNAL_SAMPLING, rng.random()) for row in recorded_NV]
+    ids, masses = [choice.id for choice in choices], [choice.cut.mass for choice in choices]
+    tokens = describe(recorded_NV, ids, masses, JOURNAL_SAMPLING, vocabulary)
+    while True:
+        logits_NV, own = recorded_NV.copy(), list(vocabulary)
+        yield [
+            msgspec.structs.replace(token, place=Distribution(logits_V, JOURNAL_SAMPLING, own))
+            for token, logits_V in zip(tokens, logits_NV, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("n_vocabulary", [256, 8192])
+def test_a_film_stays_within_ten_mib(n_vocabulary: int) -> None:
+    """With a quarter of the tokens, for the time it takes, it stays within a quarter of that."""
+    n_tokens = SAMPLE_TOKENS // 4
+    lapse, film, most = Lapse(), samples(n_vocabulary, n_tokens), 0
+    live = next(film)  # there is always one on the screen, with all its logits
+    tracemalloc.start()
+    try:
+        for step, tokens in enumerate(islice(film, 1000)):
+            live = tokens
+            lapse.record(SCENE, step, live)
+            most = max(most, tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    two_live = 2 * n_tokens * n_vocabulary * 4  # the generator has the one before, too
+    assert most - two_live < 10 * MIB / 4
+    assert MAX_BYTES < 9 * MIB and len(lapse.frames) > MAX_FRAMES / 2
+
+
+@pytest.mark.parametrize("n_vocabulary", [256, 8192])
+def test_a_frame_shows_what_the_sample_showed(n_vocabulary: int) -> None:
+    lapse, sample = Lapse(), next(samples(n_vocabulary))
+    lapse.record(SCENE, 1, sample)
+    for kept, token in zip(lapse.tokens(lapse.frames[0]), sample, strict=True):
+        assert (kept.id, kept.bytes, kept.rank) == (token.id, token.bytes, token.rank)
+        figures = [(each.p, each.p_cut, each.surprise_bits, each.entropy_bits) for each in (kept, token)]
+        np.testing.assert_allclose(*figures, rtol=1e-5)
+        assert [entry.bytes for entry in kept.top] == [entry.bytes for entry in token.top]
+        rows = [[(entry.p, entry.p_cut) for entry in each.top] for each in (kept, token)]
+        np.testing.assert_allclose(*rows, rtol=2e-4)
