@@ -90,7 +90,6 @@ def _other_peak_mib() -> float:
     return peak / _MIB if sys.platform == "darwin" else peak / 1024
 
 
-@cache
 def available_mib() -> float:
     """Memory that the machine could still give out, at most 0.2 s old. Units: MiB."""
     return _available_memory().mib()

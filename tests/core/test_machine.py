@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
+import pytest
 
-from femtotui.core.machine import blas_description, describe_machine, peak_rss_mib, rss_mib
+from femtotui.core.machine import available_mib, blas_description, describe_machine, peak_rss_mib, rss_mib
 
 
 def test_memory_grows_with_what_is_held_and_the_peak_stays() -> None:
@@ -20,6 +23,14 @@ def test_memory_grows_with_what_is_held_and_the_peak_stays() -> None:
     assert 60 < grown - before < 120
     del held
     assert peak_rss_mib() >= grown
+
+
+def test_free_memory_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mib in (3000, 1000):
+        time.sleep(0.25)  # a figure may be 0.2 s old
+        free = SimpleNamespace(available=mib * 1024 * 1024)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: free)
+        assert available_mib() == mib
 
 
 def test_a_child_does_not_inherit_its_parents_peak() -> None:
