@@ -26,7 +26,7 @@ class Resume(Command, frozen=True):
     """Go on after a pause."""
 
 
-class Checkpoint(Command, frozen=True):
+class SaveCheckpoint(Command, frozen=True):
     """Save now."""
 
 
@@ -51,5 +51,5 @@ class Stop(Command, frozen=True):
     """Save and end; the run can be resumed."""
 
 
-Steering = Pause | Resume | Checkpoint | SetLearningRate | Snapshot | Stop
+Steering = Pause | Resume | SaveCheckpoint | SetLearningRate | Snapshot | Stop
 """The commands that a training obeys between two steps."""

@@ -21,7 +21,7 @@ MAX_VOCAB_SIZE = 65_536
 MAX_SEED = 2**32 - 1
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConfigStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every settings group: immutable, by keyword, and no field that nobody reads."""
 
 
@@ -35,7 +35,7 @@ def _real(name: str, value: float, least: float, most: float) -> None:
         raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {value:g}")
 
 
-class ModelConfig(Settings, frozen=True):
+class ModelConfig(ConfigStruct, frozen=True):
     """The size of a GPT.
 
     `vocab_size` is 0 until the tokenizer has seen the data; a model can only be built after that.
@@ -70,7 +70,7 @@ class ModelConfig(Settings, frozen=True):
         return 2 * v * d + v + self.n_layers * (12 * d * d + 10 * d) + 2 * d
 
 
-class TokenizerConfig(Settings, frozen=True):
+class TokenizerConfig(ConfigStruct, frozen=True):
     """How text becomes ids. `vocab_size` is asked of `bpe`, expected of `char`, and always 256 for `byte`."""
 
     kind: TokenizerKind = "byte"
@@ -84,7 +84,7 @@ class TokenizerConfig(Settings, frozen=True):
             )
 
 
-class DataConfig(Settings, frozen=True):
+class DataConfig(ConfigStruct, frozen=True):
     """Where the text comes from; `paths` (files, folders' globs) go with the sources `files` and `rust`."""
 
     source: SourceKind
@@ -97,7 +97,7 @@ class DataConfig(Settings, frozen=True):
             raise ConfigError("the data source `files` needs at least one path")
 
 
-class Initialisation(Settings, frozen=True):
+class Initialisation(ConfigStruct, frozen=True):
     """How parameters start. Standard deviations of normal distributions; biases start at 0.
 
     With `scale_by_width` the matrices' is the one of width 64, and falls with the square root of the width.
@@ -119,7 +119,7 @@ class Initialisation(Settings, frozen=True):
         _real("position_amplitude", self.position_amplitude, 0, 10)
 
 
-class AdamWConfig(Settings, frozen=True, tag="adamw"):
+class AdamWConfig(ConfigStruct, frozen=True, tag="adamw"):
     """AdamW (Loshchilov and Hutter, 2019). `weight_decay` falls on every parameter, as femtoGPT's does,
     or on matrices only. `clip_norm` is the largest global gradient norm let through; None lets all through.
     """
@@ -140,7 +140,7 @@ class AdamWConfig(Settings, frozen=True, tag="adamw"):
             _real("clip_norm", self.clip_norm, 1e-6, 1e6)
 
 
-class MuonConfig(Settings, frozen=True, tag="muon"):
+class MuonConfig(ConfigStruct, frozen=True, tag="muon"):
     """Muon (Jordan and others, 2024) for the matrices inside the layers, AdamW for everything else.
 
     `lr` is the matrices' rate when the schedule is at its base rate; both rise and fall together.
@@ -164,7 +164,7 @@ class MuonConfig(Settings, frozen=True, tag="muon"):
 OptimizerConfig = AdamWConfig | MuonConfig
 
 
-class ScheduleConfig(Settings, frozen=True):
+class ScheduleConfig(ConfigStruct, frozen=True):
     """Learning rate: from 0 to `base_lr` over `warmup_steps`, then down to `min_lr` along a line.
 
     The line is `decay_steps` long; None makes it end with the run.
@@ -185,7 +185,7 @@ class ScheduleConfig(Settings, frozen=True):
             raise ConfigError(f"min_lr {self.min_lr:g} must not be above base_lr {self.base_lr:g}")
 
 
-class Recipe(Settings, frozen=True):
+class Recipe(ConfigStruct, frozen=True):
     """Wiring, initialisation, optimizer, schedule and batching: everything but the size and the data.
 
     `fresh_data` lets a synthetic source write new lines for ever, so that nothing can be learnt by heart.
@@ -200,7 +200,7 @@ class Recipe(Settings, frozen=True):
     fresh_data: bool = False
 
 
-class TrainConfig(Settings, frozen=True):
+class TrainConfig(ConfigStruct, frozen=True):
     """How long, how much at a time, and how it is watched. 0 threads or chunk means: choose for me.
 
     `threads` share a batch; each works on `chunk` sequences at a time. `eval_every` and `score_every` are in
@@ -233,7 +233,7 @@ class TrainConfig(Settings, frozen=True):
         _whole("score_every", self.score_every, 0, 100_000_000)
 
 
-class RunConfig(Settings, frozen=True):
+class RunConfig(ConfigStruct, frozen=True):
     """All that decides a run's numbers. The same RunConfig gives the same bits (for given threads and chunk).
 
     `preset` is the preset's key: "1" to "14" for the packaged ones, a slug for one's own.

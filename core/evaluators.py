@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ..events import ScoreDone
-from ..sample import Sampler, Sampling
+from .events import ScoreDone
+from .sampling.sampler import Sampler, Sampling
+from .training.baselines import NgramLosses, ngram_losses
 
 if TYPE_CHECKING:
-    from ..train import Training
+    from .training.training import Training
 
 ENOUGH = 0.9
 """The share of tasks done right from which a model has learnt its task."""
@@ -80,3 +84,185 @@ def drawn_bytes(
         if stop and stop in drawn:
             break
     return bytes(drawn)
+
+
+QUICK_SUMS = 48
+ANSWER_TOKENS = 8
+"""More than the longest answer has in any tokenizer: a space, three digits and the semicolon."""
+
+_SUM = re.compile(rb"(?m)^(\d{1,9}) \+ (\d{1,9}) = \d{1,10};$")
+_GREEDY = Sampling(temperature=0, alternatives=0)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum to do."""
+
+    a: int
+    b: int
+
+    @property
+    def prompt(self) -> bytes:
+        # Without the space before the answer: a BPE token may hold both.
+        return f"\n{self.a} + {self.b} =".encode()
+
+    @property
+    def answer(self) -> bytes:
+        return f" {self.a + self.b};".encode()
+
+    @property
+    def digits(self) -> int:
+        return len(str(self.a + self.b))
+
+    @property
+    def carries(self) -> int:
+        """How often a column passes one on when this is done on paper."""
+        a, b, carry, count = self.a, self.b, 0, 0
+        while a or b:
+            carry = int(a % 10 + b % 10 + carry >= 10)
+            count += carry
+            a, b = a // 10, b // 10
+        return count
+
+
+class SumsEvaluator:
+    """Asks the sums of the validation text, which are never trained on: each once, alone after a newline."""
+
+    name = "addition_dummy"
+
+    def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
+        """See Evaluator.examine."""
+        del val_loss
+        sampler = sampler_of(training)
+        sums = held_out_sums(training.source.validation)
+        tally = Tally()
+        asked: Counter[str] = Counter()
+        right: Counter[str] = Counter()
+        groups = (("asked", asked), ("right", right))
+        for sum_ in sums if thorough else sums[:QUICK_SUMS]:
+            exact = drawn_bytes(sampler, sum_.prompt, ANSWER_TOKENS, _GREEDY, b";") == sum_.answer
+            tally.add(right=exact)
+            for group in ("sums", f"{sum_.carries} carries", f"{sum_.digits} digits"):
+                asked[group] += 1
+                right[group] += exact
+            yield None
+        yield tally.score(
+            training.step,
+            self.name,
+            f"{tally.right:,} of {tally.asked:,} held-out sums exactly right ({tally.share:.1%})",
+            {f"{what}.{group}": of[group] for what, of in groups for group in sorted(asked)},
+            thorough=thorough,
+        )
+
+
+def held_out_sums(validation: bytes) -> list[Sum]:
+    """The different sums of a validation text, in the order in which they first come."""
+    found = (Sum(int(match[1]), int(match[2])) for match in _SUM.finditer(validation))
+    return list(dict.fromkeys(found))
+
+
+QUICK_STREAMS = 10
+THOROUGH_STREAMS = 60
+LEAST_TOKENS = 64
+
+_FORM = "semicolon"
+"""The rule of the lines themselves: every word is followed by `;` and a newline."""
+
+BrokenRules = Callable[[str, Sequence[str]], list[str]]
+"""Names the rules that a word breaks, given the words before it."""
+
+
+class WordsEvaluator:
+    """Lets the model write, at temperature 1 and uncut, and holds every whole word to the rules."""
+
+    def __init__(self, name: str, broken_rules: BrokenRules, rules: Sequence[str]) -> None:
+        self.name = name
+        self._broken_rules = broken_rules
+        self._rules = (*rules, _FORM)
+
+    def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
+        """See Evaluator.examine."""
+        del val_loss
+        sampler = sampler_of(training)
+        # A stream as long as the context: a longer one would be read twice.
+        n_tokens = max(LEAST_TOKENS, training.config.model.context)
+        words, broken = Tally(), Counter[str]()
+        for seed in range(THOROUGH_STREAMS if thorough else QUICK_STREAMS):
+            text = drawn_bytes(sampler, b"\n", n_tokens, Sampling(seed=seed, alternatives=0))
+            for faults in self._faults(text.decode(errors="replace")):
+                words.add(right=not faults)
+                broken.update(faults)
+            yield None
+        yield self._score(training.step, words, broken, thorough=thorough)
+
+    def _faults(self, text: str) -> Iterator[list[str]]:
+        """The rules that each whole line of `text` breaks."""
+        previous: list[str] = []
+        for line in text.split("\n")[:-1]:
+            word = line.removesuffix(";")
+            yield self._broken_rules(word, previous) + ([] if line.endswith(";") else [_FORM])
+            previous.append(word)
+
+    def _score(self, step: int, words: Tally, broken: Counter[str], *, thorough: bool) -> ScoreDone:
+        worst = broken.most_common(1)
+        failing = f"; broken most: {worst[0][0]} ({worst[0][1]:,} times)" if worst else ""
+        return words.score(
+            step,
+            self.name,
+            f"{words.share:.1%} of {words.asked:,} sampled words obey every rule{failing}",
+            {
+                "words": words.asked,
+                "obeying": words.right,
+                **{f"broken.{rule}": broken[rule] for rule in self._rules},
+            },
+            thorough=thorough,
+        )
+
+
+class TextEvaluator:
+    """A model has learnt something of its text once it beats counting triples of tokens."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._counted: NgramLosses | None = None
+
+    def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
+        """See Evaluator.examine. The counts are made once; after that nothing is left to hurry about."""
+        if self._counted is None:
+            yield None
+            batches = training.batches
+            self._counted = ngram_losses(
+                batches.train_ids_N,
+                batches.validation_inputs_WT,
+                batches.validation_targets_WT,
+                training.config.model.vocab_size,
+            )
+        yield self._score(training, val_loss, self._counted, thorough=thorough)
+
+    def _score(
+        self, training: Training, val_loss: float, counted: NgramLosses, *, thorough: bool
+    ) -> ScoreDone:
+        losses = {
+            "model": val_loss,
+            "unigram": counted.unigram,
+            "bigram": counted.bigram,
+            "trigram": counted.trigram,
+        }
+        bits = {name: loss / math.log(2) / training.batches.bytes_per_token for name, loss in losses.items()}
+        beaten = val_loss < counted.trigram
+        return ScoreDone(
+            step=training.step,
+            evaluator=self.name,
+            score=bits["model"],
+            unit="bits a byte",
+            verdict="success" if beaten else "fail",
+            summary=(
+                f"{bits['model']:.3f} bits a byte, {'better' if beaten else 'no better'} than a trigram "
+                f"model's {bits['trigram']:.3f}"
+            ),
+            details={
+                **{f"loss.{name}": loss for name, loss in losses.items()},
+                **{f"bits_a_byte.{name}": value for name, value in bits.items()},
+            },
+            thorough=thorough,
+        )

@@ -12,9 +12,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from .errors import FemtoError
+import msgspec
+
+from .errors import ConfigError, FemtoError, RunError
 
 TEMPORARY_SUFFIX = ".tmp"
 _WRITE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -177,3 +179,37 @@ def read_limited(path: Path, limit: int) -> bytes:
         if os.fstat(file.fileno()).st_size > limit:
             raise ValueError(f"{path.name} is larger than {limit:,} bytes")
         return file.read(limit)
+
+
+_Record = TypeVar("_Record", bound=msgspec.Struct)
+
+
+class _AnyFormat(msgspec.Struct):
+    format: int = 1
+
+
+def refuse_newer(text: bytes | str, known: int, what: Path | str, refusal: type[FemtoError]) -> None:
+    """Refuses a file of a later femtotui; one that says no format is of the first.
+
+    Raises: `refusal`; ValueError or RecursionError for what is no JSON object.
+    """
+    found = msgspec.json.decode(text, type=_AnyFormat).format
+    if found > known:
+        raise refusal(f"{what} was written by a newer femtotui (format {found}): update femtotui to open it")
+
+
+def read_record(path: Path, record: type[_Record], known: int, limit: int) -> _Record | None:
+    """What the JSON file `path` says, of `limit` bytes and format `known` at most; None if it is not there.
+
+    Raises: RunError for one that cannot be read, is damaged, or is of a newer format.
+    """
+    try:
+        text = read_limited(path, limit)
+        refuse_newer(text, known, path, RunError)
+        return msgspec.json.decode(text, type=record)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {os_error_words(error)}") from error
+    except (ConfigError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise RunError(f"{path} is damaged: {error}") from error

@@ -3,13 +3,12 @@
 Reading order: schema, toml_file, problems, load, configure, sources.
 """
 
-from .configure import run_config
-from .load import list_presets, list_recipes, load_preset, load_recipe
-from .schema import Attempt, Goal, JournalRecord, Peer, Preset
+from .load import list_presets, list_recipes, load_preset, load_recipe, run_config
+from .schema import Goal, JournalAttempt, JournalRecord, Peer, Preset
 
 __all__ = [
-    "Attempt",
     "Goal",
+    "JournalAttempt",
     "JournalRecord",
     "Peer",
     "Preset",

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import platformdirs
 
-from femtotui.core.data import Source
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
+from femtotui.core.training.batches import Source
 
-from .problems import visible
-from .split import split_text
+from .toml_file import visible
+from .user_files import split_text
 
 Download = Callable[[int, int], None]
 """Is told now and then how many bytes have come, and of how many."""

@@ -5,17 +5,22 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from femtotui.core.config import Recipe
-from femtotui.core.errors import PresetError
+import msgspec
 
-from .problems import did_you_mean, visible
+from femtotui.core.config import DataConfig, MuonConfig, Recipe, RunConfig, TrainConfig
+from femtotui.core.errors import ConfigError, PresetError
+from femtotui.dummy_data import simple_dummy
+
 from .schema import Preset, require_printable
-from .toml_file import parse_toml, read_file, to_settings
+from .toml_file import did_you_mean, parse_toml, read_file, to_settings, visible
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+    from femtotui.core.evaluators import Evaluator
 
 _SUFFIX = ".toml"
 _ENTRY_FILE = re.compile(r"entry-(\d\d)\.toml")
@@ -127,3 +132,84 @@ def _likeness(words: list[str], title: str) -> float:
         max(difflib.SequenceMatcher(None, word, other).ratio() for other in title_words) for word in words
     )
     return sum(best) / len(words)
+
+
+def run_config(
+    preset: Preset,
+    *,
+    recipe: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    data: Sequence[str] = (),
+    threads: int = 0,
+    chunk: int = 0,
+) -> RunConfig:
+    """The settings of a run of `preset`; what is None, 0 or empty is the preset's, or chosen later.
+
+    `data` are paths or globs of one's own text. With them a char or bpe vocabulary is no longer known
+    (`model.vocab_size` 0): it will be that text's.
+
+    Raises: ConfigError for a value that cannot be, PresetError for an unknown recipe.
+    """
+    train = TrainConfig(
+        steps=preset.steps if steps is None else steps,
+        batch=preset.batch,
+        seed=seed,
+        threads=threads,
+        chunk=chunk,
+        eval_every=preset.eval_every,
+        eval_windows=preset.eval_windows,
+    )
+    config = RunConfig(
+        preset=preset.key,
+        title=preset.title,
+        model=preset.model,
+        tokenizer=preset.tokenizer,
+        data=preset.data,
+        recipe=_at_rates(load_recipe(preset.recipe if recipe is None else recipe), preset),
+        train=train,
+    )
+    return _with_data(config, tuple(data)) if data else config
+
+
+def _at_rates(recipe: Recipe, preset: Preset) -> Recipe:
+    """The recipe at the preset's own rates: AdamW's, falling to the same share of it, and Muon's."""
+    if preset.muon_lr is not None and isinstance(recipe.optimizer, MuonConfig):
+        optimizer = msgspec.structs.replace(recipe.optimizer, lr=preset.muon_lr)
+        recipe = msgspec.structs.replace(recipe, optimizer=optimizer)
+    learning_rate = preset.learning_rate
+    if learning_rate is None:
+        return recipe
+    old = recipe.schedule
+    schedule = msgspec.structs.replace(
+        old, base_lr=learning_rate, min_lr=old.min_lr * learning_rate / old.base_lr
+    )
+    return msgspec.structs.replace(recipe, schedule=schedule)
+
+
+def _with_data(config: RunConfig, paths: tuple[str, ...]) -> RunConfig:
+    for path in paths:
+        if not path.strip() or "\0" in path:
+            raise ConfigError(f"a data path must name a file, not {visible(repr(path))}")
+    model, tokenizer = config.model, config.tokenizer
+    if tokenizer.kind != "byte":
+        model = msgspec.structs.replace(model, vocab_size=0)
+    if tokenizer.kind == "char":
+        tokenizer = msgspec.structs.replace(tokenizer, vocab_size=0)
+    source = "rust" if config.data.source == "rust" else "files"
+    replaced: DataConfig = msgspec.structs.replace(config.data, source=source, paths=paths)
+    return msgspec.structs.replace(config, model=model, tokenizer=tokenizer, data=replaced)
+
+
+def choose_evaluator(data: DataConfig) -> Evaluator:
+    """The evaluator that judges what a model has learnt from this data."""
+    # NumPy comes with it.
+    from femtotui.core.evaluators import SumsEvaluator, TextEvaluator, WordsEvaluator  # noqa: PLC0415
+
+    match data.source:
+        case "simple_dummy":
+            return WordsEvaluator("simple_dummy", simple_dummy.broken_rules, tuple(simple_dummy.RULES))
+        case "addition_dummy":
+            return SumsEvaluator()
+        case "english" | "rust" | "files":
+            return TextEvaluator(data.source)

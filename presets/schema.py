@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from femtotui.core.config import DataConfig, ModelConfig, Settings, TokenizerConfig, TrainConfig
+from femtotui.core.config import ConfigStruct, DataConfig, ModelConfig, TokenizerConfig, TrainConfig
 from femtotui.core.errors import ConfigError
 
 MAX_TITLE_LENGTH = 60
@@ -23,7 +23,7 @@ _Nats = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
-class Attempt(Settings, frozen=True):
+class JournalAttempt(ConfigStruct, frozen=True):
     """A further training of the same entry, from scratch with the same settings."""
 
     step: _Step
@@ -31,7 +31,7 @@ class Attempt(Settings, frozen=True):
     elapsed_s: _Seconds | None = None
 
 
-class JournalRecord(Settings, frozen=True):
+class JournalRecord(ConfigStruct, frozen=True):
     """What the journal noted about an entry; None where it noted nothing.
 
     `loss` is the training loss of the last step, in nats a token. `command` is how its data was made, `ram`
@@ -48,7 +48,7 @@ class JournalRecord(Settings, frozen=True):
     machine: str | None = None
     ms_per_step: str | None = None
     ram: str | None = None
-    again: Attempt | None = None
+    again: JournalAttempt | None = None
 
     def __post_init__(self) -> None:
         require_printable(
@@ -60,7 +60,7 @@ class JournalRecord(Settings, frozen=True):
         )
 
 
-class Goal(Settings, frozen=True):
+class Goal(ConfigStruct, frozen=True):
     """What success means for a preset, by measure.
 
     `score` is the evaluator's: a share of tasks to reach, or bits a byte not to exceed; None means to beat a
@@ -71,7 +71,7 @@ class Goal(Settings, frozen=True):
     score: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
 
 
-class Peer(Settings, frozen=True):
+class Peer(ConfigStruct, frozen=True):
     """What another program reached on the same text: a validation loss, in nats a token, to be beaten.
 
     `name` is what a chart calls it, `note` says how it was trained; `elapsed_s` is None if nobody timed it.
@@ -86,7 +86,7 @@ class Peer(Settings, frozen=True):
         require_printable(name=self.name, note=self.note)
 
 
-class Preset(Settings, frozen=True):
+class Preset(ConfigStruct, frozen=True):
     """A model, its tokenizer, its data and for how long: one entry of the journal, or one's own.
 
     `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, "13" and

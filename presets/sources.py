@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from femtotui.core.config import DataConfig
-from femtotui.core.data import Source
 from femtotui.core.errors import DataError
+from femtotui.core.training.batches import Source
 from femtotui.dummy_data import addition_dummy, simple_dummy
 
 from .english import Download, download_english, english_is_cached, open_english
-from .own_files import cat_command, open_files, read_files
-from .split import split_text
+from .user_files import cat_command, open_files, read_files, split_text
 
 __all__ = ["Download", "download_english", "english_is_cached", "open_source"]
 

@@ -10,12 +10,11 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-from femtotui.core.data import Source
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words
+from femtotui.core.training.batches import Source
 
-from .problems import visible
-from .split import split_text
+from .toml_file import visible
 
 MAX_TEXT_BYTES = 256 * 2**20
 """All of the text is held in memory, several times over; no tiny GPT ever sees this much."""
@@ -131,3 +130,23 @@ def _quote_all_but_globs(pattern: str) -> str:
     """Quote what a shell would misread, and leave `*`, `?`, `[...]` and a leading `~/` to it."""
     parts = re.split(r"(\A~/|[*?]+|\[[^\]/]*\])", pattern)
     return "".join(part if index % 2 else shlex.quote(part) for index, part in enumerate(parts) if part)
+
+
+VALIDATION_SHARE = 0.1
+NEARBY_SHARE = 0.02
+
+
+def split_text(text: bytes) -> tuple[bytes, bytes]:
+    """Training and validation text: the last tenth validates.
+
+    The cut goes after the end of a line if one ends close by, and never through a UTF-8 character.
+    """
+    cut = len(text) - round(len(text) * VALIDATION_SHARE)
+    nearby = max(80, round(len(text) * NEARBY_SHARE))
+    line_end = text.rfind(b"\n", max(0, cut - nearby), cut)
+    if line_end >= 0:
+        cut = line_end + 1
+    else:
+        while cut > 0 and cut < len(text) and text[cut] & 0xC0 == 0x80:
+            cut -= 1
+    return text[:cut], text[cut:]

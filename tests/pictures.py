@@ -22,21 +22,21 @@ from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from femtotui.choices import Choices
-from femtotui.desk import Desk
-from femtotui.environment import limit_blas_threads
-from femtotui.femto_app import FemtoApp
-from femtotui.helm import Helm
+from femtotui.app.app import FemtoApp
+from femtotui.app.settings import Settings
+from femtotui.blas.environment import limit_blas_threads
 from femtotui.presets import load_preset
-from femtotui.priority import SWITCH
-from femtotui.run_view import Status
-from femtotui.screens.compare import CompareScreen
-from femtotui.screens.runs import RunsScreen
-from femtotui.screens.sample import SampleScreen
-from femtotui.settings import Settings
-from femtotui.trainer import Trainer
-from femtotui.widgets.prompt import Prompt
-from femtotui.widgets.token_view import TokenView
+from femtotui.runs.actions import RunActions
+from femtotui.runs.choices import Choices
+from femtotui.runs.compare_screen import CompareScreen
+from femtotui.runs.manager import RunManager
+from femtotui.runs.runs_screen import RunsScreen
+from femtotui.runs.state import Status
+from femtotui.sampling.fields import Prompt
+from femtotui.sampling.sample_screen import SampleScreen
+from femtotui.tokens.token_view import TokenView
+from femtotui.trainer.client import Trainer
+from femtotui.trainer.priority import SWITCH
 
 DOCS = Path(__file__).parents[1] / "docs"
 PRESET = "2"
@@ -62,7 +62,7 @@ class Studio:
 
     app: FemtoApp
     pilot: Pilot[None]
-    desk: Desk
+    manager: RunManager
     folder: Path
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
@@ -74,7 +74,8 @@ class Studio:
 
     async def trained(self, step: int) -> None:
         await self.until(
-            lambda: PRESET in self.desk.places and self.desk.places[PRESET].view.step >= step, f"step {step}"
+            lambda: PRESET in self.manager.places and self.manager.places[PRESET].view.step >= step,
+            f"step {step}",
         )
 
     async def press(self, *keys: str) -> None:
@@ -108,14 +109,14 @@ class Studio:
 async def studio(folder: Path) -> AsyncIterator[Studio]:
     """The app in a terminal that does not exist, with trainers that do."""
     with tempfile.TemporaryDirectory() as runs:
-        desk = Desk(Path(runs), Trainer)
-        desk.warm_up()
-        app = FemtoApp(Helm(desk, Choices(load_preset(PRESET))), Settings())
+        manager = RunManager(Path(runs), Trainer)
+        manager.warm_up()
+        app = FemtoApp(RunActions(manager, Choices(load_preset(PRESET))), Settings())
         try:
             async with app.run_test(size=SIZE) as pilot:
-                yield Studio(app, pilot, desk, folder)
+                yield Studio(app, pilot, manager, folder)
         finally:
-            desk.close()
+            manager.close()
 
 
 async def take_pictures(folder: Path, *, more: bool) -> None:
@@ -126,8 +127,8 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
         await it.trained(1)
         await it.trained(STEPS)
         await it.press("space")
-        await it.until(lambda: it.desk.places[PRESET].view.status is Status.PAUSED, "the pause")
-        step = it.desk.places[PRESET].view.step
+        await it.until(lambda: it.manager.places[PRESET].view.status is Status.PAUSED, "the pause")
+        step = it.manager.places[PRESET].view.step
         await it.until(
             lambda: f"step {step:,}" in str(it.app.train.query_one("#sample").border_subtitle), "a sample"
         )

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from femtotui import cli
-from femtotui.bench import step_gflop
-from femtotui.bench_orders import ONE_OF_EACH_SIZE, bench_orders
+from femtotui.cli import main as cli
+from femtotui.cli.bench_orders import ONE_OF_EACH_SIZE, bench_orders
+from femtotui.cli.step_timer import step_gflop
 from femtotui.core.config import AdamWConfig
 from femtotui.presets import list_presets, load_preset
-from femtotui.wording import preset_parameters
+from femtotui.text.formats import preset_parameters
 
 BENCH = Path(__file__).parent / "bench"
 FIELDS = {

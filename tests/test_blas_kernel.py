@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from femtotui import blas_kernel
-from femtotui.blas_kernel import (
+from femtotui.blas import kernel as blas_kernel
+from femtotui.blas.kernel import (
     CANDIDATE,
     SWITCH,
     VARIABLE,
@@ -26,7 +26,7 @@ from femtotui.blas_kernel import (
     user_variable,
     with_kernel,
 )
-from femtotui.blas_probe import Probe, relative_error
+from femtotui.blas.probe import Probe, relative_error
 from femtotui.paths import cache_folder
 from femtotui.presets.english import cache_path
 
@@ -324,9 +324,9 @@ SAY = "import os, sys; print(os.environ.get('OPENBLAS_CORETYPE'), file=sys.stder
 @pytest.mark.parametrize(
     "start",
     [
-        "from femtotui.cli import main; main(['train', '10', '--steps', '1'])",
-        "from femtotui.trainer_process import main; main()",
-        "from femtotui.environment import prepare_blas; prepare_blas()",
+        "from femtotui.cli.main import main; main(['train', '10', '--steps', '1'])",
+        "from femtotui.trainer.process import main; main()",
+        "from femtotui.blas.environment import prepare_blas; prepare_blas()",
     ],
 )
 def test_every_process_that_trains_has_its_kernel_before_numpy(tmp_path: Path, start: str) -> None:
@@ -334,7 +334,7 @@ def test_every_process_that_trains_has_its_kernel_before_numpy(tmp_path: Path, s
 
 
 def test_auto_takes_what_the_user_set_away(tmp_path: Path) -> None:
-    program = f"from femtotui.environment import prepare_blas; prepare_blas(); {SAY}"
+    program = f"from femtotui.blas.environment import prepare_blas; prepare_blas(); {SAY}"
     set_by_user = {"OPENBLAS_CORETYPE": "Prescott"}
     assert in_a_process(tmp_path, program, **set_by_user) == "Prescott"
     assert in_a_process(tmp_path, program, **set_by_user, FEMTOTUI_BLAS_KERNEL="auto") in ("None", CANDIDATE)
@@ -342,7 +342,7 @@ def test_auto_takes_what_the_user_set_away(tmp_path: Path) -> None:
 
 
 def test_it_is_left_alone_when_numpy_is_already_loaded(tmp_path: Path) -> None:
-    program = f"import numpy; from femtotui.environment import prepare_blas; prepare_blas(); {SAY}"
+    program = f"import numpy; from femtotui.blas.environment import prepare_blas; prepare_blas(); {SAY}"
     assert in_a_process(tmp_path, program, FEMTOTUI_BLAS_KERNEL="Chosen") == "None"
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
-from femtotui import __version__, cli
-from femtotui.arguments import spread_values
+from femtotui import __version__
+from femtotui.cli import main as cli
+from femtotui.cli.options import spread_values
 from femtotui.core.errors import ConfigError, RunError
-from femtotui.core.runs import list_runs
+from femtotui.core.run_folder.catalog import list_runs
 
 PATIENCE_S = 60
 NEVER = ("--steps", "1000000")
@@ -82,7 +83,7 @@ def test_version_and_help_answer_at_once(tmp_path: Path) -> None:
 
 def test_help_imports_no_numpy_and_no_textual(tmp_path: Path) -> None:
     program = (
-        "import sys; from femtotui.cli import main; main(['--help']); "
+        "import sys; from femtotui.cli.main import main; main(['--help']); "
         "sys.exit(bool({'numpy', 'textual', 'rich'} & sys.modules.keys()))"
     )
     result = subprocess.run(
@@ -184,7 +185,7 @@ def test_a_closed_pipe_ends_cleanly_with_the_run_saved(tmp_path: Path) -> None:
 
 def test_an_output_that_is_full_stops_the_run_saved_and_says_so(tmp_path: Path) -> None:
     program = (
-        "import errno, sys; from femtotui import cli, headless\n"
+        "import errno, sys; from femtotui.cli import main as cli; from femtotui.trainer import headless\n"
         "def full(*_): raise OSError(errno.ENOSPC, 'full')\n"
         "headless.JsonLines.show = full; sys.exit(cli.main(sys.argv[1:]))"
     )

@@ -14,16 +14,15 @@ import msgspec
 import psutil
 import pytest
 
-from femtotui.attached import AttachedTrainer
+from femtotui.cli.runs_table import state
 from femtotui.core.errors import RunError
-from femtotui.core.lock import holder_of
-from femtotui.core.runs import list_runs, unfinished_run
-from femtotui.desk import Desk
-from femtotui.door import ADDRESS_NAME, Address, read_address
-from femtotui.run_table import state
-from femtotui.run_view import Status
-from femtotui.trainer import Trainer
-from femtotui.wire import read_frame, write_frame
+from femtotui.core.run_folder.catalog import list_runs, unfinished_run
+from femtotui.core.run_folder.lock import holder_of
+from femtotui.runs.manager import RunManager
+from femtotui.runs.state import Status
+from femtotui.trainer.client import AttachedTrainer, Trainer
+from femtotui.trainer.protocol import read_frame, write_frame
+from femtotui.trainer.remote import ADDRESS_NAME, Address, read_address
 
 sys.path.insert(0, str(Path(__file__).parent / "proofs"))
 from small_runs import small_config
@@ -31,32 +30,32 @@ from small_runs import small_config
 PATIENCE_S = 30.0
 
 
-def until(desk: Desk, condition: Callable[[], bool]) -> None:
+def until(manager: RunManager, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        desk.take()
+        manager.take()
         time.sleep(0.01)
 
 
-def trains(desk: Desk, beyond: int = 0) -> Callable[[], bool]:
+def trains(manager: RunManager, beyond: int = 0) -> Callable[[], bool]:
     return lambda: (
-        desk.current is not None
-        and desk.current.view.status is Status.TRAINING
-        and desk.current.view.step > beyond
+        manager.current is not None
+        and manager.current.view.status is Status.TRAINING
+        and manager.current.view.step > beyond
     )
 
 
 @pytest.fixture
 def detached(tmp_path: Path) -> Iterator[Path]:
     """A run that is being trained by nobody's app."""
-    desk = Desk(tmp_path, Trainer)
-    desk.begin(small_config("modern", "byte", steps=10_000_000))
-    until(desk, trains(desk, 10))
-    assert desk.detach()
-    until(desk, lambda: desk.is_detached)
-    desk.close()
-    run = Path(desk.current.view.run)
+    manager = RunManager(tmp_path, Trainer)
+    manager.begin(small_config("modern", "byte", steps=10_000_000))
+    until(manager, trains(manager, 10))
+    assert manager.detach()
+    until(manager, lambda: manager.is_detached)
+    manager.close()
+    run = Path(manager.current.view.run)
     yield run
     holder = holder_of(run)
     if holder is not None:
@@ -64,10 +63,10 @@ def detached(tmp_path: Path) -> Iterator[Path]:
         psutil.wait_procs([psutil.Process(holder.pid)] if psutil.pid_exists(holder.pid) else [], timeout=5)
 
 
-def attached(run: Path) -> Desk:
-    desk = Desk(run.parent, Trainer)
-    desk.attach(small_config("modern", "byte"), lambda listener: AttachedTrainer(run, listener))
-    return desk
+def attached(run: Path) -> RunManager:
+    manager = RunManager(run.parent, Trainer)
+    manager.attach(small_config("modern", "byte"), lambda listener: AttachedTrainer(run, listener))
+    return manager
 
 
 def test_it_goes_on_alone_and_is_listed(detached: Path) -> None:
@@ -83,18 +82,18 @@ def test_it_goes_on_alone_and_is_listed(detached: Path) -> None:
 
 
 def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detached: Path) -> None:
-    desk = attached(detached)
-    until(desk, trains(desk, 50))
-    view = desk.current.view
+    manager = attached(detached)
+    until(manager, trains(manager, 50))
+    view = manager.current.view
     assert list(view.steps) == list(range(1, view.step + 1))
     assert view.evals
-    assert desk.current.snapshot is not None
-    desk.pause()
-    until(desk, lambda: view.status is Status.PAUSED)
+    assert manager.current.snapshot is not None
+    manager.pause()
+    until(manager, lambda: view.status is Status.PAUSED)
     paused_at = view.step
-    desk.detach()
-    until(desk, lambda: desk.is_detached)
-    desk.close()
+    manager.detach()
+    until(manager, lambda: manager.is_detached)
+    manager.close()
 
     again = attached(detached)
     until(again, lambda: again.current.view.status is Status.PAUSED)
@@ -115,10 +114,10 @@ def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detach
 
 
 def test_an_app_that_dies_while_attached_takes_nothing_with_it(detached: Path) -> None:
-    desk = attached(detached)
-    until(desk, trains(desk))
-    desk.current.link.trainer._connection.shutdown(2)  # as the system does when a process dies
-    until(desk, lambda: desk.current.view.status is Status.FAILED)
+    manager = attached(detached)
+    until(manager, trains(manager))
+    manager.current.link.trainer._connection.shutdown(2)  # as the system does when a process dies
+    until(manager, lambda: manager.current.view.status is Status.FAILED)
     again = attached(detached)
     until(again, trains(again))
     again.close()
@@ -153,25 +152,25 @@ def test_what_cannot_be_attached_to_is_said(tmp_path: Path, detached: Path) -> N
         time.sleep(0.02)
     with pytest.raises(RunError, match="is not being trained now: go on with it by"):
         AttachedTrainer(detached, print)
-    desk = Desk(tmp_path, Trainer)
-    desk.begin(small_config("modern", "byte", steps=10_000_000, seed=1))
-    until(desk, trains(desk))
+    manager = RunManager(tmp_path, Trainer)
+    manager.begin(small_config("modern", "byte", steps=10_000_000, seed=1))
+    until(manager, trains(manager))
     with pytest.raises(RunError, match="was not detached: press d"):
-        AttachedTrainer(Path(desk.current.view.run), print)
-    desk.close()
+        AttachedTrainer(Path(manager.current.view.run), print)
+    manager.close()
 
 
 def test_what_a_killed_detached_trainer_left_is_gone_on_with(detached: Path) -> None:
     os.kill(holder_of(detached).pid, signal.SIGKILL)
     config = small_config("modern", "byte", steps=10_000_000)
-    desk = Desk(detached.parent, Trainer)
-    desk.take_up(config, str(detached))
-    view = desk.current.view
-    until(desk, lambda: view.started is not None and view.step > view.started.step)
+    manager = RunManager(detached.parent, Trainer)
+    manager.take_up(config, str(detached))
+    view = manager.current.view
+    until(manager, lambda: view.started is not None and view.step > view.started.step)
     assert list(view.steps) == list(range(1, view.step + 1))  # the curve of the earlier session is there
-    desk.detach()
-    until(desk, lambda: desk.is_detached)
-    desk.close()
+    manager.detach()
+    until(manager, lambda: manager.is_detached)
+    manager.close()
     assert read_address(detached).pid == holder_of(detached).pid
 
 

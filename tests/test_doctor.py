@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from femtotui.blas_kernel import CANDIDATE, SWITCH, VARIABLE, ProbeError
-from femtotui.blas_probe import Probe
-from femtotui.doctor import Terminal, examine_folder, terminal_advice
-from femtotui.doctor_blas import BlasReport, examine_blas
+from femtotui.blas.kernel import CANDIDATE, SWITCH, VARIABLE, ProbeError
+from femtotui.blas.probe import Probe
+from femtotui.cli.doctor import Terminal, examine_folder, terminal_advice
+from femtotui.cli.doctor_blas import BlasReport, examine_blas
 
 SLOW = Probe(
     library="openblas",

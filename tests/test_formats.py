@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from small_checkpoint import saved_run
 
-from femtotui.core.checkpoint import load_weights
-from femtotui.core.entry import gather_entry, write_entry
 from femtotui.core.errors import FemtoError
-from femtotui.core.progress import Progress, read_progress, write_progress
-from femtotui.core.run import RunFolder
-from femtotui.core.saved import open_saved
-from femtotui.door import ADDRESS_NAME, Address, read_address
-from femtotui.run_shelf import TITLE_NAME, read_rows, write_title
+from femtotui.core.run_folder.checkpoint import load_weights
+from femtotui.core.run_folder.entry import gather_entry, write_entry
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.info import Progress, read_progress, write_progress
+from femtotui.core.run_folder.saved_model import open_saved
+from femtotui.runs.library import TITLE_NAME, read_rows, write_title
+from femtotui.trainer.remote import ADDRESS_NAME, Address, read_address
 
 
 @pytest.fixture

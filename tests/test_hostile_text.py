@@ -18,15 +18,13 @@ from rich.cells import cell_len
 from rich.console import Console
 from textual.app import App, ComposeResult
 
-from femtotui.core.entry import Entry
-from femtotui.core.entry_text import entry_markdown
+from femtotui.cli.sample_output import Result, Task, TerminalFace
 from femtotui.core.events import SampleDone
-from femtotui.core.sample import Alternative
-from femtotui.journal_notation import log_prob_lines
-from femtotui.reading import Reading
-from femtotui.sample_faces import Result, Task, TerminalFace
-from femtotui.token_export import FORMATS, Sample
-from femtotui.widgets.alternatives import Alternatives
+from femtotui.core.run_folder.entry import Entry, entry_markdown
+from femtotui.core.sampling.sampler import Alternative
+from femtotui.tokens.alternatives import Alternatives
+from femtotui.tokens.export_formats import FORMATS, Sample, log_prob_lines
+from femtotui.tokens.scoring import TextScore
 
 HOSTILE = (
     b"\x1b[2J\x1b]0;x\x07", b"\r\x08\x7f\x00", b"\x9b31m", "\u202e\u200b\u0301\ufeff".encode(),
@@ -71,7 +69,7 @@ def test_on_a_coloured_terminal_nothing_but_colours_is_sent(data: list[bytes]) -
     face.begin(Task(data[0], True, "a model", 0, False, False))
     for token in tokens_of(data):
         face.token(token)  # type: ignore[arg-type]
-    face.end(Result(Reading(), 1.0))
+    face.end(Result(TextScore(), 1.0))
     assert obeyed(_STYLING.sub("", sent.getvalue())) == []
 
 

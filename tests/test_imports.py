@@ -73,7 +73,7 @@ def test_a_folder_imports_only_what_lies_below_it(folder: str) -> None:
         ("core", "from femtotui import presets"),
         ("core", "def f():\n    import rich.text"),
         ("core", "from ..presets.load import load_preset"),
-        ("presets", "from femtotui.app import App"),
+        ("presets", "from femtotui.app.start import App"),
         ("presets", "from textual.app import App"),
         ("dummy_data", "import numpy"),
         ("dummy_data", "from femtotui.core.errors import FemtoError"),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from femtotui.priority import NICENESS, SWITCH, niceness_wanted
+from femtotui.trainer.priority import NICENESS, SWITCH, niceness_wanted
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "nice"), reason="nice values are POSIX")
 
 _SAY = """
 import os
 from pathlib import Path
-from femtotui.priority import give_way
+from femtotui.trainer.priority import give_way
 give_way(os.environ)
 group = Path("/proc/self/autogroup")
 print(os.getpriority(os.PRIO_PROCESS, 0), group.read_text() if group.exists() else "")

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from femtotui.cli import main
+from femtotui.cli.main import main
+from femtotui.cli.reproduce_table import reproduce_table
 from femtotui.core.commands import Steering, Stop
 from femtotui.core.config import ModelConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, StepDone
+from femtotui.experiments.reproduction import Interrupted, ReproductionResult, reproduce
 from femtotui.presets import Goal, Peer, Preset, load_preset
-from femtotui.reproduce import Interrupted, Outcome, reproduce
-from femtotui.reproduce_table import reproduce_table
 
 
 def small(goal: Goal, journal_step: int = 3, steps: int = 5) -> Preset:
@@ -97,7 +97,7 @@ def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None
 def test_success_says_after_how_many_steps_and_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("femtotui.reproduce.reaches", lambda _goal, score: score.step == 5)
+    monkeypatch.setattr("femtotui.experiments.reproduction.reaches", lambda _goal, score: score.step == 5)
     outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Watch())
     assert (outcome.verdict, outcome.steps_to_success) == ("success", 5)
     assert outcome.seconds_to_success is not None
@@ -167,7 +167,7 @@ def test_the_command_prints_an_object_an_outcome(
     monkeypatch.setattr("femtotui.presets.load_preset", lambda _key: small(UNREACHABLE))
     assert main(["reproduce", "10", "--recipe", "both", "--json", "--runs", str(tmp_path)]) == 0
     lines = capfdbinary.readouterr().out.splitlines()
-    outcomes = [msgspec.json.decode(line, type=Outcome) for line in lines]
+    outcomes = [msgspec.json.decode(line, type=ReproductionResult) for line in lines]
     assert [o.recipe for o in outcomes] == ["journal", "modern"]
     assert set(json.loads(lines[0])) >= {"entry", "seed", "journal_step", "score_at_journal_step", "val_loss"}
 
@@ -182,8 +182,8 @@ def test_mistakes_are_one_line(arguments: list[str], capsys: pytest.CaptureFixtu
 
 
 def test_settings_name_the_folder() -> None:
+    from femtotui.experiments.trials import trial_folder  # noqa: PLC0415
     from femtotui.presets import run_config  # noqa: PLC0415
-    from femtotui.trials import trial_folder  # noqa: PLC0415
 
     preset = small(UNREACHABLE)
     names = {

@@ -10,20 +10,22 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
+from femtotui.experiments.reproduction import ReproductionResult
 from femtotui.presets import load_preset
-from femtotui.reproduce import Outcome
 
 BENCH = Path(__file__).parent / "bench"
 SCRIPT = BENCH / "reproduce_report.py"
 
 
-def outcome(entry: str, recipe: str, *, seed: int = 0, score: float = 0.97, seconds: float = 11.0) -> Outcome:
+def outcome(
+    entry: str, recipe: str, *, seed: int = 0, score: float = 0.97, seconds: float = 11.0
+) -> ReproductionResult:
     preset = load_preset(entry)
     record, peer, goal = preset.journal, preset.peer, preset.goal
     assert goal is not None
     assert goal.score is not None
     reached = score >= goal.score if goal.score <= 1 else score <= goal.score
-    return Outcome(
+    return ReproductionResult(
         entry=entry,
         recipe=recipe,
         seed=seed,

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from femtotui import cli
+from femtotui.cli import main as cli
 from femtotui.core.commands import Steering, Stop
-from femtotui.core.entry import gather_entry
-from femtotui.core.run import RunFolder
-from femtotui.session import open_trained
+from femtotui.core.run_folder.entry import gather_entry
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.trainer.session import open_trained
 
 sys.path.insert(0, str(Path(__file__).parent / "proofs"))
 from small_runs import small_config, train_to_the_end
 
-from femtotui.session import continue_run, prepare
+from femtotui.trainer.session import continue_run, prepare
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from small_checkpoint import saved_run, small_config
 
+from femtotui.cli.sample import sample
 from femtotui.core.errors import FemtoError
-from femtotui.core.run import RunFolder
-from femtotui.sample_command import sample
+from femtotui.core.run_folder.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from femtotui.experiments.reproduction import Trained, train_to_the_end
 from femtotui.presets import load_preset, run_config
-from femtotui.reproduce import Trained, train_to_the_end
 
 GRAMMAR = 1.4165
 """Nats a character of simple_dummy for a reader that knows its grammar, but not the rules beyond it."""

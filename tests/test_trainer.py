@@ -16,16 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from femtotui.commands import (
-    Checkpoint,
-    Continue,
-    Pause,
-    Resume,
-    SetLearningRate,
-    Snapshot,
-    Start,
-    Stop,
-)
+from femtotui.blas.environment import limited_blas
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
     CheckpointSaved,
@@ -37,11 +28,23 @@ from femtotui.core.events import (
     RunStarted,
     StepDone,
 )
-from femtotui.core.runs import list_runs
-from femtotui.environment import limited_blas
+from femtotui.core.run_folder.catalog import list_runs
 from femtotui.presets import load_preset, run_config
-from femtotui.trainer import EventsArrived, SnapshotArrived, Trainer, TrainerExited, TrainerMessage
-from femtotui.wire import EventsFrame, WireError, read_frame, write_frame
+from femtotui.trainer.client import EventsArrived, SnapshotArrived, Trainer, TrainerExited, TrainerMessage
+from femtotui.trainer.protocol import (
+    Continue,
+    EventsFrame,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    SetLearningRate,
+    Snapshot,
+    Start,
+    Stop,
+    WireError,
+    read_frame,
+    write_frame,
+)
 
 PATIENCE_S = 30.0
 
@@ -131,7 +134,7 @@ def test_pause_resume_checkpoint_and_stop(watched: Watched, tmp_path: Path) -> N
     paused = watched.until_event(Paused)
     assert paused.step > 0
     assert any(isinstance(e, CheckpointSaved) and e.step == paused.step for e in watched.events)
-    send(Checkpoint())
+    send(SaveCheckpoint())
     assert watched.until_event(CheckpointSaved).step == paused.step
     send(SetLearningRate(base_lr=0.001))
     send(Resume())
@@ -207,7 +210,7 @@ def test_what_cannot_start_fails_in_words(
 
 def test_when_the_app_dies_the_trainer_saves_and_ends(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "femtotui.trainer_process"],
+        [sys.executable, "-P", "-m", "femtotui.trainer.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -234,7 +237,7 @@ def test_a_trainer_that_was_never_told_anything_ends_with_its_app(watched: Watch
 def test_a_killed_trainer_is_reported_and_its_run_can_be_listed(watched: Watched, tmp_path: Path) -> None:
     watched.trainer.send(Start(config=config(100_000), runs=str(tmp_path)))
     watched.until_event(StepDone)
-    watched.trainer.send(Checkpoint())
+    watched.trainer.send(SaveCheckpoint())
     watched.until_event(CheckpointSaved)
     os.kill(watched.trainer.pid, signal.SIGKILL)
     assert watched.until_exit().code == -signal.SIGKILL
@@ -272,7 +275,7 @@ def test_closing_a_trainer_that_does_not_answer_kills_it(tmp_path: Path) -> None
 def test_stray_prints_cannot_break_a_frame(tmp_path: Path) -> None:
     """A library that prints, from Python or from C, writes to standard error."""
     program = (
-        "import os, sys; from femtotui import trainer_process as t, session as s; prepare = s.prepare\n"
+        "import os, sys; from femtotui.trainer import process as t, session as s; prepare = s.prepare\n"
         "def noisy(*a, **k): print('noise'); os.write(1, b'raw noise'); return prepare(*a, **k)\n"
         "s.prepare = noisy; sys.exit(t.main())"
     )
@@ -294,7 +297,8 @@ def test_stray_prints_cannot_break_a_frame(tmp_path: Path) -> None:
 
 def test_a_bug_in_the_trainer_arrives_in_words_and_is_logged(tmp_path: Path) -> None:
     program = (
-        "import sys; from femtotui import trainer_process as t; from femtotui.core.train import Training\n"
+        "import sys; from femtotui.trainer import process as t\n"
+        "from femtotui.core.training.training import Training\n"
         "def broken(self): raise ZeroDivisionError('a bug')\n"
         "Training.advance = broken; sys.exit(t.main())"
     )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from femtotui.cli import main
-from femtotui.why_layers import ANSWER, Curve, CurvesPicture, _smoothed
+from femtotui.cli.main import main
+from femtotui.experiments.why_layers import ANSWER, CurvesPicture, LossCurve, _smoothed
 
 
 def test_the_mean_of_the_last_steps() -> None:
@@ -25,7 +25,7 @@ def test_the_mean_of_the_last_steps() -> None:
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_every_curve_is_drawn_in_its_colour_and_named(width: int, tmp_path: Path) -> None:
     curves = [
-        Curve(f"curve {i}", colour, np.linspace(3.0 + i, 1.0 + i / 4, 200))
+        LossCurve(f"curve {i}", colour, np.linspace(3.0 + i, 1.0 + i / 4, 200))
         for i, colour in enumerate(("red", "green", "blue", "yellow"))
     ]
     console = Console(width=width, record=True, file=(tmp_path / "out").open("w"), color_system="truecolor")

@@ -8,13 +8,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from femtotui.commands import Continue, Pause, SetLearningRate, Start, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import EvalDone, Paused, RunFailed, StepDone
 from femtotui.presets import load_preset, run_config
-from femtotui.wire import (
+from femtotui.trainer.protocol import (
     MAX_COMMAND_BYTES,
+    Continue,
+    Pause,
+    SetLearningRate,
     SnapshotFrame,
+    Start,
+    Stop,
     WireError,
     events_frame,
     read_command,

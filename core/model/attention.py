@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import FloatArray
+from ..arrays import FloatArray
 from .layers import sums_are_safe
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import FloatArray
+from ..arrays import FloatArray
+from ..config import Wiring
 from .attention import attention_backward, attention_forward
-from .config import Wiring
 from .folding import FoldedLayer
 from .layers import (
     centre_rows,

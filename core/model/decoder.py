@@ -22,14 +22,14 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from .arrays import FloatArray, IdArray
+from ..arrays import FloatArray, IdArray
+from ..config import ModelConfig, Recipe
+from ..errors import ModelError
 from .attention import cached_attention_step
 from .block import block_forward
-from .config import ModelConfig, Recipe
-from .errors import ModelError
 from .folding import FoldedLayer
+from .gpt import Model
 from .layers import LAYER_NORM_EPS, embedding_forward, gelu_of_vector
-from .model import Model
 from .workspace import Pool, Workspace
 
 

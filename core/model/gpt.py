@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import FloatArray, IdArray, product_into
+from ..arrays import FloatArray, IdArray, product_into
+from ..config import ModelConfig, Recipe
 from .block import block_backward, block_forward
-from .config import ModelConfig, Recipe
 from .folding import Folded, Folding, centre
 from .layers import (
     centre_rows,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import FloatArray, IdArray, product_into
+from ..arrays import FloatArray, IdArray, product_into
 
 LAYER_NORM_EPS = 1e-5
 GELU_BLOCK = 65_536

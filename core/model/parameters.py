@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import FloatArray
-from .config import Initialisation, ModelConfig
+from ..arrays import FloatArray
+from ..config import Initialisation, ModelConfig
 
 
 class Parameter(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import FloatArray
+from ..arrays import FloatArray
+from ..config import ModelConfig, Wiring
 from .attention import AttentionShape
-from .config import ModelConfig, Wiring
-from .layers import GELU_BLOCK
+from .layers import GELU_BLOCK, dropout_mask
 
 CACHE_LINE = 64
 
@@ -138,3 +138,25 @@ def _layer_cache(config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, tra
             else None
         ),
     )
+
+
+def draw_masks(ws: Workspace, dropout: float, seed: int, step: int, first_sequence: int) -> None:
+    """Fill the masks in `ws`; its first sequence is number `first_sequence` of the batch."""
+    if ws.embedding_mask_ND is None:
+        return
+    per_sequence = [mask.reshape(ws.b, -1) for mask in _masks(ws)]
+    for i in range(ws.b):
+        bits = np.random.Philox(key=[seed, 2], counter=[0, 0, first_sequence + i, step])
+        rng = np.random.Generator(bits)
+        for mask in per_sequence:
+            rng.random(out=mask[i], dtype=mask.dtype.type)
+    for mask in per_sequence:
+        dropout_mask(mask, dropout)
+
+
+def _masks(ws: Workspace) -> list[np.ndarray]:
+    masks = [] if ws.embedding_mask_ND is None else [ws.embedding_mask_ND]
+    for cache in ws.layers:
+        if cache.masks is not None:
+            masks += [cache.masks.attention_BHTT, cache.masks.projection_ND, cache.masks.down_ND]
+    return masks

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import RunConfig
-from .errors import RunError
-from .files import open_own, os_error_words
+from ..config import RunConfig
+from ..errors import RunError
+from ..files import open_own, os_error_words
+from .folder import RunFolder, RunInfo, read_info
 from .lock import Holder, holder_of
-from .rows import csv_step
-from .run import RunFolder, RunInfo, read_info
+from .logs import csv_step
 
 _TAIL_BYTES = 4096
 _LOOKED_AT = 50

@@ -29,10 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from .config import ModelConfig, RunConfig
-from .errors import CheckpointError, ConfigError
-from .files import os_error_words, replace_atomically
-from .parameters import parameter_table
+from ..config import ModelConfig, RunConfig
+from ..errors import CheckpointError, ConfigError
+from ..files import os_error_words, replace_atomically
+from ..model.parameters import parameter_table
 
 FORMAT = "femtotui-checkpoint"
 VERSION = 2

@@ -11,11 +11,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..errors import CheckpointError, RunError
+from ..files import os_error_words, own_folder
 from . import checkpoint as checkpoints
-from . import rows
-from .errors import CheckpointError, RunError
-from .files import os_error_words, own_folder
-from .run_info import CHECKPOINTS_NAME, RunInfo
+from . import logs as rows
+from .info import CHECKPOINTS_NAME, RunInfo
 
 EVALS_NAME = "evals.csv"
 

@@ -30,19 +30,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from numpy.typing import NDArray
 
+from ..config import RunConfig
+from ..errors import RunError
+from ..events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
+from ..files import os_error_words, read_limited, remove_leftovers, require_utf8, write_atomically
 from . import checkpoint as checkpoints
-from . import rows
-from .config import RunConfig
-from .errors import RunError
-from .events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
-from .files import os_error_words, read_limited, remove_leftovers, require_utf8, write_atomically
+from . import logs as rows
+from .checkpoint_list import EVALS_NAME, RunCheckpoints
+from .info import CHECKPOINTS_NAME, FORMAT, DataInfo, RunInfo, describe_run, read_info
 from .lock import RunLock
-from .run_checkpoints import EVALS_NAME, RunCheckpoints
-from .run_info import CHECKPOINTS_NAME, FORMAT, DataInfo, RunInfo, describe_run, read_info
 
 if TYPE_CHECKING:
-    from .data import Source
-    from .tokenizer import Tokenizer
+    from ..tokenizers.tokenizer import Tokenizer
+    from ..training.batches import Source
 
 __all__ = ["FORMAT", "DataInfo", "RunFolder", "RunInfo", "read_info"]
 
@@ -127,7 +127,7 @@ class RunFolder(RunCheckpoints):
 
     def tokenizer(self) -> Tokenizer:
         """Raises: RunError, TokenizerError."""
-        from .tokenizer import load_tokenizer  # noqa: PLC0415  (slow to import, and listing runs needs none)
+        from ..tokenizers.tokenizer import load_tokenizer  # noqa: PLC0415  (slow to import, and listing runs needs none)
 
         try:
             text = read_limited(self.path / "tokenizer.json", _MAX_TOKENIZER_BYTES).decode()

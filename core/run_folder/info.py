@@ -7,16 +7,17 @@ import platform
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from . import machine
-from .config import RunConfig, Settings
-from .errors import RunError
-from .files import require_no_links, require_utf8
-from .formats import read_record
+import msgspec
+
+from .. import machine
+from ..config import ConfigStruct, RunConfig
+from ..errors import RunError
+from ..files import os_error_words, read_record, require_no_links, require_utf8, write_atomically
 
 if TYPE_CHECKING:
-    from .data import Source
+    from ..training.batches import Source
 
 FORMAT = 1
 CHECKPOINTS_NAME = "checkpoints"
@@ -25,7 +26,7 @@ _MAX_INFO_BYTES = 4 * 1024 * 1024
 _VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
 
 
-class DataInfo(Settings, frozen=True):
+class DataInfo(ConfigStruct, frozen=True):
     """The text that a run trains on: enough to recognise it, and to make it again."""
 
     name: str
@@ -35,7 +36,7 @@ class DataInfo(Settings, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class RunInfo(Settings, frozen=True):
+class RunInfo(ConfigStruct, frozen=True):
     """What run.json holds. `created` is local time with its offset, ISO 8601.
 
     `niceness` is how far the process that began the run gave way to others: 0, not at all, to 19.
@@ -90,3 +91,49 @@ def describe_run(config: RunConfig, source: Source) -> RunInfo:
         blas=machine.blas_description(),
         niceness=machine.niceness(),
     )
+
+
+PROGRESS_NAME = "progress.json"
+
+_MAX_BYTES = 256 * 1024
+
+RunState = Literal["training", "paused", "stopped", "finished", "failed"]
+
+
+class Progress(ConfigStruct, frozen=True, kw_only=True):
+    """A run as it was at its newest checkpoint.
+
+    `elapsed_s` counts training only; `wall_s` also the pauses, and whatever else happened while a process had
+    the run, over all `sittings`. `peak_rss_mib` is the most memory that a training process took. `machine`
+    and `threads` are those of the newest sitting, "" and 0 where an older femtotui did not note them.
+    `message` says why a run failed.
+    """
+
+    format: int = FORMAT
+    state: RunState
+    step: int
+    train_loss: float | None
+    val_loss: float | None
+    elapsed_s: float
+    wall_s: float
+    peak_rss_mib: float
+    sittings: int
+    machine: str = ""
+    threads: int = 0
+    message: str = ""
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    """Raises: RunError."""
+    try:
+        write_atomically(folder / PROGRESS_NAME, msgspec.json.encode(progress) + b"\n")
+    except OSError as error:
+        raise RunError(f"cannot write {folder / PROGRESS_NAME}: {os_error_words(error)}") from error
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What progress.json says; None before the first checkpoint.
+
+    Raises: RunError for a damaged one, or one of a newer format.
+    """
+    return read_record(folder / PROGRESS_NAME, Progress, FORMAT, _MAX_BYTES)

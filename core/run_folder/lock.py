@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from .errors import RunError
-from .files import open_own, os_error_words
+from ..errors import RunError
+from ..files import open_own, os_error_words
 
 LOCK_NAME = "run.lock"
 FORMAT = 1

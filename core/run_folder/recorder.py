@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
 
-from . import machine
-from .commands import Checkpoint, Pause, Resume, SetLearningRate, Snapshot, Steering, Stop
-from .errors import CheckpointError, DivergedError, FemtoError, RunError
-from .evaluators import Evaluator
-from .events import (
+from .. import machine
+from ..commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Steering, Stop
+from ..errors import CheckpointError, DivergedError, FemtoError, RunError
+from ..evaluators import Evaluator
+from ..events import (
     EvalDone,
     Event,
     Paused,
@@ -24,9 +24,9 @@ from .events import (
     SavingFailed,
     StepDone,
 )
-from .keeper import Keeper
-from .run import RunFolder
-from .train import Training, train
+from ..training.training import Training, train
+from .folder import RunFolder
+from .saver import RunSaver
 
 
 def record(
@@ -75,7 +75,7 @@ class _Recorder:
         evaluator: Evaluator | None,
     ) -> None:
         self._first_run = run
-        self._keeper = Keeper(run, training)
+        self._keeper = RunSaver(run, training)
         self._training = training
         self._commands = commands
         self._on_snapshot = on_snapshot
@@ -240,7 +240,7 @@ class _Recorder:
                 case Resume() if paused:
                     paused = False
                     yield Resumed(step=self._training.step)
-                case Checkpoint():
+                case SaveCheckpoint():
                     yield from self._keeper.save("paused" if paused else "training", asked=True)
                 case SetLearningRate(base_lr=base_lr):
                     self._training.set_learning_rate(base_lr)

@@ -11,17 +11,17 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from . import machine
+from .. import machine
+from ..errors import CheckpointError, FemtoError, RunError
+from ..evaluators import drawn_bytes, sampler_of
+from ..events import CheckpointSaved, EvalDone, Event, SampleDone, SavingFailed
+from ..files import is_full
+from ..sampling.sampler import JOURNAL_SAMPLING
+from ..training.training import Training
 from .entry import write_entry
-from .errors import CheckpointError, FemtoError, RunError
-from .evaluators.evaluator import drawn_bytes, sampler_of
-from .events import CheckpointSaved, EvalDone, Event, SampleDone, SavingFailed
-from .files import is_full
-from .history import read_scores
-from .progress import Progress, RunState, read_progress, write_progress
-from .run import RunFolder
-from .sample import JOURNAL_SAMPLING
-from .train import Training
+from .folder import RunFolder
+from .info import Progress, RunState, read_progress, write_progress
+from .logs import read_scores
 
 SAMPLE_PROMPT = "\n"
 SAMPLE_TOKENS = 100
@@ -34,7 +34,7 @@ _SAYING_SECONDS = 30.0
 """How often the same trouble is said again."""
 
 
-class Keeper:
+class RunSaver:
     """Saves `training` into `run`, which becomes another folder if the first one goes missing."""
 
     def __init__(self, run: RunFolder, training: Training) -> None:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from .arrays import FloatArray, IdArray
-from .config import MAX_SEED
-from .errors import ConfigError
+from ..arrays import FloatArray, IdArray
+from ..config import MAX_SEED
+from ..errors import ConfigError
 
 LN_2 = math.log(2)
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import FloatArray, IdArray
+from ..arrays import FloatArray, IdArray
 from .distribution import LN_2, Distribution, SampledToken, Sampling, cut, ranked_weights
 
 N_KNOWN = 16

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arrays import FloatArray, IdArray
-from .config import ModelConfig, Recipe
-from .decoder import Decoder
+from ..arrays import FloatArray, IdArray
+from ..config import ModelConfig, Recipe
+from ..errors import ConfigError
+from ..model.decoder import Decoder
 from .distribution import (
     JOURNAL_SAMPLING,
     Alternative,
@@ -20,10 +21,9 @@ from .distribution import (
     choose,
     describe,
 )
-from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from .tokenizer import Tokenizer
+    from ..tokenizers.tokenizer import Tokenizer
 
 __all__ = [
     "JOURNAL_PROMPT",

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import MAX_VOCAB_SIZE, TokenizerKind
-from .errors import TokenizerError
+from ..config import MAX_VOCAB_SIZE, TokenizerKind
+from ..errors import TokenizerError
 
 if TYPE_CHECKING:
     # Imported where it is used: only the entries with bpe pay for it.

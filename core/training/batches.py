@@ -14,11 +14,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ..config import RunConfig
+from ..errors import DataError
+from ..events import Baselines
+from ..tokenizers.tokenizer import Tokenizer
 from .baselines import measure_baselines
-from .config import RunConfig
-from .errors import DataError
-from .events import Baselines
-from .tokenizer import Tokenizer
 
 EPOCHS_PER_BLOCK = 4
 """How often a block of fresh text is gone through, in tokens, before the next one is written."""

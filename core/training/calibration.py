@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from .config import ModelConfig, Recipe, RunConfig
-from .machine import describe_machine
-from .model import Model
-from .parallel import Workers, choose_chunk, choose_threads
-from .parameters import initial_parameters
+from ..config import ModelConfig, Recipe, RunConfig
+from ..machine import describe_machine
+from ..model.gpt import Model
+from ..model.parameters import initial_parameters
+from .workers import Workers, choose_chunk, choose_threads
 
 LONGEST_STEP_MS = 60.0
 """Where the usual choice takes longer than this, arithmetic outweighs all else and nothing is tried."""
@@ -36,7 +36,7 @@ _FORMAT = 1
 _TIMED_STEPS = 3
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class ThreadChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Threads, sequences at a time, and the milliseconds that forward and backward took with them.
 
     `step_ms` is what a step took in the last run, everything included; None before there was one.
@@ -50,10 +50,10 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Remembered(msgspec.Struct, kw_only=True):
     format: int = _FORMAT
-    choices: dict[str, Choice] = msgspec.field(default_factory=dict)
+    choices: dict[str, ThreadChoice] = msgspec.field(default_factory=dict)
 
 
-def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> Choice:
+def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice:
     """The choice in `file` for this machine and size, or a new one, measured and added to it.
 
     A file that cannot be read or written only costs the measurement.
@@ -76,7 +76,7 @@ def remember_step(file: Path, config: RunConfig, ms: float) -> None:
         _remember(file, key, msgspec.structs.replace(choice, step_ms=ms))
 
 
-def _remember(file: Path, key: str, choice: Choice) -> None:
+def _remember(file: Path, key: str, choice: ThreadChoice) -> None:
     kept = _read(file)  # anew: another process may have measured another size meanwhile
     kept.choices[key] = choice
     with suppress(OSError):
@@ -86,12 +86,12 @@ def _remember(file: Path, key: str, choice: Choice) -> None:
         new.replace(file)
 
 
-def known_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> Choice | None:
+def known_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice | None:
     """The choice that `file` remembers for this machine and size; nothing is measured."""
     return _read(file).choices.get(_key(model, recipe, batch))
 
 
-def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> Choice:
+def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice:
     """The fastest of a few candidates, the usual one if none is clearly faster."""
     usual, *others = _candidates(model, batch)
     if 6 * model.n_parameters * model.context * batch > LARGE_STEP_FLOP:
@@ -103,14 +103,16 @@ def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> Choice:
     return best if best.ms * LEAST_GAIN < first.ms else first
 
 
-def _measured_in_part(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int) -> Choice:
+def _measured_in_part(
+    model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int
+) -> ThreadChoice:
     """That choice, timed on a share of the batch: the time goes with the sequences."""
     part = max(threads, batch // _PART)
     timed = _measured(model, recipe, part, threads, min(chunk, -(-part // threads)))
-    return Choice(threads=threads, chunk=chunk, ms=timed.ms * batch / part)
+    return ThreadChoice(threads=threads, chunk=chunk, ms=timed.ms * batch / part)
 
 
-def _ms(choice: Choice) -> float:
+def _ms(choice: ThreadChoice) -> float:
     return choice.ms
 
 
@@ -127,7 +129,7 @@ def _candidates(model: ModelConfig, batch: int) -> Iterator[tuple[int, int]]:
         yield fewer, choose_chunk(model, batch, fewer)
 
 
-def _measured(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int) -> Choice:
+def _measured(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int) -> ThreadChoice:
     """The best of a few steps after one that warms up; that one alone if it is slow enough to judge by."""
     flat_P = initial_parameters(model, recipe.init, 0)
     rng = np.random.default_rng(0)
@@ -144,7 +146,7 @@ def _measured(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chun
                 break
     finally:
         workers.team.close()
-    return Choice(threads=threads, chunk=chunk, ms=best)
+    return ThreadChoice(threads=threads, chunk=chunk, ms=best)
 
 
 def _key(model: ModelConfig, recipe: Recipe, batch: int) -> str:

@@ -17,18 +17,16 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from .config import RunConfig
-from .data import Batches, Source
-from .errors import CheckpointError, ConfigError, DivergedError
-from .events import EvalDone, Event, StepDone
-from .machine import rss_mib
-from .model import Model
-from .muon import make_optimizer
-from .optim import gradient_norm, learning_rate
-from .parallel import Workers, choose_chunk, choose_threads
-from .parameters import initial_parameters
-from .ranks import ALONE, STEPS_TO_ALIGN, Ranks
-from .tokenizer import Tokenizer
+from ..config import RunConfig
+from ..errors import CheckpointError, ConfigError, DivergedError
+from ..events import EvalDone, Event, StepDone
+from ..machine import rss_mib
+from ..model.gpt import Model
+from ..model.parameters import initial_parameters
+from ..tokenizers.tokenizer import Tokenizer
+from .batches import Batches, Source
+from .optimizers import gradient_norm, learning_rate, make_optimizer
+from .workers import ALONE, STEPS_TO_ALIGN, Ranks, Workers, choose_chunk, choose_threads
 
 RECENT_STEPS = 20
 _STEPS_TO_TELL = 50

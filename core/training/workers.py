@@ -3,20 +3,134 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from .arrays import FloatArray, IdArray
-from .config import ModelConfig
-from .dropout import draw_masks
-from .model import Model
-from .optim import BLOCK
-from .parameters import Tensors
-from .ranks import ALONE, Ranks
-from .team import Team, Work
-from .workspace import Pool, Workspace
+from ..arrays import FloatArray, IdArray
+from ..config import ModelConfig
+from ..model.gpt import Model
+from ..model.parameters import Tensors
+from ..model.workspace import Pool, Workspace, draw_masks
+from .optimizers import BLOCK
+
+if TYPE_CHECKING:
+    from ..arrays import FloatArray
+
+STEPS_TO_ALIGN: Final = 100
+"""How often ranks take over rank 0's parameters: hosts whose BLAS rounds differently would drift apart."""
+
+
+class Dismissed(Exception):  # noqa: N818  (nothing went wrong)
+    """Rank 0 ended the training that this rank follows."""
+
+
+class Ranks(Protocol):
+    """What a training asks of the others. All of them ask the same, in the same order."""
+
+    @property
+    def rank(self) -> int:
+        """From 0, which leads."""
+        ...
+
+    @property
+    def size(self) -> int: ...
+
+    def add_up(self, gradient: FloatArray, loss: float) -> float:
+        """The sum of all ranks' losses; the sum of their gradients takes the place of each.
+
+        Raises: Dismissed, in ranks that follow.
+        """
+        ...
+
+    def align(self, parameters_P: FloatArray) -> None:
+        """Overwrites the parameters with those of rank 0."""
+        ...
+
+
+class Alone:
+    """One process has the whole batch."""
+
+    rank: Final = 0
+    size: Final = 1
+
+    def add_up(self, gradient: FloatArray, loss: float) -> float:  # noqa: ARG002
+        return loss
+
+    def align(self, parameters_P: FloatArray) -> None:  # noqa: ARG002
+        return
+
+
+ALONE: Final = Alone()
+
+
+Work = Callable[[int], None]
+
+
+class Team:
+    """`size` threads, the caller's included. Close it when done."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._orders: list[SimpleQueue[Work | None]] = [SimpleQueue() for _ in range(size - 1)]
+        self._reports: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(i,), name=f"femtotui-{i}", daemon=True)
+            for i in range(1, size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, work: Work) -> None:
+        """Call `work(i)` on every thread i, and wait for all of them."""
+        for orders in self._orders:
+            orders.put(work)
+        faults = [_fault_of(work, 0)]
+        faults += [self._reports.get() for _ in self._orders]
+        for fault in faults:
+            if fault is not None:
+                raise fault
+
+    def share(self, work: Work, n: int) -> None:
+        """Call work(0) to work(n - 1), every thread taking a contiguous part."""
+        if self.size == 1 or n == 1:
+            for i in range(n):
+                work(i)
+            return
+
+        def part(thread: int) -> None:
+            for i in range(n * thread // self.size, n * (thread + 1) // self.size):
+                work(i)
+
+        self.run(part)
+
+    def close(self) -> None:
+        """End the threads. Safe to call twice."""
+        for orders in self._orders:
+            orders.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._orders, self._threads = [], []
+
+    def _serve(self, i: int) -> None:
+        orders = self._orders[i - 1]
+        while (work := orders.get()) is not None:
+            self._reports.put(_fault_of(work, i))
+
+
+def _fault_of(work: Work, i: int) -> BaseException | None:
+    """What `work(i)` raises; it is raised again when all threads are done."""
+    try:
+        work(i)
+    except BaseException as fault:
+        return fault
+    return None
+
 
 ACTIVATION_BYTES = 80 * 2**20
 """Most memory that one thread's activations may take when the chunk is chosen for the user."""

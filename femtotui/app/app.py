@@ -14,26 +14,22 @@ from textual.geometry import Size
 from textual.timer import Timer
 
 from femtotui.core.files import os_error_words
-from femtotui.presets.problems import did_you_mean
+from femtotui.presets.toml_file import did_you_mean
 
-from .actions import deeds
-from .clock import local_now
-from .command_list import FemtoCommands
-from .glyphs import ASCII, choose_glyphs
-from .helm import Helm
-from .layouts import HEIGHTS, WIDTHS
-from .messages import TrainerSpoke
-from .screens.arranging import ArrangingScreen
-from .screens.compare import CompareScreen
-from .screens.contest import ContestScreen
-from .screens.contesting import ContestingScreen
-from .screens.palette import Palette
-from .screens.runs import RunsScreen
-from .screens.too_small import TooSmallScreen, fits
-from .screens.train import TrainScreen
+from ..chart.glyphs import ASCII, choose_glyphs
+from ..chart.loss_chart import LossChart
+from ..experiments.experiment_screen import ExperimentScreen
+from ..runs.actions import RunActions
+from ..runs.compare_screen import CompareScreen
+from ..runs.runs_screen import RunsScreen
+from ..sampling.ui_messages import TrainerSpoke
+from ..text.formats import local_now, printable
+from ..train.arranging import ArrangingScreen
+from ..train.contesting import ContestingScreen
+from ..train.train_screen import TrainScreen
+from ..widgets.dialogs import HEIGHTS, WIDTHS, TooSmallScreen, fits
+from .palette import FemtoCommands, Palette, key_actions
 from .settings import Settings, known_keys
-from .widgets.loss_chart import LossChart
-from .wording import printable
 
 REFRESH_SECONDS = 0.3
 """Numbers move three times a second at most, whatever comes: once more takes half a percent of a core."""
@@ -53,12 +49,12 @@ class FemtoApp(App[None]):
         Binding("S", "picture", "picture", show=False, id="picture", tooltip="Save a picture of the screen"),
     ]
 
-    def __init__(self, helm: Helm, settings: Settings | None = None) -> None:
+    def __init__(self, actions: RunActions, settings: Settings | None = None) -> None:
         super().__init__()
-        self._helm = helm
+        self._helm = actions
         self._settings = settings if settings is not None else Settings()
         self._clashes: set[str] = set()
-        self.train = TrainScreen(helm)
+        self.train = TrainScreen(actions)
         self.train.glyphs = choose_glyphs(self._settings.chart)
         self._taken_at = 0.0
         self._take_timer: Timer | None = None
@@ -68,7 +64,7 @@ class FemtoApp(App[None]):
         return self.train
 
     def on_mount(self) -> None:
-        self._helm.desk.listen(lambda: self.post_message(TrainerSpoke()))
+        self._helm.manager.listen(lambda: self.post_message(TrainerSpoke()))
         self._make_room(self.size)
         self._apply_settings()
 
@@ -131,11 +127,11 @@ class FemtoApp(App[None]):
 
     def _take(self) -> None:
         self._take_timer = None
-        taken = self._helm.desk.take()
+        taken = self._helm.manager.take()
         if self.is_running and self.train.is_mounted:  # a closing app takes its widgets away one by one
             self.train.show_news(taken)
         self._taken_at = time.monotonic()
-        if self._helm.desk.is_detached and not self._leaving:
+        if self._helm.manager.is_detached and not self._leaving:
             self._leaving = True
             self.run_worker(self._save_and_leave(), exclusive=False, group="leaving")
 
@@ -173,9 +169,9 @@ KNOWN_ACTIONS = frozenset(
         ArrangingScreen,
         RunsScreen,
         CompareScreen,
-        ContestScreen,
+        ExperimentScreen,
         LossChart,
     )
-    for deed in deeds(owner.BINDINGS)
+    for deed in key_actions(owner.BINDINGS)
 )
 """What the settings file can give keys to."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from femtotui.core.files import os_error_words
-from femtotui.presets.problems import did_you_mean, visible
+from femtotui.presets.toml_file import did_you_mean, visible
 
-from .glyphs import GLYPHS_NAMES, GlyphsName
+from ..chart.glyphs import GLYPHS_NAMES, GlyphsName
 
 MAX_BYTES = 65_536
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[a-zA-Z0-9]|[a-z][a-z0-9_]+)")

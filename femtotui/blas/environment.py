@@ -23,8 +23,8 @@ def prepare_blas() -> None:
 
     To be called before NumPy is imported, and not where somebody waits for a screen.
     """
-    from .blas_kernel import apply_kernel_choice  # noqa: PLC0415  (only what trains needs it)
-    from .paths import cache_folder  # noqa: PLC0415
+    from ..paths import cache_folder  # noqa: PLC0415
+    from .kernel import apply_kernel_choice  # noqa: PLC0415  (only what trains needs it)
 
     limit_blas_threads()
     apply_kernel_choice(cache_folder())

@@ -31,7 +31,7 @@ import msgspec
 
 from femtotui.core.files import read_limited, write_atomically
 
-from .blas_probe import TOGETHER, Probe, has_avx512
+from .probe import TOGETHER, Probe, has_avx512
 
 VARIABLE = "OPENBLAS_CORETYPE"
 SWITCH = "FEMTOTUI_BLAS_KERNEL"
@@ -142,7 +142,7 @@ def run_probe(environment: Mapping[str, str], *, together: bool = False) -> Prob
     Raises: ProbeError if it crashed, hung or made no sense.
     """
     # -P: a file called random.py in the current folder must not become a part of it.
-    command = [sys.executable, "-P", "-m", "femtotui.blas_probe", *([TOGETHER] if together else [])]
+    command = [sys.executable, "-P", "-m", "femtotui.blas.probe", *([TOGETHER] if together else [])]
     try:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""`python -m femtotui.blas_probe [together]`: how fast and how right matrix products are, as one JSON line.
+"""`python -m femtotui.blas.probe [together]`: how fast and how right matrix products are, as one JSON line.
 
 It runs in a process of its own, because a BLAS library picks its kernel when it is loaded, and because a
 kernel that this processor cannot run would take the process with it.
@@ -52,9 +52,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> None:
     """Measure, and print the result."""
     # Not at the top: this module is also imported by processes that must not load NumPy yet.
-    from femtotui.core.parallel import usable_cores  # noqa: PLC0415
+    from femtotui.core.training.workers import usable_cores  # noqa: PLC0415
 
-    from .blas_rate import blas_pool, product_rates  # noqa: PLC0415
+    from .rate import blas_pool, product_rates  # noqa: PLC0415
 
     threads = usable_cores() if TOGETHER in sys.argv[1:] else 0
     together = product_rates(_SIZE_TOGETHER, threads, _SECONDS_TOGETHER) if threads else [0.0]

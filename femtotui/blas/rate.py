@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from femtotui.core.team import Team
+from femtotui.core.training.workers import Team
 
 _LEAST_ROUNDS = 5
 

@@ -13,22 +13,13 @@ from typing import Literal
 
 import numpy as np
 
+from ..text.safe import narrow_line
 from .braille import Window
-from .chart_picture import (
-    MAX_OVERLAYS,
-    Curve,
-    Floats,
-    Ink,
-    Level,
-    Picture,
-    XAxis,
-    plotted_one,
-)
-from .chart_view import Range, View
-from .chart_words import legend, modes, reading_legend
+from .frame_data import MAX_OVERLAYS, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
 from .glyphs import BRAILLE, Glyphs
-from .loss_series import GrowingArray, LossSeries, newest_finite, settle, x_range, y_range
-from .safe_text import narrow_line
+from .labels import legend, modes, reading_legend
+from .series import GrowingArray, LossSeries, newest_finite, settle, x_range, y_range
+from .viewport import Range, Viewport
 
 Unit = Literal["nats", "bits"]
 SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
@@ -51,7 +42,7 @@ class Overlay:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CursorReading:
     """What the curves say where the cursor stands; NaN where they say nothing. In the unit on show."""
 
     step: float
@@ -70,7 +61,7 @@ class ChartModel:
         self.log_y = False
         self.x_axis: XAxis = "steps"
         self.unit: Unit = "nats"
-        self.view = View()
+        self.view = Viewport()
         self.cursor_step: float | None = None
         self.bytes_per_token: float | None = 1.0
         self.series = LossSeries(smoothing)
@@ -110,7 +101,7 @@ class ChartModel:
         self._validation_steps.truncate(0)
         self._validation_losses.truncate(0)
         self._baselines, self.goal, self._settled = (), None, None
-        self.view, self.cursor_step = View(), None
+        self.view, self.cursor_step = Viewport(), None
 
     def smooth(self, beta: float) -> None:
         """Average over more or fewer steps."""
@@ -121,7 +112,7 @@ class ChartModel:
     def forget_range(self) -> None:
         """Choose the y axis anew: its scale has changed."""
         self._settled = None
-        self.view = View(self.view.x, None)
+        self.view = Viewport(self.view.x, None)
 
     # -- units -----------------------------------------------------------------------------------------
 
@@ -238,7 +229,7 @@ class ChartModel:
             return None
         return float(self._x_of(self.series)[self._nearest(self.cursor_step)])
 
-    def reading(self) -> Reading | None:
+    def reading(self) -> CursorReading | None:
         """What there is to read at the cursor."""
         x = self.cursor_x
         if x is None or self.cursor_step is None:
@@ -255,7 +246,7 @@ class ChartModel:
         validation = _last_before(
             self._validation_steps.values, self._validation_losses.values, self.cursor_step
         )
-        return Reading(
+        return CursorReading(
             step=float(series.steps[index]),
             elapsed_s=float(series.elapsed_s[index]),
             raw=float(series.losses[index]) * scale,
@@ -275,14 +266,14 @@ class ChartModel:
         """The newest point of the smoothed curve in nats a token, NaN before there is one."""
         return newest_finite(self.series.smoothed)
 
-    def picture(self, glyphs: Glyphs = BRAILLE) -> Picture | None:
+    def picture(self, glyphs: Glyphs = BRAILLE) -> FrameData | None:
         """All that a frame shows; None before the first point."""
         if self.is_empty:
             return None
         scale, newest = self.scale, self.latest_smoothed * self.scale
         reading = self.reading()
         goal = self._goal_point()
-        picture = Picture(
+        picture = FrameData(
             x_K=self._x_of(self.series),
             raw_K=_scaled(self.series.losses, scale),
             smoothed_K=_scaled(self.series.smoothed, scale),

@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ..chart_model import SMOOTHINGS, ChartModel, Unit
-from ..chart_picture import Layout, XAxis
-from ..chart_view import ZOOM, View
-from ..glyphs import BRAILLE, Glyphs
+from .chart_model import SMOOTHINGS, ChartModel, Unit
+from .frame_data import Layout, XAxis
+from .glyphs import BRAILLE, Glyphs
+from .viewport import ZOOM, Viewport
 
 MOVE = 0.2
 """The share of what is in sight that a key moves the chart by."""
@@ -122,7 +122,7 @@ class ChartControls(Widget, can_focus=True):
 
     def action_whole(self) -> None:
         """All of it again, following what comes."""
-        self.model.view = View()
+        self.model.view = Viewport()
         self.redraw()
 
     # Mouse
@@ -189,7 +189,7 @@ class ChartControls(Widget, can_focus=True):
 
     def watch_x_axis(self, x_axis: XAxis) -> None:
         self.model.x_axis = x_axis
-        self.model.view = View(None, self.model.view.y)
+        self.model.view = Viewport(None, self.model.view.y)
         self.redraw()
 
     def watch_unit(self, unit: Unit) -> None:

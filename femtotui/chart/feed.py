@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from femtotui.presets import Preset
 
-from .run_view import RunView
-from .widgets.loss_chart import LossChart
+from ..runs.state import RunState
+from .loss_chart import LossChart
 
 
 class ChartFeed:
@@ -13,12 +13,12 @@ class ChartFeed:
 
     def __init__(self, chart: LossChart) -> None:
         self._chart = chart
-        self._view: RunView | None = None
+        self._view: RunState | None = None
         self._rewritten = -1
         self._points = 0
         self._evals = 0
 
-    def feed(self, view: RunView, preset: Preset | None) -> None:
+    def feed(self, view: RunState, preset: Preset | None) -> None:
         """Bring the chart up to date with a run."""
         if view is not self._view or view.rewritten != self._rewritten:
             self._start_over(view, preset)
@@ -30,7 +30,7 @@ class ChartFeed:
             self._chart.add_validation(step, val_loss)
         self._evals = len(view.evals)
 
-    def _start_over(self, view: RunView, preset: Preset | None) -> None:
+    def _start_over(self, view: RunState, preset: Preset | None) -> None:
         self._view, self._rewritten = view, view.rewritten
         self._points = self._evals = 0
         self._chart.clear()
@@ -44,7 +44,7 @@ class ChartFeed:
             self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
 
 
-def _baselines(view: RunView, preset: Preset | None) -> list[tuple[str, float]]:
+def _baselines(view: RunState, preset: Preset | None) -> list[tuple[str, float]]:
     lines: list[tuple[str, float]] = []
     if view.started is not None:
         known = view.started.baselines

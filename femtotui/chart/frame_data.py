@@ -70,7 +70,7 @@ class LegendItem:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FrameData:
     """All that a frame shows. x is in steps or seconds as `x_axis` says, y in loss; x never decreases.
 
     `cursor` is the x that is being read; the legend then says what is there. `modes` says how it is looked
@@ -129,7 +129,7 @@ def plotted_one(y: float, log_y: bool) -> float:
     return float(plotted(np.array([y]), log_y)[0])
 
 
-def plot_window(picture: Picture) -> Window:
+def plot_window(picture: FrameData) -> Window:
     """The window in the plane that is drawn: with the logarithms of the losses, if so."""
     window = picture.window
     low, high = (plotted_one(y, picture.log_y) for y in (window.y_low, window.y_high))

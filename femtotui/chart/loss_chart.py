@@ -13,15 +13,14 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from ..cell_grid import CellGrid
-from ..chart_frame import compose, compose_message, lay_out
-from ..chart_model import NAME_WIDTH, Overlay
-from ..chart_picture import Ink
-from ..safe_text import narrow_line
-from ..tones import TONES
-from ..verdict import Verdict
-from ..wording import printable
-from .chart_controls import ChartControls
+from ..runs.verdict import Verdict
+from ..text.formats import TONES, printable
+from ..text.safe import narrow_line
+from .chart_model import NAME_WIDTH, Overlay
+from .controls import ChartControls
+from .frame_data import Ink
+from .glyphs import CellGrid
+from .render import compose, compose_message, lay_out
 
 EMPTY_TEXT = "waiting for the first step…"
 FRAME_SECONDS = 1.0

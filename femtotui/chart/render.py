@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .braille import NOBODY, Window, curve_bits, dot_row, level_bits, stack
-from .cell_grid import CellGrid
-from .chart_names import draw_names, gutter_names
-from .chart_picture import Floats, Ink, Layout, Picture, plot_window, plotted, plotted_one
-from .glyphs import Glyphs
+from .frame_data import Floats, FrameData, Ink, Layout, plot_window, plotted, plotted_one
+from .glyphs import CellGrid, Glyphs
+from .labels import draw_names, gutter_names
 from .ticks import Tick, linear_ticks, log_ticks, time_ticks
 
 
-def compose(picture: Picture, height: int, width: int) -> CellGrid:
+def compose(picture: FrameData, height: int, width: int) -> CellGrid:
     """Draw `picture` into a grid of `height` rows and `width` columns, whatever these are."""
     grid = CellGrid.blank(height, width)
     if not height or not width:
@@ -37,7 +36,7 @@ def compose(picture: Picture, height: int, width: int) -> CellGrid:
     return picture.glyphs.simplified(grid)
 
 
-def lay_out(picture: Picture, height: int, width: int) -> Layout:
+def lay_out(picture: FrameData, height: int, width: int) -> Layout:
     """Where the parts of a frame of that size lie."""
     y_ticks = _y_ticks(picture, height)
     has_legend, has_x_axis = height >= 5, height >= 4
@@ -54,7 +53,7 @@ def lay_out(picture: Picture, height: int, width: int) -> Layout:
     )
 
 
-def _draw_curves(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+def _draw_curves(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
     window, size, glyphs = plot_window(picture), (layout.height, layout.width), picture.glyphs
     levels = np.zeros(size, dtype=np.uint8)
     for level in picture.levels:
@@ -76,7 +75,7 @@ def _draw_curves(grid: CellGrid, layout: Layout, picture: Picture) -> None:
     _draw_points(grid, layout, picture, window)
 
 
-def _draw_cursor(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+def _draw_cursor(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
     """A line from top to bottom, behind the curves."""
     if picture.cursor is None:
         return
@@ -88,7 +87,7 @@ def _draw_cursor(grid: CellGrid, layout: Layout, picture: Picture) -> None:
             grid.put(row, column, "┊", Ink.CURSOR)
 
 
-def _draw_points(grid: CellGrid, layout: Layout, picture: Picture, window: Window) -> None:
+def _draw_points(grid: CellGrid, layout: Layout, picture: FrameData, window: Window) -> None:
     """Mark the validation measurements, unless they lie so close that only their line is legible."""
     y_K = plotted(picture.validation_y_K, picture.log_y)
     rows, columns = _places(picture.validation_x_K, y_K, layout, window, picture.glyphs)
@@ -113,14 +112,14 @@ def _places(
     return rows + layout.top, columns + layout.left
 
 
-def _y_ticks(picture: Picture, height: int) -> tuple[Tick, ...]:
+def _y_ticks(picture: FrameData, height: int) -> tuple[Tick, ...]:
     window = picture.window
     most = max(3, min(8, (height - 1) // 2))
     make = log_ticks if picture.log_y else linear_ticks
     return make(window.y_low, window.y_high, most)
 
 
-def _draw_y_axis(grid: CellGrid, layout: Layout, picture: Picture, ticks: Sequence[Tick]) -> None:
+def _draw_y_axis(grid: CellGrid, layout: Layout, picture: FrameData, ticks: Sequence[Tick]) -> None:
     if not layout.left:
         return
     window = plot_window(picture)
@@ -134,7 +133,7 @@ def _draw_y_axis(grid: CellGrid, layout: Layout, picture: Picture, ticks: Sequen
             grid.put(row, layout.left - 2 - len(tick.label), tick.label, Ink.TEXT)
 
 
-def _draw_x_axis(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+def _draw_x_axis(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
     """The x axis: its numbers stand in the line itself, each in the middle of its place."""
     if not layout.has_x_axis:
         return
@@ -156,7 +155,7 @@ def _draw_x_axis(grid: CellGrid, layout: Layout, picture: Picture) -> None:
             free = column + len(text)
 
 
-def _draw_goal(grid: CellGrid, layout: Layout, picture: Picture) -> None:
+def _draw_goal(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
     """The goal as a diamond; outside the window, an arrow at the edge nearest to it."""
     if picture.goal is None:
         return
@@ -172,7 +171,7 @@ def _draw_goal(grid: CellGrid, layout: Layout, picture: Picture) -> None:
         grid.put(row, column, mark, Ink.GOAL)
 
 
-def _draw_legend(grid: CellGrid, picture: Picture) -> None:
+def _draw_legend(grid: CellGrid, picture: FrameData) -> None:
     items, must = list(picture.legend), picture.modes[-1]
     room = grid.width - (len(must) + 2 if must else 0)
     while sum(item.width + 2 for item in items) - 2 > room:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from femtotui.core.events import ScoreDone
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -26,3 +30,34 @@ def progress_bar(share: float, width: int) -> str:
     share = min(max(share, 0.0), 1.0)
     done = round(share * width)
     return "━" * done + "╌" * (width - done)
+
+
+def score_bars(scores: Sequence[ScoreDone], width: int) -> str:
+    """The scores from the first to the last in at most `width` cells.
+
+    A share goes from nothing at all to all; what has no such ends, from the lowest to the highest seen.
+    """
+    if not scores or width < 1:
+        return ""
+    values = [score.score for score in _spread(scores, width)]
+    low, high = (0.0, 1.0) if scores[-1].unit == "share" else (min(values), max(values))
+    span = high - low or 1.0
+    highest = len(BARS) - 1
+    return "".join(BARS[min(highest, max(0, int((value - low) / span * len(BARS))))] for value in values)
+
+
+def score_curve(scores: Sequence[ScoreDone], width: int) -> str:
+    """The bars, and after them the last score as a number with its unit, in `width` cells."""
+    if not scores:
+        return ""
+    last = scores[-1]
+    words = f" {last.score:.1%}" if last.unit == "share" else f" {last.score:.3f} {last.unit}"
+    return score_bars(scores, max(1, width - len(words))) + words
+
+
+def _spread(scores: Sequence[ScoreDone], most: int) -> list[ScoreDone]:
+    """At most so many of them, evenly chosen, the last one always."""
+    surplus = len(scores) - most
+    if surplus <= 0:
+        return list(scores)
+    return [scores[(place + 1) * len(scores) // most - 1] for place in range(most)]

@@ -14,7 +14,7 @@ DEEPEST = 1e-6
 
 
 @dataclass(frozen=True)
-class View:
+class Viewport:
     """A window on a chart; None is an axis that shows everything and follows what comes.
 
     x in steps or seconds, y in the plane that is drawn (so on a logarithmic axis, logarithms).
@@ -27,27 +27,27 @@ class View:
     def is_whole(self) -> bool:
         return self.x is None and self.y is None
 
-    def zoomed_x(self, whole: Range, factor: float, at: float) -> View:
+    def zoomed_x(self, whole: Range, factor: float, at: float) -> Viewport:
         """x made `factor` times as wide, with `at` where it was; as wide as everything is everything."""
-        return View(_zoomed(self.x or whole, whole, factor, at, within=True), self.y)
+        return Viewport(_zoomed(self.x or whole, whole, factor, at, within=True), self.y)
 
-    def zoomed_y(self, whole: Range, factor: float) -> View:
+    def zoomed_y(self, whole: Range, factor: float) -> Viewport:
         """y made `factor` times as high about its middle."""
         low, high = self.y or whole
-        return View(self.x, _zoomed((low, high), whole, factor, (low + high) / 2, within=False))
+        return Viewport(self.x, _zoomed((low, high), whole, factor, (low + high) / 2, within=False))
 
-    def moved_x(self, whole: Range, share: float) -> View:
+    def moved_x(self, whole: Range, share: float) -> Viewport:
         """x moved by a share of its width, not beyond the ends."""
-        return View(_moved(self.x, whole, share) if self.x else None, self.y)
+        return Viewport(_moved(self.x, whole, share) if self.x else None, self.y)
 
-    def moved_y(self, share: float) -> View:
+    def moved_y(self, share: float) -> Viewport:
         """y moved up by a share of its height."""
         if self.y is None:
             return self
         by = share * (self.y[1] - self.y[0])
-        return View(self.x, (self.y[0] + by, self.y[1] + by))
+        return Viewport(self.x, (self.y[0] + by, self.y[1] + by))
 
-    def holding(self, x: float, whole: Range) -> View:
+    def holding(self, x: float, whole: Range) -> Viewport:
         """Moved as far as it takes to have `x` in sight."""
         if self.x is None or self.x[0] <= x <= self.x[1]:
             return self

@@ -13,9 +13,9 @@ from femtotui.core.config import AdamWConfig, Recipe
 from femtotui.core.errors import ConfigError, FemtoError
 from femtotui.presets import load_preset, run_config
 
-from .bench import BenchOrder, Measurement
-from .environment import limited_blas
-from .thread_options import too_many_threads
+from ..blas.environment import limited_blas
+from .options import too_many_threads
+from .step_timer import BenchOrder, Measurement
 
 ONE_OF_EACH_SIZE = ("10", "2", "3", "9", "11", "12", "5")
 """An entry for each size of model in the journal, smallest first."""
@@ -61,7 +61,7 @@ def bench_orders(
 def measured(order: BenchOrder) -> Measurement:
     """What a fresh process measures. Raises: BenchError."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "femtotui.bench"],
+        [sys.executable, "-P", "-m", "femtotui.cli.step_timer"],
         input=msgspec.json.encode(order),
         capture_output=True,
         check=False,

@@ -8,9 +8,9 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from .bench import Measurement
-from .safe_text import one_line
-from .wording import memory, milliseconds, rate
+from ..text.formats import memory, milliseconds, rate
+from ..text.safe import one_line
+from .step_timer import Measurement
 
 _Column = tuple[str, Literal["left", "right"]]
 _COLUMNS: tuple[_Column, ...] = (

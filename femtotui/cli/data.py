@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from .arguments import say
+from .options import say
 
 
 @click.group()

@@ -16,9 +16,9 @@ import msgspec
 from femtotui.core.errors import FemtoError
 from femtotui.core.files import os_error_words
 
-from .blas_kernel import with_kernel
+from ..blas.kernel import with_kernel
+from ..paths import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 from .doctor_blas import BlasReport, examine_blas
-from .paths import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 
 USUAL_BATCH = 32
 LEAST_FREE_MIB = 512
@@ -65,7 +65,7 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     unicode: bool
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
     """All that was found. What is `broken` must be mended for femtotui to work; `advice` would do it good.
 
     `machine` and `english_cached` are None where NumPy does not work.
@@ -85,7 +85,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     broken: tuple[str, ...]
 
 
-def examine() -> Report:
+def examine() -> DoctorReport:
     """Looks at everything; takes a few seconds, most of it to measure matrix products."""
     blas = examine_blas(cache_folder(), os.environ)
     machine, english_cached = None, None
@@ -94,7 +94,7 @@ def examine() -> Report:
         os.environ.update(with_kernel(os.environ, blas.best))
         machine, english_cached = _machine(), _english_is_cached()
     runs, cache, terminal = _runs_folder(), examine_folder(cache_folder()), _terminal()
-    return Report(
+    return DoctorReport(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         versions={name: _version(name) for name in _PACKAGES},
@@ -132,7 +132,7 @@ def _advice(blas: BlasReport, runs: Folder, cache: Folder, terminal: Terminal) -
 
 
 def terminal_advice(terminal: Terminal) -> list[str]:
-    from .screens.too_small import LEAST_HEIGHT, LEAST_WIDTH  # noqa: PLC0415  (brings Textual)
+    from ..widgets.dialogs import LEAST_HEIGHT, LEAST_WIDTH  # noqa: PLC0415  (brings Textual)
 
     advice = []
     if terminal.width < LEAST_WIDTH or terminal.height < LEAST_HEIGHT:
@@ -152,7 +152,7 @@ def terminal_advice(terminal: Terminal) -> list[str]:
 
 def _machine() -> Machine:
     from femtotui.core.machine import describe_machine  # noqa: PLC0415  (loads NumPy)
-    from femtotui.core.parallel import choose_threads, usable_cores  # noqa: PLC0415
+    from femtotui.core.training.workers import choose_threads, usable_cores  # noqa: PLC0415
 
     return Machine(
         processor=describe_machine(),

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from .blas_kernel import (
+from ..blas.kernel import (
     AUTO,
     LEAST_GAIN,
     SWITCH,
@@ -21,7 +21,7 @@ from .blas_kernel import (
     user_variable,
     with_kernel,
 )
-from .blas_probe import Probe
+from ..blas.probe import Probe
 
 
 class Measure(Protocol):

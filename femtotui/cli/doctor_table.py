@@ -6,15 +6,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .blas_probe import Probe
-from .doctor import Folder, Report
-from .safe_text import one_line
-from .wording import UNKNOWN, memory
+from ..blas.probe import Probe
+from ..text.formats import UNKNOWN, memory
+from ..text.safe import one_line
+from .doctor import DoctorReport, Folder
 
 _LIBRARIES = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas": "FlexiBLAS"}
 
 
-def doctor_table(report: Report) -> Group:
+def doctor_table(report: DoctorReport) -> Group:
     """What was found, a line each; below it what is broken and what could be better."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
@@ -24,7 +24,7 @@ def doctor_table(report: Report) -> Group:
     return Group(table, Text(), *_verdict(report))
 
 
-def _rows(report: Report) -> list[tuple[str, str]]:
+def _rows(report: DoctorReport) -> list[tuple[str, str]]:
     versions, terminal = report.versions, report.terminal
     size = f"{terminal.width} × {terminal.height}"
     return [
@@ -45,7 +45,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def _machine_rows(report: Report) -> list[tuple[str, str]]:
+def _machine_rows(report: DoctorReport) -> list[tuple[str, str]]:
     machine, free = report.machine, report.memory
     return [
         ("processor", machine.processor if machine else UNKNOWN),
@@ -54,7 +54,7 @@ def _machine_rows(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def _blas_rows(report: Report) -> list[tuple[str, str]]:
+def _blas_rows(report: DoctorReport) -> list[tuple[str, str]]:
     blas, numpy = report.blas, report.versions["numpy"]
     rows = [("NumPy", f"{numpy}, {_library(blas.now)}"), ("kernel", _kernel(report))]
     if blas.now:
@@ -71,7 +71,7 @@ def _library(probe: Probe | None) -> str:
     return f"{name} {'.'.join(probe.version.split('.')[:3])}".strip()
 
 
-def _kernel(report: Report) -> str:
+def _kernel(report: DoctorReport) -> str:
     blas = report.blas
     kernel = (blas.now.kernel if blas.now else blas.asked) or "the library's own"
     return f"{kernel} ({blas.reason})"
@@ -98,7 +98,7 @@ def _english(cached: bool | None) -> str:
     return "downloaded" if cached else "not downloaded (`femtotui data english` gets it)"
 
 
-def _verdict(report: Report) -> list[Text]:
+def _verdict(report: DoctorReport) -> list[Text]:
     lines = [Text(f"broken: {one_line(words)}", "bold red") for words in report.broken]
     lines += [Text(f"advice: {one_line(words)}", "yellow") for words in report.advice]
     return lines or [Text("All is well.", "green")]

@@ -15,22 +15,17 @@ import click
 
 from femtotui.core.errors import FemtoError
 
-from . import __version__
-from .arguments import DataGroup, say
-from .attach_command import attach
-from .data_command import data
-from .environment import limit_blas_threads
-from .eval_command import evaluate
-from .export_command import export
-from .journal_command import journal
-from .paths import runs_folder
-from .reproduce_command import reproduce
-from .run_options import RUNS_HELP, json_option, print_json, runs_option
-from .sample_command import sample
-from .sweep_command import sweep
-from .tool_commands import bench, doctor
-from .train_command import DATA_HELP, RECIPE_HELP, lasting_paths, train
-from .why_layers_command import why_layers
+from .. import __version__
+from ..blas.environment import limit_blas_threads
+from ..paths import runs_folder
+from .data import data
+from .options import RUNS_HELP, DataGroup, json_option, print_json, runs_option, say
+from .reproduce import reproduce, why_layers
+from .runs import attach, evaluate, export, journal
+from .sample import sample
+from .sweep import sweep
+from .tools import bench, doctor
+from .train import DATA_HELP, RECIPE_HELP, lasting_paths, train
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -96,7 +91,7 @@ def cli(
     if ctx.invoked_subcommand is not None:
         return None
     _require_terminal(preset)
-    from .app import run_app  # noqa: PLC0415
+    from ..app.start import run_app  # noqa: PLC0415
 
     return run_app(preset, recipe=recipe, seed=seed, runs=runs_folder(runs), data=lasting_paths(data))
 
@@ -123,9 +118,9 @@ def presets(as_json: bool) -> None:
 @json_option
 def runs(runs: str | None, as_json: bool) -> None:
     """The runs there are, newest first."""
-    from femtotui.core.runs import list_runs  # noqa: PLC0415
+    from femtotui.core.run_folder.catalog import list_runs  # noqa: PLC0415
 
-    from .run_table import runs_rows, runs_table  # noqa: PLC0415
+    from .runs_table import runs_rows, runs_table  # noqa: PLC0415
 
     folder = runs_folder(runs)
     found = list_runs(folder)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from femtotui.presets import Preset
 
-from .wording import UNKNOWN, duration, loss, preset_parameters
+from ..text.formats import UNKNOWN, duration, loss, preset_parameters
 
 WIDE = 120
 _Column = tuple[str, Literal["left", "right"]]

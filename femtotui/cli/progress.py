@@ -10,9 +10,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted, ScoreDone, StepDone
 
-from .arguments import say
-from .headless import result_line
-from .wording import duration
+from ..text.formats import duration
+from ..trainer.headless import result_line
+from .options import say
 
 _SECONDS_BETWEEN_FRAMES = 0.2
 _SMOOTHING = 0.95

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .arguments import say
-from .environment import prepare_blas
-from .paths import runs_folder
-from .run_options import RUNS_HELP
+from ..blas.environment import prepare_blas
+from ..paths import runs_folder
+from .options import RUNS_HELP, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from femtotui.core.commands import Steering
     from femtotui.core.events import Event
 
-    from .reproduce import Outcome
+    from ..experiments.reproduction import ReproductionResult
 
 _RECIPES = {"journal": ("journal",), "modern": ("modern",), "both": ("journal", "modern")}
 _REPORT_SECONDS = 15.0
@@ -70,8 +69,8 @@ def reproduce(
 @contextmanager
 def saved_on_signals() -> Iterator[SimpleQueue[Steering]]:
     """Commands for trainings that a signal is to stop and save; then says that the same command goes on."""
-    from .headless import stop_on_signals  # noqa: PLC0415
-    from .reproduce import Interrupted  # noqa: PLC0415
+    from ..experiments.reproduction import Interrupted  # noqa: PLC0415
+    from ..trainer.headless import stop_on_signals  # noqa: PLC0415
 
     commands: SimpleQueue[Steering] = SimpleQueue()
     with stop_on_signals(commands):
@@ -88,10 +87,10 @@ def _outcomes(
     seeds: range | tuple[int, ...],
     runs: Path,
     commands: SimpleQueue[Steering],
-) -> Iterator[Outcome]:
+) -> Iterator[ReproductionResult]:
     from femtotui.presets import list_presets, load_preset  # noqa: PLC0415
 
-    from .reproduce import reproduce as train_again  # noqa: PLC0415
+    from ..experiments.reproduction import reproduce as train_again  # noqa: PLC0415
 
     presets = [load_preset(entry) for entry in entries] if entries else list_presets()
     for preset in presets:
@@ -124,8 +123,40 @@ class Narrator:
             say(f"  {event.step:,} steps in {event.elapsed_s:.0f} s, validation {event.val_loss:.4f}")
 
 
-def _print_json(outcome: Outcome) -> None:
+def _print_json(outcome: ReproductionResult) -> None:
     import msgspec  # noqa: PLC0415
 
     sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
     sys.stdout.buffer.flush()
+
+
+@click.command("why-layers")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), default=600, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--runs", metavar="DIR", help=RUNS_HELP)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: each training's last loss.")
+def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
+    """Why did more layers make it worse? The question of the journal's entry 3.
+
+    Trains 4 and 6 layers, with LayerNorm gains drawn near 0 and with gains of 1, everything else equal. It
+    takes a minute or two, and a second time nothing.
+    """
+    prepare_blas()
+    from ..experiments.why_layers import ANSWER, CurvesPicture, trained_curves  # noqa: PLC0415
+
+    say("four trainings, everything equal but the layers and the norms' gains")
+    with saved_on_signals() as commands:
+        curves = trained_curves(seed, steps, runs_folder(runs), Narrator(), commands)
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        found = {"steps": steps, "seed": seed, "losses": {curve.name: curve.end for curve in curves}}
+        sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console()
+    console.print(CurvesPicture(curves))
+    for sentence in ANSWER:
+        console.print(sentence, highlight=False)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from .wording import UNKNOWN, duration
+from ..text.formats import UNKNOWN, duration
 
 if TYPE_CHECKING:
-    from .reproduce import Outcome
+    from ..experiments.reproduction import ReproductionResult
 
 _COLUMNS = (
     ("#", "right"),
@@ -26,7 +26,7 @@ _COLUMNS = (
 )
 
 
-def reproduce_table(outcomes: Sequence[Outcome]) -> Table:
+def reproduce_table(outcomes: Sequence[ReproductionResult]) -> Table:
     """A row an outcome. A miss is shown as one, with the goal that was missed.
 
     Where an entry was trained with several seeds by a recipe, a row of medians follows, each with its
@@ -44,7 +44,7 @@ def reproduce_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _cells(o: Outcome) -> list[str]:
+def _cells(o: ReproductionResult) -> list[str]:
     return [
         o.entry,
         _theirs(o),
@@ -56,7 +56,7 @@ def _cells(o: Outcome) -> list[str]:
     ]
 
 
-def _theirs(o: Outcome) -> str:
+def _theirs(o: ReproductionResult) -> str:
     """What the journal noted, or the peer."""
     if o.journal_loss is not None and o.journal_step is not None:
         took = duration(o.journal_seconds) if o.journal_seconds is not None else UNKNOWN
@@ -67,13 +67,13 @@ def _theirs(o: Outcome) -> str:
     return f"{o.peer}: {o.peer_loss:.4f}, {took}"
 
 
-def _at_its_step(o: Outcome) -> str:
+def _at_its_step(o: ReproductionResult) -> str:
     if o.loss_at_journal_step is not None and o.score_at_journal_step is not None:
         return f"{o.loss_at_journal_step:.4f}, {score_words(o.score_at_journal_step, o.unit)}"
     return f"its loss after {o.seconds_to_peer:.1f} s" if o.seconds_to_peer is not None else UNKNOWN
 
 
-def success_words(o: Outcome) -> str:
+def success_words(o: ReproductionResult) -> str:
     """After how many steps and how long; slower than allowed is said."""
     if o.steps_to_success is None or o.seconds_to_success is None:
         return UNKNOWN
@@ -86,7 +86,7 @@ def score_words(score: float, unit: str) -> str:
     return f"{score:.1%}" if unit == "share" else f"{score:.3f} {unit}"
 
 
-def _summary_cells(seeds: Sequence[Outcome]) -> list[str]:
+def _summary_cells(seeds: Sequence[ReproductionResult]) -> list[str]:
     unit = seeds[0].unit
     losses = [o.loss_at_journal_step for o in seeds if o.loss_at_journal_step is not None]
     scores = [o.score_at_journal_step for o in seeds if o.score_at_journal_step is not None]

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from femtotui.core.files import written
-from femtotui.core.runs import RunSummary
+from femtotui.core.run_folder.catalog import RunSummary
 
-from .door import ADDRESS_NAME
-from .safe_text import one_line
-from .wording import UNKNOWN, duration, loss
+from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import one_line
+from ..trainer.remote import ADDRESS_NAME
 
 _WIDE_REST = 84
 """Columns that a line needs besides the run's name."""

@@ -11,13 +11,13 @@ import click
 
 from femtotui.core.errors import ConfigError, DataError, TokenizerError
 
-from .arguments import say
-from .paths import runs_folder
+from ..paths import runs_folder
+from .options import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from femtotui.core.sample import SampledToken, Sampler, Sampling
+    from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
 
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
@@ -77,15 +77,15 @@ def sample(
     given = _given_prompt(prompt, prompt_file, may_read_stdin=score is None and not journal)
     text = _file_text(score) if score is not None else None
 
-    from femtotui.core.saved import open_saved  # noqa: PLC0415
+    from femtotui.core.run_folder.saved_model import open_saved  # noqa: PLC0415
 
     saved = open_saved(runs_folder(runs), model)
     for note in saved.notes:
         say(f"note: {note}")
     given, text = (_writable(saved.sampler, part, drop=drop_unknown) for part in (given, text))
-    from femtotui.core.sample import JOURNAL_PROMPT  # noqa: PLC0415
+    from femtotui.core.sampling.sampler import JOURNAL_PROMPT  # noqa: PLC0415
 
-    from .sample_faces import Task, face_for, show  # noqa: PLC0415
+    from .sample_output import Task, face_for, show  # noqa: PLC0415
 
     tokens = _tokens(saved.sampler, given or b"", text, n_tokens, sampling)
     task = Task(
@@ -121,7 +121,7 @@ def _tokens(
     sampler: Sampler, prompt: bytes, text: bytes | None, n_tokens: int | None, sampling: Sampling
 ) -> Iterator[SampledToken]:
     """The tokens of `text`, scored, or else new ones."""
-    from femtotui.core.sample import JOURNAL_TOKENS  # noqa: PLC0415
+    from femtotui.core.sampling.sampler import JOURNAL_TOKENS  # noqa: PLC0415
 
     if text is not None:
         return sampler.score(prompt, text, sampling)
@@ -138,7 +138,7 @@ def _sampling(
     journal: bool,
 ) -> Sampling:
     """The settings; whatever is not given is the journal's with `journal`, else no cut at all."""
-    from femtotui.core.sample import JOURNAL_SAMPLING, Sampling  # noqa: PLC0415
+    from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampling  # noqa: PLC0415
 
     base = JOURNAL_SAMPLING if journal else Sampling()
     if logprobs is not None and logprobs < 1:
@@ -182,7 +182,7 @@ def _file_text(name: str) -> bytes:
 
 def _writable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | None:
     """`text` as the tokenizer can take it. Raises: TokenizerError, naming what it lacks and the way out."""
-    from femtotui.core.prompts import characters_lacking, lacking_words, without  # noqa: PLC0415
+    from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, without  # noqa: PLC0415
 
     lacking = characters_lacking(sampler.tokenizer, text) if text else ()
     if text is None or not lacking:

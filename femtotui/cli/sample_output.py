@@ -10,13 +10,12 @@ from typing import Protocol
 
 from rich.console import Console
 
-from femtotui.core.sample import SampledToken
+from femtotui.core.sampling.sampler import SampledToken
 
-from .journal_notation import log_prob_line
-from .reading import Reading
-from .safe_text import incomplete_tail, plain_text
-from .token_json import JsonSample, text_of
-from .token_paint import TokenPaint
+from ..text.safe import incomplete_tail, plain_text
+from ..tokens.colours import TokenPaint
+from ..tokens.export_formats import JsonSample, log_prob_line, text_of
+from ..tokens.scoring import TextScore
 
 TERMINAL_SECONDS = 0.03
 """Tokens go to a terminal in pieces, at most this often: it is slower than the model."""
@@ -41,7 +40,7 @@ class Task:
 class Result:
     """What came out: `tokens_per_s` counts the model's time alone."""
 
-    reading: Reading
+    reading: TextScore
     tokens_per_s: float
 
 
@@ -58,7 +57,7 @@ def show(tokens: Iterator[SampledToken], face: Face, task: Task) -> Result:
 
     Raises: FemtoError; OSError when nobody reads any more.
     """
-    reading, seconds = Reading(), 0.0
+    reading, seconds = TextScore(), 0.0
     face.begin(task)
     while True:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""`python -m femtotui.bench`: times training steps, in a process that does nothing else.
+"""`python -m femtotui.cli.step_timer`: times training steps, in a process that does nothing else.
 
 It reads one BenchOrder as JSON from standard input and writes a Measurement to standard output, or in words
 what is wrong with the order to standard error. A process of its own for each order keeps their peaks of
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.config import ModelConfig, OptimizerConfig, RunConfig, Settings
+from femtotui.core.config import ConfigStruct, ModelConfig, OptimizerConfig, RunConfig
 from femtotui.core.errors import FemtoError
 
-from .environment import prepare_blas
+from ..blas.environment import prepare_blas
 
 if TYPE_CHECKING:
-    from femtotui.core.train import Training
+    from femtotui.core.training.training import Training
 
 EXIT_REFUSED = 2
 
@@ -27,7 +27,7 @@ _GEMM_SIZE = 1024
 _GEMM_SECONDS = 0.5
 
 
-class BenchOrder(Settings, frozen=True):
+class BenchOrder(ConfigStruct, frozen=True):
     """Time `steps` steps of a run, after `warmup` steps that do not count."""
 
     config: RunConfig
@@ -94,7 +94,7 @@ def measure(order: BenchOrder) -> Measurement:
 
     from femtotui.core.machine import peak_rss_mib  # noqa: PLC0415
 
-    from .blas_rate import blas_pool, product_rates  # noqa: PLC0415
+    from ..blas.rate import blas_pool, product_rates  # noqa: PLC0415
 
     training = _training(order.config)
     try:
@@ -127,8 +127,8 @@ def measure(order: BenchOrder) -> Measurement:
 
 
 def _training(config: RunConfig) -> Training:
-    from femtotui.core.tokenizer import build_tokenizer  # noqa: PLC0415
-    from femtotui.core.train import Training  # noqa: PLC0415
+    from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: PLC0415
+    from femtotui.core.training.training import Training  # noqa: PLC0415
     from femtotui.presets.sources import open_source  # noqa: PLC0415
 
     source = open_source(config.data, config.train.seed)

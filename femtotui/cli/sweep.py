@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .arguments import DataCommand, say
-from .extras import require_extra
-from .paths import lasting_path, runs_folder
-from .run_options import RUNS_HELP
+from ..packages import require_extra
+from ..paths import lasting_path, runs_folder
+from .options import RUNS_HELP, DataCommand, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .cluster.dask_engine import DaskEngine
-    from .cluster.local_engine import LocalEngine
-    from .cluster.spec import SweepSpec, Value
-    from .cluster.sweep_folder import SweepFolder
+    from ..sweep.dask_engine import DaskEngine
+    from ..sweep.engine import LocalEngine
+    from ..sweep.spec import SweepSpec, Value
+    from ..sweep.sweep_folder import SweepFolder
 
 EXIT_DONE = 0
 EXIT_FAILED = 2
@@ -117,7 +116,7 @@ def sweep(
     if watch is not None:
         if given or resume or spec or screen:
             raise click.UsageError("--watch looks at what is there: leave out the rest")
-        from .cluster.sweep_folder import find_sweep  # noqa: PLC0415
+        from ..sweep.sweep_folder import find_sweep  # noqa: PLC0415
 
         return _show(find_sweep(folder, watch))
     if resume is not None or spec is not None:
@@ -163,9 +162,8 @@ def _made(
 
     import msgspec  # noqa: PLC0415
 
-    from .cluster.errors import SweepError  # noqa: PLC0415
-    from .cluster.spec import SweepSpec, read_spec  # noqa: PLC0415
-    from .cluster.sweep import local_shape, new_sweep  # noqa: PLC0415
+    from ..sweep.coordinator import local_shape, new_sweep  # noqa: PLC0415
+    from ..sweep.spec import SweepError, SweepSpec, read_spec  # noqa: PLC0415
 
     try:
         spec: SweepSpec = read_spec(file) if file else msgspec.convert(given, SweepSpec)
@@ -178,7 +176,7 @@ def _made(
 
 
 def _opened(runs: Path, name: str, threads: int | None) -> SweepFolder:
-    from .cluster.sweep_folder import find_sweep  # noqa: PLC0415
+    from ..sweep.sweep_folder import find_sweep  # noqa: PLC0415
 
     if threads is not None:
         raise click.UsageError("--resume goes on with the threads that the sweep began with")
@@ -192,7 +190,7 @@ def _train(
 ) -> int:
     from femtotui.core.errors import FemtoError  # noqa: PLC0415
 
-    from .cluster.table import csv_table, markdown_table  # noqa: PLC0415
+    from ..sweep.sweep_table import csv_table, markdown_table  # noqa: PLC0415
 
     if folder.missing():
         try:
@@ -209,10 +207,10 @@ def _train(
 
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
     """Trains what is missing. Raises: FemtoError, KeyboardInterrupt; what is home then is safe."""
-    from .cluster.live import Lead  # noqa: PLC0415
-    from .cluster.messages import Report  # noqa: PLC0415
-    from .cluster.sweep import Sweep, local_shape  # noqa: PLC0415
-    from .sweep_faces import sweep_face  # noqa: PLC0415
+    from ..sweep.coordinator import Sweep, local_shape  # noqa: PLC0415
+    from ..sweep.live import Lead  # noqa: PLC0415
+    from ..sweep.messages import SweepReport  # noqa: PLC0415
+    from .sweep_output import sweep_face  # noqa: PLC0415
 
     missing = folder.missing()
     n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
@@ -222,7 +220,7 @@ def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as
         _engine(folder.name, scheduler, n_workers) as engine,
     ):
         for event in Sweep(folder, engine, lead.wishes).run():
-            if isinstance(event, Report):
+            if isinstance(event, SweepReport):
                 lead.note(event)
             face.show(event)
 
@@ -230,17 +228,17 @@ def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as
 def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
     """Dask is imported only where it is needed."""
     if scheduler is None:
-        from .cluster.local_engine import LocalEngine  # noqa: PLC0415
+        from ..sweep.engine import LocalEngine  # noqa: PLC0415
 
         return LocalEngine(sweep, workers)
-    from .cluster.dask_engine import DaskEngine  # noqa: PLC0415
+    from ..sweep.dask_engine import DaskEngine  # noqa: PLC0415
 
     return DaskEngine(sweep, scheduler)
 
 
 def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:
     _require_terminal()
-    from .sweep_app import start_leader  # noqa: PLC0415
+    from ..sweep.sweep_screen import start_leader  # noqa: PLC0415
 
     # Whether it may be without tls:// has been asked already.
     options = ("--scheduler", scheduler, "--insecure-network") if scheduler else ()
@@ -251,10 +249,10 @@ def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | N
 def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) -> int:
     """The Sweep screen, until it is left; then a word on how to come back."""
     _require_terminal()
-    from .cluster.live import Watch  # noqa: PLC0415
-    from .paths import config_folder  # noqa: PLC0415
-    from .settings import load_settings  # noqa: PLC0415
-    from .sweep_app import SweepApp  # noqa: PLC0415
+    from ..app.settings import load_settings  # noqa: PLC0415
+    from ..paths import config_folder  # noqa: PLC0415
+    from ..sweep.live import Watch  # noqa: PLC0415
+    from ..sweep.sweep_screen import SweepApp  # noqa: PLC0415
 
     SweepApp(Watch(folder, is_starting), load_settings(config_folder() / "settings.toml")).run()
     say(f"come back to the sweep with: femtotui sweep --watch {folder.name}")

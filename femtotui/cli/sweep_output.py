@@ -12,15 +12,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from .arguments import say
-from .cluster.grid import differing_names
-from .cluster.messages import Outcome, Report
-from .cluster.ranking import ranked
-from .cluster.sweep import Remark, SweepEvent
-from .cluster.sweep_folder import SweepFolder
-from .wording import UNKNOWN, duration, loss
+from ..sweep.coordinator import Remark, SweepEvent
+from ..sweep.messages import Outcome, SweepReport
+from ..sweep.spec import differing_names
+from ..sweep.sweep_folder import SweepFolder
+from ..sweep.sweep_table import ranked
+from ..text.formats import UNKNOWN, duration, loss
+from .options import say
 
-_EVENTS = {Report: "run_reported", Outcome: "run_ended", Remark: "remark"}
+_EVENTS = {SweepReport: "run_reported", Outcome: "run_ended", Remark: "remark"}
 
 
 class SweepFace(Protocol):
@@ -82,7 +82,7 @@ class SweepBar:
     def __init__(self, folder: SweepFolder) -> None:
         self._folder = folder
         self._lines = PlainLines(folder)
-        self._pace = Pace(folder)
+        self._pace = SweepPace(folder)
         self._progress = Progress(
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} runs"),
             BarColumn(bar_width=24),
@@ -104,7 +104,7 @@ class SweepBar:
 
     def show(self, event: SweepEvent) -> None:
         self._pace.note(event)
-        if not isinstance(event, Report):
+        if not isinstance(event, SweepReport):
             self._lines.show(event)
         best = next(iter(ranked(self._folder.outcomes, self._folder.info.spec.rank_by)), None)
         parts = [
@@ -116,7 +116,7 @@ class SweepBar:
         self._progress.refresh()
 
 
-class Pace:
+class SweepPace:
     """Steps a second of all runs together, and how long the rest will take at that."""
 
     def __init__(self, folder: SweepFolder) -> None:
@@ -126,7 +126,7 @@ class Pace:
         self._before: dict[int, int] = {}
 
     def note(self, event: SweepEvent) -> None:
-        if isinstance(event, Report):
+        if isinstance(event, SweepReport):
             self._begun = self._begun or time.monotonic()
             self._before.setdefault(event.index, event.step)
             self._at[event.index] = event.step

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from .arguments import say, spread_values
-from .thread_options import thread_options
+from .options import say, spread_values, thread_options
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

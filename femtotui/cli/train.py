@@ -12,19 +12,17 @@ import click
 from femtotui.core.errors import DataError
 from femtotui.core.files import require_utf8
 
-from .arguments import DataCommand, say
-from .data_command import fetch_english
-from .environment import prepare_blas
-from .paths import lasting_path, runs_folder
-from .run_options import RUNS_HELP
-from .thread_options import thread_options, too_many_threads
+from ..blas.environment import prepare_blas
+from ..paths import lasting_path, runs_folder
+from .data import fetch_english
+from .options import RUNS_HELP, DataCommand, say, thread_options, too_many_threads
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
 
-    from .headless import Face
-    from .mpi.lead import Leader
-    from .session import Session
+    from ..mpi.launch import Leader
+    from ..trainer.headless import Face
+    from ..trainer.session import Session
 
 RECIPE_HELP = "How to train: `modern` (ours) or `journal` (as the journal's author did)."
 _MPI_HELP = (
@@ -104,11 +102,11 @@ def train(
         return session
 
     if over_mpi:
-        from .mpi.launch import train_in_world  # noqa: PLC0415
+        from ..mpi.launch import train_in_world  # noqa: PLC0415
 
         return train_in_world(open_session, lambda: _face(as_json))
     session = open_session()
-    from .headless import train_headless  # noqa: PLC0415
+    from ..trainer.headless import train_headless  # noqa: PLC0415
 
     return train_headless(session, _face(as_json))
 
@@ -130,7 +128,7 @@ def _begun(config: RunConfig, folder: Path, download: bool | None, leader: Leade
             asked and click.confirm("Download the English text (1.1 MB)?", default=True, err=True)
         ):
             fetch_english()
-    from .session import prepare  # noqa: PLC0415
+    from ..trainer.session import prepare  # noqa: PLC0415
 
     return prepare(config, folder) if leader is None else leader.prepare(config, folder)
 
@@ -138,9 +136,9 @@ def _begun(config: RunConfig, folder: Path, download: bool | None, leader: Leade
 def _resumed(
     folder: Path, name: str, threads: int | None, chunk: int | None, leader: Leader | None
 ) -> Session:
-    from femtotui.core.runs import find_run  # noqa: PLC0415
+    from femtotui.core.run_folder.catalog import find_run  # noqa: PLC0415
 
-    from .session import continue_run  # noqa: PLC0415
+    from ..trainer.session import continue_run  # noqa: PLC0415
 
     path = find_run(folder, name)
     if leader is not None:
@@ -149,7 +147,7 @@ def _resumed(
 
 
 def _face(as_json: bool) -> Face:
-    from .headless import JsonLines, PlainLines  # noqa: PLC0415
+    from ..trainer.headless import JsonLines, PlainLines  # noqa: PLC0415
 
     if as_json:
         return JsonLines()

@@ -16,9 +16,9 @@ from textual.widgets import Button, Input, Select, Static
 
 from femtotui.presets import Preset
 
-from ..edit_form import FIELDS, Field, completion, form_of, read_form
-from ..wording import printable
-from .in_turn import ModalInTurn
+from ..text.formats import printable
+from ..widgets.dialogs import ModalInTurn
+from .form import FIELDS, Field, completion, form_of, read_form
 
 Wish = Literal["train", "save", "save-train"]
 

@@ -6,7 +6,7 @@ app go on with each other's. No Textual in here; whoever shows it calls `take` n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from femtotui.core.errors import FemtoError
 from femtotui.core.events import ScoreDone
 from femtotui.presets import Goal
 
-from .desk import Desk, Place, TrainerFactory
-from .run_shelf import view_of
-from .run_view import RunView, Status
+from ..runs.library import view_of
+from ..runs.manager import RunHandle, RunManager, TrainerFactory
+from ..runs.state import RunState, Status
+from ..text.formats import UNKNOWN, Tone, duration, loss
 from .trials import reaches, trial_folder, trial_run
 
 
-class Lane:
+class Trial:
     """One training of a contest. `second_to` is the lane that it tries again for longer, if that missed."""
 
     def __init__(
@@ -30,22 +31,22 @@ class Lane:
         config: RunConfig,
         runs: Path,
         factory: TrainerFactory,
-        second_to: Lane | None = None,
+        second_to: Trial | None = None,
     ) -> None:
         self.name, self.config, self.second_to = name, config, second_to
         self.elsewhere = False
         self.problem = ""
         self._runs = runs
-        # A desk of its own: it knows how to begin, park and continue one run, and to end its trainer.
-        self._desk = Desk(trial_folder(config, runs), factory)
+        # A manager of its own: it knows how to begin, park and continue one run, and to end its trainer.
+        self._desk = RunManager(trial_folder(config, runs), factory)
         self._ours = False
 
     @property
-    def _place(self) -> Place | None:
+    def _place(self) -> RunHandle | None:
         return self._desk.places.get(self.config.preset)
 
     @property
-    def view(self) -> RunView | None:
+    def view(self) -> RunState | None:
         """What is known of the training; None before it began."""
         return self._place.view if self._place is not None else None
 
@@ -116,8 +117,8 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Noted:
-    """What was written down before: a row above those of the lanes. Units as in RunView."""
+class Reference:
+    """What was written down before: a row above those of the lanes. Units as in RunState."""
 
     name: str
     step: int | None
@@ -126,7 +127,7 @@ class Noted:
     verdict: str
 
 
-class Contest:
+class Experiment:
     """A question, its lanes in the order in which they are trained, and what the answer is measured by.
 
     `answer` is said below the table, in sentences; `preset_key` names the preset whose landmarks the chart
@@ -137,32 +138,32 @@ class Contest:
         self,
         key: str,
         title: str,
-        lanes: Sequence[Lane],
+        lanes: Sequence[Trial],
         *,
         preset_key: str | None = None,
         goal: Goal | None = None,
-        noted: Noted | None = None,
+        noted: Reference | None = None,
         answer: tuple[str, ...] = (),
     ) -> None:
         self.key, self.title, self.lanes = key, title, tuple(lanes)
         self.preset_key, self.goal, self.noted, self.answer = preset_key, goal, noted, answer
         self.running = False
 
-    def reached(self, lane: Lane) -> bool:
+    def reached(self, lane: Trial) -> bool:
         """Whether a lane's model does what success means."""
         return self.goal is not None and lane.score is not None and reaches(self.goal, lane.score)
 
-    def unneeded(self, lane: Lane) -> bool:
+    def unneeded(self, lane: Trial) -> bool:
         """Whether a shorter try has succeeded already."""
         return lane.second_to is not None and self.reached(lane.second_to)
 
     @property
-    def current(self) -> Lane | None:
+    def current(self) -> Trial | None:
         """The lane that is being trained from here."""
         return next((lane for lane in self.lanes if lane.trains), None)
 
     @property
-    def next_lane(self) -> Lane | None:
+    def next_lane(self) -> Trial | None:
         """The first lane with something left to train, if nobody else trains it."""
         left = (lane for lane in self.lanes if not (lane.done or self.unneeded(lane)))
         lane = next(left, None)
@@ -209,3 +210,103 @@ class Contest:
         self.running = False
         for lane in self.lanes:
             lane.close()
+
+
+COLUMNS = ("run", "step", "loss", "validation", "score", "time", "verdict")
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """The cells of a line, and the tone of its last one."""
+
+    cells: tuple[str, ...]
+    tone: Tone = "plain"
+
+
+def contest_rows(contest: Experiment) -> list[ExperimentRow]:
+    """Every lane as it stands; losses in nats a token, times of training."""
+    rows = [_noted_row(contest.noted)] if contest.noted is not None else []
+    return rows + [_lane_row(contest, lane) for lane in contest.lanes]
+
+
+def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, str, Tone]]:
+    """Each line in two parts, the last cell on its own with its tone; the header first.
+
+    Where there is no room for all columns, validation goes first, and then the times.
+    """
+    dropped: set[int] = set()
+    for spare in (3, 5, 1):
+        if _total(rows, dropped) <= width:
+            break
+        dropped.add(spare)
+    kept = [at for at in range(len(COLUMNS)) if at not in dropped]
+    widths = {at: max(len(COLUMNS[at]), *(len(row.cells[at]) for row in rows)) for at in kept}
+    for row in (ExperimentRow(COLUMNS), *rows):
+        first = _GAP.join(row.cells[at].ljust(widths[at]) for at in kept[:-1]) + _GAP
+        yield first, row.cells[kept[-1]], row.tone
+
+
+def _total(rows: list[ExperimentRow], dropped: set[int]) -> int:
+    kept = [at for at in range(len(COLUMNS)) if at not in dropped]
+    widths = (max(len(COLUMNS[at]), *(len(row.cells[at]) for row in rows)) for at in kept)
+    return sum(widths) + len(_GAP) * (len(kept) - 1)
+
+
+def _noted_row(noted: Reference) -> ExperimentRow:
+    step = f"{noted.step:,}" if noted.step is not None else UNKNOWN
+    time = duration(noted.seconds) if noted.seconds is not None else UNKNOWN
+    is_validation = noted.verdict == "validation"
+    shown = (UNKNOWN, loss(noted.loss)) if is_validation else (loss(noted.loss), UNKNOWN)
+    verdict = UNKNOWN if is_validation else noted.verdict
+    return ExperimentRow((noted.name, step, *shown, UNKNOWN, time, verdict), _verdict_tone(verdict))
+
+
+def _lane_row(contest: Experiment, lane: Trial) -> ExperimentRow:
+    view, (verdict, tone) = lane.view, _standing(contest, lane)
+    if view is None:
+        return ExperimentRow((lane.name, f"{lane.config.train.steps:,}", *([UNKNOWN] * 4), verdict), tone)
+    step = f"{view.step:,}" if lane.done else f"{view.step:,} of {view.total_steps:,}"
+    figures = (loss(view.smoothed_loss), loss(view.val_loss), _score(lane), duration(view.elapsed_s))
+    return ExperimentRow((lane.name, step, *figures, verdict), tone)
+
+
+def _score(lane: Trial) -> str:
+    score = lane.score
+    if score is None:
+        return UNKNOWN
+    return f"{score.score:.1%}" if score.unit == "share" else f"{score.score:.3f} bits"
+
+
+def _standing(contest: Experiment, lane: Trial) -> tuple[str, Tone]:
+    """The verdict on a lane, or why there is none yet."""
+    if lane.done:
+        return _judged(contest, lane)
+    if lane.trains:
+        return _left(lane.view), "good"
+    if lane.failed:
+        return "broke off", "error"
+    if contest.unneeded(lane):
+        return "not needed", "plain"
+    if lane.elsewhere:
+        return "trained elsewhere", "warning"
+    return ("stopped", "warning") if lane.view is not None and lane.view.step else ("not yet", "plain")
+
+
+def _judged(contest: Experiment, lane: Trial) -> tuple[str, Tone]:
+    if contest.goal is None:
+        return "finished", "good"
+    if not contest.reached(lane):
+        return "fail", "error"
+    slow = lane.view is not None and lane.view.elapsed_s > contest.goal.seconds
+    return (f"success, over {duration(contest.goal.seconds)}", "warning") if slow else ("success", "good")
+
+
+def _left(view: RunState | None) -> str:
+    if view is None or view.status is Status.STARTING or view.left_s is None:
+        return "starting"
+    return f"{duration(view.left_s)} left"
+
+
+def _verdict_tone(verdict: str) -> Tone:
+    return {"success": "good", "fail": "error"}.get(verdict, "plain")  # type: ignore[return-value]

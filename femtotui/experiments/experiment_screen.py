@@ -14,14 +14,12 @@ from textual.widgets import Footer, Static
 
 from femtotui.presets import Preset
 
-from ..chart_model import Overlay
-from ..contest import Contest, Lane
-from ..contest_table import contest_rows, table_lines
-from ..glyphs import Glyphs
-from ..tones import TONES
-from ..widgets.loss_chart import LossChart
-from ..wording import printable
-from .in_turn import InTurn
+from ..chart.chart_model import Overlay
+from ..chart.glyphs import Glyphs
+from ..chart.loss_chart import LossChart
+from ..text.formats import TONES, printable
+from ..widgets.dialogs import InTurn
+from .experiment import Experiment, Trial, contest_rows, table_lines
 
 LISTEN_SECONDS = 0.25
 """How often the trainers' news are taken in: as often as on the Train screen."""
@@ -30,7 +28,7 @@ LOOK_SECONDS = 2.0
 """How often the disk is looked at for what others train."""
 
 
-class ContestScreen(InTurn[None]):
+class ExperimentScreen(InTurn[None]):
     """Shows a contest, and trains what is left of it while it is open: leaving saves, coming back goes on.
 
     `give_way` is called before anything is trained here, so that two trainings need not share the cores.
@@ -48,7 +46,7 @@ class ContestScreen(InTurn[None]):
     ]
 
     def __init__(
-        self, contest: Contest, preset: Preset | None, glyphs: Glyphs, give_way: Callable[[], None]
+        self, contest: Experiment, preset: Preset | None, glyphs: Glyphs, give_way: Callable[[], None]
     ) -> None:
         super().__init__()
         self._contest, self._preset, self._give_way = contest, preset, give_way
@@ -158,7 +156,7 @@ class ContestScreen(InTurn[None]):
         self._chart.action_smooth(direction)
 
 
-def overlay_of(lane: Lane) -> Overlay:
+def overlay_of(lane: Trial) -> Overlay:
     """A lane's curve, to lay over another's of the same tokens."""
     view = lane.view
     steps, losses, seconds = (view.steps, view.losses, view.seconds) if view is not None else ((), (), ())
@@ -174,6 +172,6 @@ def overlay_of(lane: Lane) -> Overlay:
     )
 
 
-def _failure(lane: Lane) -> str:
+def _failure(lane: Trial) -> str:
     failure = lane.view.failure if lane.view is not None else None
     return f"{failure.title}: {failure.message}" if failure is not None else ""

@@ -7,16 +7,16 @@ from pathlib import Path
 from femtotui.core.errors import ConfigError
 from femtotui.presets import Goal, Preset, load_preset, run_config
 
-from .contest import Contest, Lane, Noted
-from .desk import TrainerFactory
+from ..runs.manager import TrainerFactory
+from ..text.formats import duration
+from .experiment import Experiment, Reference, Trial
 from .trials import tries
 from .why_layers import ANSWER, CASES, SEED, STEPS
-from .wording import duration
 
 WHY_LAYERS = "why-layers"
 
 
-def race(preset: Preset, runs: Path, factory: TrainerFactory, seed: int = 0) -> Contest:
+def race(preset: Preset, runs: Path, factory: TrainerFactory, seed: int = 0) -> Experiment:
     """The journal's recipe and ours on one preset; ours for longer, too, where the journal's steps do not do.
 
     What came after the journal was never trained by its recipe: there, ours runs against the peer alone.
@@ -25,15 +25,15 @@ def race(preset: Preset, runs: Path, factory: TrainerFactory, seed: int = 0) -> 
     """
     if preset.goal is None or (preset.journal is None and preset.peer is None):
         raise ConfigError(f"{preset.title} has no goal and no one to race against; the built-in presets have")
-    lanes: list[Lane] = []
+    lanes: list[Trial] = []
     for recipe in ("journal", "modern") if preset.journal is not None else ("modern",):
-        first: Lane | None = None
+        first: Trial | None = None
         for config in tries(preset, recipe, seed):
             name = recipe if first is None else f"{recipe}, {config.train.steps:,}"
-            lane = Lane(name, config, runs, factory, second_to=first)
+            lane = Trial(name, config, runs, factory, second_to=first)
             first = first or lane
             lanes.append(lane)
-    return Contest(
+    return Experiment(
         preset.key,
         f"#{preset.key} {preset.title} · goal: {_success(preset.goal)}",
         lanes,
@@ -43,10 +43,10 @@ def race(preset: Preset, runs: Path, factory: TrainerFactory, seed: int = 0) -> 
     )
 
 
-def why_layers_contest(runs: Path, factory: TrainerFactory) -> Contest:
+def why_layers_contest(runs: Path, factory: TrainerFactory) -> Experiment:
     """4 and 6 layers, with gains near 0 and gains of 1: the runs of `femtotui why-layers`."""
     lanes = [
-        Lane(
+        Trial(
             case.short_name,
             run_config(load_preset(case.entry), recipe=case.recipe, steps=STEPS, seed=SEED),
             runs,
@@ -54,7 +54,7 @@ def why_layers_contest(runs: Path, factory: TrainerFactory) -> Contest:
         )
         for case in CASES
     ]
-    return Contest(WHY_LAYERS, "entry 3 asks: why did more layers make it worse?", lanes, answer=ANSWER)
+    return Experiment(WHY_LAYERS, "entry 3 asks: why did more layers make it worse?", lanes, answer=ANSWER)
 
 
 def _success(goal: Goal) -> str:
@@ -68,8 +68,10 @@ def _success(goal: Goal) -> str:
     return f"{what} within {duration(goal.seconds)}"
 
 
-def _noted(preset: Preset) -> Noted | None:
+def _noted(preset: Preset) -> Reference | None:
     record, peer = preset.journal, preset.peer
     if record is not None:
-        return Noted("the journal's own", record.step, record.loss, record.elapsed_s, record.verdict)
-    return Noted(peer.name, None, peer.val_loss, peer.elapsed_s, "validation") if peer is not None else None
+        return Reference("the journal's own", record.step, record.loss, record.elapsed_s, record.verdict)
+    return (
+        Reference(peer.name, None, peer.val_loss, peer.elapsed_s, "validation") if peer is not None else None
+    )

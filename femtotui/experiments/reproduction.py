@@ -16,17 +16,17 @@ from femtotui.core.commands import Steering
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, RunFailed, RunFinished, ScoreDone
-from femtotui.core.run_info import read_info
-from femtotui.core.runs import list_runs
+from femtotui.core.run_folder.catalog import list_runs
+from femtotui.core.run_folder.info import read_info
 from femtotui.presets import Goal, Preset
 
-from .session import Session, continue_run, prepare
+from ..trainer.session import Session, continue_run, prepare
 from .trials import goal_words, reaches, seconds_to_validation, thorough_score, trial_folder, tries
 
 Watcher = Callable[[Event], None]
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class ReproductionResult(msgspec.Struct, frozen=True, kw_only=True):
     """One entry by one recipe and seed, beside what the journal noted, or what another program reached.
 
     Losses are in nats a token. `score` is in `unit`; `steps_to_success` and `seconds_to_success` (of
@@ -82,7 +82,7 @@ def reproduce(
     runs: Path,
     watch: Watcher,
     commands: SimpleQueue[Steering] | None = None,
-) -> Outcome:
+) -> ReproductionResult:
     """Train an entry as `trials.tries` has it, until it succeeds or no further try is left.
 
     Raises
@@ -102,14 +102,14 @@ def reproduce(
     return _outcome(preset, preset.goal, seed, trained)
 
 
-def _outcome(preset: Preset, goal: Goal, seed: int, trained: Sequence[Trained]) -> Outcome:
+def _outcome(preset: Preset, goal: Goal, seed: int, trained: Sequence[Trained]) -> ReproductionResult:
     record, peer = preset.journal, preset.peer
     first, last = (trained[0] if record else None), trained[-1]
     success = reaches(goal, last.score)
     ours, judged = last.finished, last.score
     run = Path(ours.run)
     info = read_info(run)
-    return Outcome(
+    return ReproductionResult(
         entry=preset.key,
         recipe=info.config.recipe.name,
         seed=seed,

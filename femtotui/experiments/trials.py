@@ -14,9 +14,8 @@ import msgspec
 
 from femtotui.core.config import RunConfig
 from femtotui.core.events import ScoreDone
-from femtotui.core.history import read_scores
-from femtotui.core.rows import read_evals
-from femtotui.core.runs import RunSummary, list_runs
+from femtotui.core.run_folder.catalog import RunSummary, list_runs
+from femtotui.core.run_folder.logs import read_evals, read_scores
 from femtotui.presets import Goal, Preset, run_config
 
 FOLDER = "reproduce"

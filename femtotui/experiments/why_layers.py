@@ -17,11 +17,11 @@ from rich.segment import Segment
 from rich.style import Style
 
 from femtotui.core.commands import Steering
-from femtotui.core.history import read_steps
+from femtotui.core.run_folder.logs import read_steps
 from femtotui.presets import load_preset, run_config
 
-from .braille import NOBODY, Floats, Window, draw
-from .reproduce import Watcher, train_to_the_end
+from ..chart.braille import NOBODY, Floats, Window, draw
+from .reproduction import Watcher, train_to_the_end
 
 STEPS = 600
 """By then the entries that learn well stand on the plateau of the grammar, and the other does not."""
@@ -61,7 +61,7 @@ CASES = (
 
 
 @dataclass(frozen=True)
-class Curve:
+class LossCurve:
     """One training: its loss (nats a token), smoothed, by step."""
 
     name: str
@@ -75,14 +75,14 @@ class Curve:
 
 def trained_curves(
     seed: int, steps: int, runs: Path, watch: Watcher, commands: SimpleQueue[Steering] | None = None
-) -> list[Curve]:
+) -> list[LossCurve]:
     """Train all four, or read them where they are finished. Raises: FemtoError, Interrupted."""
     curves = []
     for case in CASES:
         config = run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
         run = train_to_the_end(config, runs, watch, commands).finished.run
         losses_K = np.array([step.loss for step in read_steps(Path(run) / "metrics.csv")])
-        curves.append(Curve(case.name, case.colour, _smoothed(losses_K)))
+        curves.append(LossCurve(case.name, case.colour, _smoothed(losses_K)))
     return curves
 
 
@@ -97,7 +97,7 @@ def _smoothed(losses_K: Floats) -> Floats:
 class CurvesPicture:
     """The curves in one chart, as high as `height` lines and as wide as the console."""
 
-    def __init__(self, curves: Sequence[Curve], height: int = 16) -> None:
+    def __init__(self, curves: Sequence[LossCurve], height: int = 16) -> None:
         self._curves, self._height = curves, height
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,20 +13,28 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static, TextArea
 
-from femtotui.core.entry import Entry, gather_entry
-from femtotui.core.entry_text import entry_markdown, heading
 from femtotui.core.errors import FemtoError
-from femtotui.core.history import read_scores
-from femtotui.core.note import read_note
+from femtotui.core.run_folder.entry import (
+    Entry,
+    duration,
+    entry_markdown,
+    gather_entry,
+    heading,
+    inert,
+    machine_words,
+    plain,
+    read_note,
+)
+from femtotui.core.run_folder.logs import read_scores
 
-from ..journal_command import keep_note
-from ..journal_rows import comparison
-from ..safe_text import one_line, printable
-from ..score_curve import score_curve
-from ..wording import UNKNOWN
-from .in_turn import ModalInTurn
+from ..chart.sparkline import score_curve
+from ..cli.runs import keep_note
+from ..text.formats import UNKNOWN, loss, memory
+from ..text.safe import one_line, printable
+from ..widgets.dialogs import ModalInTurn
 
 if TYPE_CHECKING:
+    from femtotui.core.run_folder.entry import Entry
     from femtotui.presets import Preset
 
 REFRESH_SECONDS = 3.0
@@ -157,3 +167,44 @@ def _columns(field: str, ours: str, theirs: str, width: int, style: str = "") ->
             )
         )
     return Content("\n").join(rows)
+
+
+_JOURNAL_RATES = "journal, 0.001 to 0.00001, warm-up 100"
+"""The same in all of its entries."""
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """A field: what this run has, and what the journal noted."""
+
+    field: str
+    ours: str
+    theirs: str
+
+
+def comparison(entry: Entry, preset: Preset) -> Iterator[EntryRow]:
+    """The fields in the journal's order; a dash where the journal noted nothing, or has no such entry."""
+    record = preset.journal
+    verdict = entry.state if entry.verdict == "open" else f"{entry.verdict} ({entry.state})"
+    yield EntryRow("verdict", verdict, record.verdict if record else UNKNOWN)
+    theirs = preset.tokenizer.kind if record else UNKNOWN
+    yield EntryRow("tokenizer", f"{entry.tokenizer}, {entry.vocab_size:,} tokens", theirs)
+    sizes = f"{entry.width} / {entry.n_layers} / {entry.n_heads}, {entry.parameters:,} parameters"
+    model = preset.model
+    theirs = f"{model.width} / {model.n_layers} / {model.n_heads}" if record else UNKNOWN
+    yield EntryRow("degree / layers / heads", sizes, theirs)
+    rates = f"{plain(entry.base_lr)} to {plain(entry.min_lr)}, warm-up {entry.warmup_steps}"
+    theirs = _JOURNAL_RATES if record else UNKNOWN
+    yield EntryRow("recipe, rates", f"{inert(entry.recipe)}, {rates}", theirs)
+    yield EntryRow("step", f"{entry.step:,} of {entry.steps:,}", f"{record.step:,}" if record else UNKNOWN)
+    validation = f" (validation {loss(entry.val_loss)})"
+    yield EntryRow("loss", loss(entry.loss) + validation, f"{record.loss:.4f}" if record else UNKNOWN)
+    ours = f"{duration(entry.elapsed_s)} ({duration(entry.wall_s)} by the clock)"
+    noted = record.elapsed_s if record else None
+    yield EntryRow("elapsed", ours, UNKNOWN if noted is None else duration(noted))
+    yield EntryRow("machine", machine_words(entry), (record.machine if record else None) or UNKNOWN)
+    peak = UNKNOWN if entry.peak_rss_mib is None else memory(entry.peak_rss_mib)
+    yield EntryRow("RAM", peak, (record.ram if record else None) or UNKNOWN)
+    yield EntryRow("data", inert(entry.data_command), record.command if record else UNKNOWN)
+    found = entry.score.summary if entry.score else "not looked at yet"
+    yield EntryRow("what came of it", inert(found), record.note if record else UNKNOWN)

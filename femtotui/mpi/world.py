@@ -6,13 +6,20 @@ import importlib
 import os
 import time
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from femtotui.core.errors import FemtoError
-from femtotui.core.ranks import Dismissed
+import msgspec
+import numpy as np
 
-from ..extras import require_extra
-from ..versions import versions_here
+from femtotui.core.config import RunConfig
+from femtotui.core.errors import ConfigError, FemtoError
+from femtotui.core.tokenizers.tokenizer import load_tokenizer
+from femtotui.core.training.training import Training
+from femtotui.core.training.workers import Dismissed, usable_cores
+
+from ..packages import require_extra, versions_here
+from ..trainer.text_transfer import TextParcel, pack_text, unpack_text
 
 if TYPE_CHECKING:
     from femtotui.core.arrays import FloatArray
@@ -29,7 +36,7 @@ class MpiError(FemtoError):
 
 
 class World:
-    """All ranks; a `femtotui.core.ranks.Ranks`, and what goes with its beginning and end."""
+    """All ranks; a `femtotui.core.training.workers.Ranks`, and what goes with its beginning and end."""
 
     def __init__(self, mpi: Any) -> None:
         self._mpi = mpi
@@ -145,3 +152,74 @@ def _number(text: str) -> int:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def same_versions(world: World) -> Mapping[str, tuple[int, ...]]:
+    """The ranks by the versions they train with: one entry if they are all the same."""
+    found: dict[str, tuple[int, ...]] = {}
+    for rank, versions in enumerate(world.versions()):
+        found[versions] = (*found.get(versions, ()), rank)
+    return found
+
+
+def threads_a_rank(world: World) -> int:
+    """As many threads as every rank has cores for: one number for all, so that shares are equal."""
+    return world.least(threads_here(usable_cores(), os.cpu_count() or 1, world.ranks_here))
+
+
+def threads_here(usable: int, cores: int, ranks_here: int) -> int:
+    """Threads for each of the ranks on a machine; some launchers have given each its own cores already."""
+    return usable if usable < cores else max(1, usable // ranks_here)
+
+
+def total_threads(size: int, each: int, batch: int) -> int:
+    """The threads of all ranks together. Raises: ConfigError if the batch has too few sequences."""
+    if size > batch:
+        raise ConfigError(
+            f"{size:,} processes cannot share a batch of {batch:,} sequences: start at most {batch:,}"
+        )
+    return size * min(each, batch // size)
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """A training at some step, but for the vectors that go with it."""
+
+    config: RunConfig
+    tokenizer: str
+    text: TextParcel
+    step: int
+    elapsed_s: float
+    lr_scale: float
+
+
+def assign(world: World, training: Training) -> None:
+    """Hands the training out, in rank 0; the vectors follow the settings one by one."""
+    state = training.tensors()
+    assignment = Assignment(
+        config=training.config,
+        tokenizer=training.tokenizer.to_json(),
+        text=pack_text(training.source, training.config.data),
+        step=training.step,
+        elapsed_s=training.elapsed_s,
+        lr_scale=float(state["lr_scale"][0]),
+    )
+    world.broadcast(msgspec.msgpack.encode(assignment))
+    for vector in training.vectors().values():
+        world.align(vector)
+
+
+def take_assignment(world: World) -> Training | None:
+    """The training that rank 0 hands out; None if there is nothing to train. Raises: FemtoError."""
+    message = world.broadcast()
+    if not message:
+        return None
+    assignment = msgspec.msgpack.decode(message, type=Assignment)
+    config = assignment.config
+    source = unpack_text(assignment.text, config.data, config.train.seed)
+    training = Training.begin(config, source, load_tokenizer(assignment.tokenizer), world)
+    vectors = training.vectors()
+    for vector in vectors.values():
+        world.align(vector)
+    small = {"recent_losses": np.zeros(0), "lr_scale": np.array([assignment.lr_scale])}
+    training.restore({**vectors, **small}, assignment.step, assignment.elapsed_s)
+    return training

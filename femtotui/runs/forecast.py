@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from femtotui.core.calibration import Choice, known_choice
 from femtotui.core.config import ModelConfig, RunConfig
-from femtotui.core.parallel import activation_bytes, choose_chunk, choose_threads
+from femtotui.core.training.calibration import ThreadChoice, known_choice
+from femtotui.core.training.workers import activation_bytes, choose_chunk, choose_threads
 
-from .wording import duration, memory, milliseconds
+from ..text.formats import duration, memory, milliseconds
 
 _MIB = 2**20
 TRAINER_MIB = 48.0
@@ -90,7 +90,7 @@ def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:
     )
 
 
-def _step_ms(choice: Choice) -> float:
+def _step_ms(choice: ThreadChoice) -> float:
     """As in the last run of this size here, or else from the measurement before the first."""
     return choice.step_ms if choice.step_ms is not None else choice.ms * _UPDATE_SHARE
 

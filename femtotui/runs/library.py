@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent
-from femtotui.core.files import os_error_words, read_limited, write_atomically
-from femtotui.core.formats import refuse_newer
-from femtotui.core.history import read_history
-from femtotui.core.lock import holder_of
-from femtotui.core.note import read_note
-from femtotui.core.runs import RunSummary, list_runs
+from femtotui.core.files import os_error_words, read_limited, refuse_newer, write_atomically
+from femtotui.core.run_folder.catalog import RunSummary, list_runs
+from femtotui.core.run_folder.entry import read_note
+from femtotui.core.run_folder.lock import holder_of
+from femtotui.core.run_folder.logs import read_history, read_scores
 
-from .chart_model import Overlay
-from .run_view import RunView, Status
+from ..chart.chart_model import Overlay
+from .state import RunState, Status
 
 TITLE_NAME = "title.json"
 TITLE_FORMAT = 1
@@ -107,14 +108,14 @@ def write_title(folder: Path, title: str) -> None:
 # -- curves --------------------------------------------------------------------------------------------
 
 
-def view_of(summary: RunSummary, last_step: int = _EVERYTHING) -> RunView:
+def view_of(summary: RunSummary, last_step: int = _EVERYTHING) -> RunState:
     """What is known of a run on disk, as if its events had been heard.
 
     Raises: RunError for a damaged one.
     """
     if summary.info is None:
         raise RunError(summary.problem)
-    view = RunView(summary.info.config)
+    view = RunState(summary.info.config)
     view.folder = str(summary.path)
     view.status = Status.FINISHED if summary.finished else Status.PARKED
     view.fold(event for event in read_history(summary.path, last_step) if isinstance(event, AnyEvent))
@@ -143,3 +144,25 @@ def bytes_per_token(row: RunRow) -> float | None:
     is_ascii = info.config.data.source in {"simple_dummy", "addition_dummy"}
     kind = info.config.tokenizer.kind
     return 1.0 if kind == "byte" or (kind == "char" and is_ascii) else None
+
+
+Ours = Literal["success", "fail"]
+
+
+def our_verdicts(runs: Path) -> dict[str, Ours]:
+    """By preset key: `success` if any run of it ended in one, `fail` if some were scored and none did."""
+    found: dict[str, Ours] = {}
+    try:
+        summaries = list_runs(runs)
+    except FemtoError:
+        return found
+    for summary in summaries:
+        last = deque(read_scores(summary.path / "scores.jsonl"), maxlen=1)
+        if summary.info is None or not last:
+            continue
+        key = summary.info.config.preset
+        if last[0].verdict == "success":
+            found[key] = "success"
+        elif last[0].verdict == "fail":
+            found.setdefault(key, "fail")
+    return found

@@ -1,4 +1,4 @@
-"""The desk: which run is trained now, which ones are parked, and the trainer processes behind them.
+"""The manager: which run is trained now, which ones are parked, and the trainer processes behind them.
 
 No Textual in here. Reader threads put messages into links; `take` folds them into views, in the app's thread.
 """
@@ -13,10 +13,7 @@ from typing import Protocol
 
 from femtotui.core.config import RunConfig
 
-from .commands import Checkpoint, Command, Continue, Detach, Pause, Resume, Snapshot, Start
-from .run_trash import RunTrash
-from .run_view import RunView, Status
-from .trainer import (
+from ..trainer.client import (
     AttachRefused,
     EventsArrived,
     SnapshotArrived,
@@ -24,6 +21,9 @@ from .trainer import (
     TrainerExited,
     TrainerMessage,
 )
+from ..trainer.protocol import Command, Continue, Detach, Pause, Resume, SaveCheckpoint, Snapshot, Start
+from .state import RunState, Status
+from .trash import RunTrash
 
 SAVING_SECONDS = 20.0
 """How long a trainer may take to save its run before it is ended; a checkpoint itself takes milliseconds."""
@@ -32,7 +32,7 @@ Listener = Callable[[TrainerMessage], None]
 
 
 class TrainerLike(Protocol):
-    """What the desk needs of `femtotui.trainer.Trainer`."""
+    """What the manager needs of `femtotui.trainer.client.Trainer`."""
 
     def send(self, command: Command) -> None: ...
     def close(self, timeout: float = 5.0) -> None: ...
@@ -88,14 +88,14 @@ class Link:
 
 
 @dataclass
-class Place:
-    """A preset's place at the desk: its run of this session, its last snapshot, its link while it has one.
+class RunHandle:
+    """A preset's place at the manager: its run of this session, its last snapshot, its link while it has one.
 
     `detached_pid` is the trainer's process once it goes on without this app.
     """
 
     config: RunConfig
-    view: RunView
+    view: RunState
     link: Link | None = None
     snapshot: SnapshotArrived | None = None
     detached_pid: int | None = None
@@ -103,24 +103,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Taken:
-    """What `Desk.take` brought for the current run."""
+    """What `RunManager.take` brought for the current run."""
 
     changed: bool = False
     snapshot: SnapshotArrived | None = None
 
 
-class Desk:
+class RunManager:
     """Starts, parks, continues and ends trainings. One runs at a time; parked ones may still be saving."""
 
     def __init__(self, runs: Path, factory: TrainerFactory) -> None:
         self.runs = runs
         self.trash = RunTrash(runs)
-        self.current: Place | None = None
-        self.places: dict[str, Place] = {}
+        self.current: RunHandle | None = None
+        self.places: dict[str, RunHandle] = {}
         self.factory = factory
         self._listener: Callable[[], object] | None = None
         self._spare: Link | None = None
-        self._links: list[tuple[Link, Place]] = []
+        self._links: list[tuple[Link, RunHandle]] = []
 
     # -- links -----------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Desk:
         if self._listener is not None:
             self._listener()
 
-    def _connect(self, place: Place, factory: TrainerFactory | None = None) -> Link:
+    def _connect(self, place: RunHandle, factory: TrainerFactory | None = None) -> Link:
         if factory is not None:
             link = Link(factory, self._wake)
         else:
@@ -162,7 +162,7 @@ class Desk:
         return Taken(changed, snapshot)
 
     @staticmethod
-    def _fold(link: Link, place: Place, message: TrainerMessage) -> None:
+    def _fold(link: Link, place: RunHandle, message: TrainerMessage) -> None:
         match message:
             case EventsArrived(events=events):
                 place.view.fold(events)
@@ -197,7 +197,7 @@ class Desk:
         self._seat(config, factory)
 
     def _seat(self, config: RunConfig, factory: TrainerFactory | None = None) -> Link:
-        place = Place(config, RunView(config))
+        place = RunHandle(config, RunState(config))
         link = self._connect(place, factory)
         self.places[config.preset] = self.current = place
         return link
@@ -236,13 +236,13 @@ class Desk:
         else:
             threading.Thread(target=send_when_saved, name="continuing", daemon=True).start()
 
-    def adopt(self, view: RunView) -> None:
+    def adopt(self, view: RunState) -> None:
         """Give a run from the disk the place of its preset, parked, so that `go_on` can continue it."""
         preset = view.config.preset
         before = self.places.get(preset)
         if before is not None and before.link is not None:
             before.link.close()
-        place = Place(view.config, view)
+        place = RunHandle(view.config, view)
         if before is not None and before is self.current:
             self.current = place
         self.places[preset] = place
@@ -263,7 +263,7 @@ class Desk:
         return self._send(Resume())
 
     def checkpoint(self) -> bool:
-        return self._send(Checkpoint())
+        return self._send(SaveCheckpoint())
 
     def detach(self) -> bool:
         """Ask the current trainer to go on without the app."""

@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from ..messages import RunChosen, RunPointedAt
-from ..run_shelf import RunRow
-from ..wording import duration, loss, printable
+from ..sampling.ui_messages import RunChosen, RunPointedAt
+from ..text.formats import duration, loss, printable
+from .library import RunRow
 
 NAME_WIDTH = 14
 _KEY_WIDTH = 8

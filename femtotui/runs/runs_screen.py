@@ -15,25 +15,17 @@ from textual.content import Content
 from textual.widgets import DataTable, Static
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.note import write_note
+from femtotui.core.run_folder.entry import write_note
 
-from ..chart_picture import MAX_OVERLAYS
-from ..glyphs import Glyphs
-from ..run_shelf import (
-    MAX_TITLE_LENGTH,
-    RunRow,
-    bytes_per_token,
-    overlay_of,
-    view_of,
-    write_title,
-)
-from ..run_trash import RunTrash
+from ..chart.frame_data import MAX_OVERLAYS
+from ..chart.glyphs import Glyphs
+from ..chart.loss_chart import LossChart
+from ..text.formats import duration, loss, printable
+from ..widgets.dialogs import InTurn, TextQuestion, YesNo
 from ..widgets.key_line import KeyLine
-from ..widgets.loss_chart import LossChart
-from ..wording import duration, loss, printable
-from .compare import CompareScreen
-from .in_turn import InTurn
-from .questions import TextQuestion, YesNo
+from .compare_screen import CompareScreen
+from .library import MAX_TITLE_LENGTH, RunRow, bytes_per_token, overlay_of, view_of, write_title
+from .trash import RunTrash
 
 COLUMNS = ("", "run", "when", "step", "loss", "val", "time", "note")
 Rows = Callable[[], list[RunRow]]

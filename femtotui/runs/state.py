@@ -1,6 +1,6 @@
 """What is known of one run, folded from its events: numbers only, no screen.
 
-A `RunView` outlives its trainer: a parked, finished or failed run keeps its last numbers and its curve.
+A `RunState` outlives its trainer: a parked, finished or failed run keeps its last numbers and its curve.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Status(Enum):
     FAILED = "failed"
 
 
-class RunView:
+class RunState:
     """One run as far as its events told it.
 
     `steps`, `losses` and `seconds` are the curve; `evals` are (step, validation loss), `scores` what the

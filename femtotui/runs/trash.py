@@ -10,7 +10,7 @@ from pathlib import Path
 
 from femtotui.core.errors import RunError
 from femtotui.core.files import os_error_words, own_folder
-from femtotui.core.lock import RunLock, holder_of
+from femtotui.core.run_folder.lock import RunLock, holder_of
 
 TRASH = ".trash"
 

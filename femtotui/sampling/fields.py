@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -11,10 +13,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.suggester import Suggester
+from textual.widgets import Input, Static, TextArea
+from textual.widgets.text_area import Edit, EditResult
 
 from femtotui.core.errors import ConfigError
-from femtotui.core.sample import JOURNAL_SAMPLING, JOURNAL_TOKENS, Sampling
+from femtotui.core.run_folder.saved_model import SUFFIX
+from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, JOURNAL_TOKENS, Sampling
+
+from ..text.safe import harmless
 
 MOST_TOKENS = 2000
 """What a screen may ask for: each token keeps its whole distribution, for the reshaping."""
@@ -145,3 +152,87 @@ class _FieldError(Exception):
     def __init__(self, name: str, words: str) -> None:
         super().__init__(words)
         self.name = name
+
+
+class Prompt(Input):
+    """An Input that says what Enter and Escape do. Empty, it stands for the journal's own prompt."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "sample"),
+        Binding("escape", "screen.leave", "back to the keys"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="a newline, as in the journal", compact=True, id="prompt")
+
+
+MOST_BYTES = 20_000
+"""More than anybody reads in a terminal; files of any size are for `femtotui sample --score`."""
+
+
+class UserText(TextArea):
+    """A few lines of editor. What could hide, or move a terminal's cursor, is left out of it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "screen.leave", "to the tokens")]
+
+    def __init__(self) -> None:
+        super().__init__(
+            id="own-text",
+            compact=True,
+            placeholder="type or paste a text: how surprised is the model, token by token?",
+        )
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Every change of the text comes through here."""
+        edit.text = harmless(edit.text)
+        room = MOST_BYTES - len(self.text.encode()) + len(self.get_text_range(edit.top, edit.bottom).encode())
+        edit.text = edit.text.encode()[: max(room, 0)].decode(errors="ignore")
+        return super().edit(edit)
+
+
+AGAINST = " vs "
+"""Stands between two saved models that are to be set beside each other."""
+
+
+class ModelSuggester(Suggester):
+    """Looks into the runs folder first, and at the disk for what begins as a path does."""
+
+    def __init__(self, runs: Path) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._runs = runs
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return completed_model(self._runs, value)
+
+
+def completed_model(runs: Path, typed: str) -> str | None:
+    """`typed` with its last name completed to the newest that begins so; None if there is none."""
+    head, against, last = typed.rpartition(AGAINST)
+    folder, slash, start = last.rpartition("/")
+    if not last:
+        return None
+    with suppress(OSError, RuntimeError, ValueError):  # unreadable, `~nobody`, a zero byte
+        for path in _newest_first(_folder_of(runs, folder + slash)):
+            if path.name.startswith(start) and path.name.isprintable() and _may_lead_on(path):
+                end = "/" if path.is_dir() and not (path / "run.json").is_file() else ""
+                return f"{head}{against}{folder}{slash}{path.name}{end}"
+    return None
+
+
+def _folder_of(runs: Path, typed: str) -> Path:
+    if typed.startswith((".", "~")):
+        return Path(typed).expanduser()
+    return runs / typed
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """Runs by the date in their names, checkpoints by their step."""
+    return sorted(folder.iterdir(), key=lambda path: _order(path.name), reverse=True)
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (len(name) if name.endswith(SUFFIX) else 0), name
+
+
+def _may_lead_on(path: Path) -> bool:
+    return path.name.endswith(SUFFIX) or (path.is_dir() and not path.name.startswith("."))

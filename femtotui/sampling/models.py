@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from femtotui.core.config import RunConfig
+from femtotui.core.errors import ConfigError, TokenizerError
 from femtotui.core.files import open_own
-from femtotui.core.sample import Sampler
-from femtotui.core.saved import SavedModel
-from femtotui.core.tokenizer import load_tokenizer
+from femtotui.core.run_folder.saved_model import SavedModel
+from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
+from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer
 
-from .trainer import SnapshotArrived
+from ..trainer.client import SnapshotArrived
 
 
 class LiveModel:
@@ -66,3 +70,61 @@ class NewestModel:
         if self._model is None or self._model.snapshot is not snapshot:
             self._model = LiveModel(run, config, snapshot)
         return self._model
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A text under two models; a difference is by how many bits the first foresaw the token better."""
+
+    tokens: tuple[SampledToken, ...]
+    others: tuple[SampledToken, ...]
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        pairs = zip(self.tokens, self.others, strict=True)
+        return tuple(other.surprise_bits - token.surprise_bits for token, other in pairs)
+
+
+def read_text(sampler: Sampler, prompt: bytes, text: bytes, sampling: Sampling) -> tuple[SampledToken, ...]:
+    """Every token of a text after a prompt. Raises: FemtoError, in words for the field."""
+    require_writable(sampler, prompt + text)
+    return tuple(sampler.score(prompt, text, sampling))
+
+
+def compare(
+    sampler: Sampler, other: SavedModel, prompt: bytes, tokens: Sequence[SampledToken], sampling: Sampling
+) -> Compared:
+    """Both models on the same tokens.
+
+    Raises: ConfigError if they cut text into different tokens.
+    """
+    if sampler.tokenizer.to_json() != other.sampler.tokenizer.to_json():
+        raise ConfigError(f"{other.name} cuts text into other tokens: the two cannot be compared")
+    prompt_ids, ids = sampler.encode(prompt), [token.id for token in tokens]
+    mine = tuple(sampler.score_ids(prompt_ids, ids, sampling))
+    return Compared(mine, tuple(other.sampler.score_ids(prompt_ids, ids, sampling)))
+
+
+def require_writable(sampler: Sampler, text: bytes) -> None:
+    """Raises: TokenizerError, naming the characters that the tokenizer lacks, and the key that drops them."""
+    lacking = characters_lacking(sampler.tokenizer, text)
+    if lacking:
+        raise TokenizerError(f"{lacking_words(lacking)}: ctrl+l leaves them out")
+
+
+T = TypeVar("T")
+
+
+class OneShot(Generic[T]):
+    """Something large for a Textual worker, to be taken out by it once.
+
+    A worker refers to itself in a circle, and to its arguments, which therefore stay until Python next looks
+    for such circles: a minute, in which the parameters of a large model may come ten times.
+    """
+
+    def __init__(self, value: T) -> None:
+        self._held = [value]
+
+    def take(self) -> T:
+        """The thing itself; nothing of it is kept here."""
+        return self._held.pop()

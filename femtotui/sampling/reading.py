@@ -12,19 +12,16 @@ from textual import work
 from textual.worker import get_current_worker
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.sample import SampledToken
-from femtotui.core.saved import SavedModel, open_saved
+from femtotui.core.run_folder.saved_model import SavedModel, open_saved
+from femtotui.core.sampling.sampler import SampledToken
 
-from ..handed import Handed
-from ..helm import Helm
-from ..live_model import LiveModel, NewestModel, PinnedModel
-from ..messages import ModelOpened, SampleGrew, TextRead
-from ..model_reader import compare, read_text, require_writable
-from ..run_view import Status
-from ..sampling import Piece, stream
-from ..widgets.model_suggester import AGAINST
-from ..widgets.sampling_fields import Asked
-from .in_turn import InTurn
+from ..runs.actions import RunActions
+from ..runs.state import Status
+from ..widgets.dialogs import InTurn
+from .fields import AGAINST, Asked
+from .models import LiveModel, NewestModel, OneShot, PinnedModel, compare, read_text, require_writable
+from .stream import Piece, stream
+from .ui_messages import ModelOpened, SampleGrew, TextRead
 
 _Tokens = Callable[[], Iterator[SampledToken]]
 
@@ -35,9 +32,9 @@ class ReadingScreen(InTurn[None]):
     What comes of it arrives as SampleGrew, TextRead and ModelOpened; only the newest of each kind counts.
     """
 
-    def __init__(self, helm: Helm, newest: NewestModel) -> None:
+    def __init__(self, actions: RunActions, newest: NewestModel) -> None:
         super().__init__()
-        self.helm = helm
+        self.actions = actions
         self._newest = newest
         self.model: LiveModel | PinnedModel | None = None
         self.other: SavedModel | None = None
@@ -50,14 +47,14 @@ class ReadingScreen(InTurn[None]):
 
         A pinned model stays.
         """
-        place = self.helm.current
+        place = self.actions.current
         if place is None or place.snapshot is None or place.view.started is None:
             return False
         model = self._newest.of(Path(place.view.started.run), place.view.config, place.snapshot)
         if model is self.model or isinstance(self.model, PinnedModel):
             return False
         self.model = model
-        self._make_ready(Handed(model))
+        self._make_ready(OneShot(model))
         return True
 
     def pin(self, saved: SavedModel | None) -> bool:
@@ -72,14 +69,14 @@ class ReadingScreen(InTurn[None]):
         return True
 
     @work(thread=True, exclusive=True, group="ready")
-    def _make_ready(self, model: Handed[LiveModel]) -> None:
+    def _make_ready(self, model: OneShot[LiveModel]) -> None:
         """Fold the parameters now, so that Enter need not wait for it; what is wrong is said then."""
         with suppress(FemtoError, OSError):
             model.take().sampler()
 
     @property
     def is_training(self) -> bool:
-        place = self.helm.current
+        place = self.actions.current
         return place is not None and place.view.status is Status.TRAINING
 
     def stop_writing(self) -> None:
@@ -93,10 +90,10 @@ class ReadingScreen(InTurn[None]):
         left = asked.n_tokens - len(after)
         if self.model is not None and left > 0:
             tokens = partial(_written, self.model, prompt, after, Asked(left, asked.sampling))
-            self._write(self.writing, Handed(tokens), gently=self.is_training)
+            self._write(self.writing, OneShot(tokens), gently=self.is_training)
 
     @work(thread=True, exclusive=True, group="write")
-    def _write(self, number: int, tokens: Handed[_Tokens], *, gently: bool) -> None:
+    def _write(self, number: int, tokens: OneShot[_Tokens], *, gently: bool) -> None:
         worker = get_current_worker()
 
         def send(piece: Piece) -> None:
@@ -109,17 +106,17 @@ class ReadingScreen(InTurn[None]):
         self.reading += 1
         if self.model is not None:
             read = partial(_read, self.reading, self.model, self.other, prompt, text, (), asked)
-            self._read(self.reading, prompt, Handed(read))
+            self._read(self.reading, prompt, OneShot(read))
 
     def start_comparing(self, prompt: bytes, tokens: tuple[SampledToken, ...], asked: Asked) -> None:
         """Have both models read the tokens that are there."""
         self.reading += 1
         if self.model is not None and self.other is not None:
             read = partial(_read, self.reading, self.model, self.other, prompt, b"", tokens, asked)
-            self._read(self.reading, prompt, Handed(read))
+            self._read(self.reading, prompt, OneShot(read))
 
     @work(thread=True, exclusive=True, group="read")
-    def _read(self, number: int, prompt: bytes, read: Handed[Callable[[], TextRead]]) -> None:
+    def _read(self, number: int, prompt: bytes, read: OneShot[Callable[[], TextRead]]) -> None:
         try:
             with self._reading_lock:  # the other model has one sampler for all
                 message = read.take()()
@@ -137,7 +134,7 @@ class ReadingScreen(InTurn[None]):
         """Open the run or checkpoint to compare with, or the two that are to be set beside each other."""
         this, _, other = answer.rpartition(AGAINST)
         try:
-            open_one = partial(open_saved, self.helm.desk.runs)
+            open_one = partial(open_saved, self.actions.manager.runs)
             message = ModelOpened(
                 open_one(other.strip()), this=open_one(this.strip()) if this.strip() else None
             )

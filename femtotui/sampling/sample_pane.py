@@ -12,19 +12,18 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from femtotui.core.sample import JOURNAL_SAMPLING, SampledToken
+from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, SampledToken
 
-from ..handed import Handed
-from ..lapse import Lapse, Scene
-from ..live_model import NewestModel
-from ..messages import SampleAsked, SampleGrew
-from ..run_view import RunView, Status
-from ..sampling import Piece, SampleTask, draw, prompt_bytes, stream
-from ..trainer import SnapshotArrived
-from ..wording import printable
-from .next_token import NextToken
-from .prompt import Prompt
-from .token_view import TokenView
+from ..runs.state import RunState, Status
+from ..text.formats import printable
+from ..tokens.alternatives import NextToken
+from ..tokens.token_view import TokenView
+from ..trainer.client import SnapshotArrived
+from .fields import Prompt
+from .models import NewestModel, OneShot
+from .stream import Piece, SampleTask, draw, prompt_bytes, stream
+from .timelapse import Scene, Timelapse
+from .ui_messages import SampleAsked, SampleGrew
 
 
 class SamplePane(Horizontal):
@@ -43,7 +42,7 @@ class SamplePane(Horizontal):
         self._empty = True
         self._collected: list[SampledToken] = []
         self._sample_task: SampleTask | None = None
-        self.lapse = Lapse()
+        self.lapse = Timelapse()
         self.newest = NewestModel()
 
     def compose(self) -> ComposeResult:
@@ -87,7 +86,7 @@ class SamplePane(Horizontal):
         self._seed += 1
         self.post_message(SampleAsked(event.value))
 
-    def sample(self, view: RunView, snapshot: SnapshotArrived, *, asked: bool) -> None:
+    def sample(self, view: RunState, snapshot: SnapshotArrived, *, asked: bool) -> None:
         """Draw a sample from a snapshot of a run; `asked` by a person, or for freshness."""
         if view.started is None:
             return
@@ -101,7 +100,7 @@ class SamplePane(Horizontal):
         if self._streams:
             self.query_one(TokenView).show(prompt)
         self.query_one(TokenView).follow = asked
-        task = Handed(self._sample_task)
+        task = OneShot(self._sample_task)
         self._draw(self._number, task, gently=view.status is Status.TRAINING)
 
     def clear(self) -> None:
@@ -118,7 +117,7 @@ class SamplePane(Horizontal):
     # -- drawing ---------------------------------------------------------------------------------------
 
     @work(thread=True, exclusive=True, group="sample")
-    def _draw(self, number: int, task: Handed[SampleTask], *, gently: bool) -> None:
+    def _draw(self, number: int, task: OneShot[SampleTask], *, gently: bool) -> None:
         worker = get_current_worker()
 
         def send(piece: Piece) -> None:

@@ -11,27 +11,24 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from femtotui.core.prompts import characters_lacking, without
-from femtotui.core.sample import Alternative
+from femtotui.core.sampling.sampler import Alternative
+from femtotui.core.tokenizers.tokenizer import characters_lacking, without
 
-from ..branches import Branches
-from ..helm import Helm
-from ..lapse import Lapse
-from ..live_model import NewestModel
-from ..messages import SampleGrew
-from ..sampling import Pace
-from ..widgets.alternatives import Alternatives
-from ..widgets.ask_row import AskRow
-from ..widgets.branch_list import BranchList
+from ..runs.actions import RunActions
+from ..tokens.alternatives import Alternatives
+from ..tokens.token_view import TokenView
+from ..widgets.dialogs import AskRow
+from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
-from ..widgets.own_text import OwnText
-from ..widgets.prompt import Prompt
-from ..widgets.sampling_fields import SamplingFields
-from ..widgets.token_view import TokenView
-from .help import HelpScreen
+from .branches import Branches, BranchList
+from .fields import Prompt, SamplingFields, UserText
+from .models import NewestModel
 from .sample_help import SAMPLE_KEYS, SAMPLE_MEANINGS
 from .showing import Mode
+from .stream import Pace
 from .taking import TakingScreen
+from .timelapse import Timelapse
+from .ui_messages import SampleGrew
 
 POLL_SECONDS = 0.25
 
@@ -83,8 +80,10 @@ class SampleScreen(TakingScreen):
         Binding("escape", "leave", "back"),
     ]
 
-    def __init__(self, helm: Helm, newest: NewestModel, lapse: Lapse, pace: Pace, prompt: str) -> None:
-        super().__init__(helm, newest, lapse, pace)
+    def __init__(
+        self, actions: RunActions, newest: NewestModel, lapse: Timelapse, pace: Pace, prompt: str
+    ) -> None:
+        super().__init__(actions, newest, lapse, pace)
         self._first_prompt = prompt
         self._wanted = False
 
@@ -94,7 +93,7 @@ class SampleScreen(TakingScreen):
             yield Static("prompt")
             yield Prompt()
         yield SamplingFields()
-        yield OwnText()
+        yield UserText()
         yield Static(id="studio-trouble")
         with Horizontal(id="studio-body"):
             yield TokenView(id="studio-tokens")
@@ -106,7 +105,7 @@ class SampleScreen(TakingScreen):
 
     def on_mount(self) -> None:
         self.query_one(Prompt).value = self._first_prompt
-        for widget in (self.query_one(OwnText), self.query_one(AskRow), self.query_one(BranchList)):
+        for widget in (self.query_one(UserText), self.query_one(AskRow), self.query_one(BranchList)):
             widget.display = False
         self._tokens_view.follow = False
         self.set_interval(POLL_SECONDS, self._keep_up)
@@ -136,7 +135,7 @@ class SampleScreen(TakingScreen):
     def write_anew(self) -> None:
         """Begin a new text after the prompt."""
         if self.model is None:
-            self._wanted = self.helm.desk.ask_snapshot()
+            self._wanted = self.actions.manager.ask_snapshot()
             self.say("" if self._wanted else "there is nothing to sample from yet")
             return
         self._wanted = False
@@ -259,7 +258,7 @@ class SampleScreen(TakingScreen):
         if self.model is None:
             return
         tokenizer = self.model.sampler().tokenizer
-        prompt, own = self.query_one(Prompt), self.query_one(OwnText)
+        prompt, own = self.query_one(Prompt), self.query_one(UserText)
         for field in (prompt, own):
             text = (field.value if isinstance(field, Prompt) else field.text).encode()
             kept = without(text, characters_lacking(tokenizer, text)).decode()

@@ -10,26 +10,22 @@ from textual import on
 from textual.content import Content
 from textual.widgets import Static, TextArea
 
-from femtotui.core.sample import Alternative, SampledToken
+from femtotui.core.sampling.sampler import Alternative, SampledToken
 
-from ..branches import Branches
-from ..helm import Helm
-from ..lapse import Lapse, kept_film
-from ..live_model import NewestModel
-from ..messages import ModelOpened, TextRead
-from ..panel_lines import FIGURES_SECONDS
-from ..reading import Reading
-from ..safe_text import one_line
-from ..sampling import Pace, prompt_bytes
-from ..widgets.alternatives import Alternatives
-from ..widgets.ask_row import AskRow
-from ..widgets.branch_list import BranchList
-from ..widgets.model_suggester import AGAINST, ModelSuggester
-from ..widgets.own_text import OwnText
-from ..widgets.prompt import Prompt
-from ..widgets.sampling_fields import SamplingFields
-from ..widgets.token_view import TokenView
+from ..runs.actions import RunActions
+from ..text.safe import one_line
+from ..tokens.alternatives import Alternatives
+from ..tokens.scoring import TextScore
+from ..tokens.token_view import TokenView
+from ..train.panels import FIGURES_SECONDS
+from ..widgets.dialogs import AskRow
+from .branches import Branches, BranchList
+from .fields import AGAINST, ModelSuggester, Prompt, SamplingFields, UserText
+from .models import NewestModel
 from .reading import ReadingScreen
+from .stream import Pace, prompt_bytes
+from .timelapse import Timelapse, kept_film
+from .ui_messages import ModelOpened, TextRead
 
 MOST_ALTERNATIVES = 60
 
@@ -48,8 +44,8 @@ class Mode(Enum):
 class ShowingScreen(ReadingScreen):
     """Has a prompt and tokens on the screen, and the alternatives at the cursor beside them."""
 
-    def __init__(self, helm: Helm, newest: NewestModel, lapse: Lapse, pace: Pace) -> None:
-        super().__init__(helm, newest)
+    def __init__(self, actions: RunActions, newest: NewestModel, lapse: Timelapse, pace: Pace) -> None:
+        super().__init__(actions, newest)
         self._lapse, self._pace = lapse, pace
         self._mode = Mode.WRITE
         self._branches = Branches()
@@ -74,7 +70,7 @@ class ShowingScreen(ReadingScreen):
         return prompt_bytes(self.query_one(Prompt).value)
 
     def _show_head(self) -> None:
-        place = self.helm.current
+        place = self.actions.current
         status = "" if place is None else f" · {place.view.status.value} at step {place.view.step:,}"
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
@@ -98,7 +94,7 @@ class ShowingScreen(ReadingScreen):
 
     def _set_mode(self, mode: Mode) -> None:
         self._mode = mode
-        self.query_one(OwnText).display = mode is Mode.READ
+        self.query_one(UserText).display = mode is Mode.READ
         if mode is not Mode.WRITE:
             self.stop_writing()
             self.query_one(BranchList).display = False
@@ -118,15 +114,15 @@ class ShowingScreen(ReadingScreen):
         view, (_, tokens) = self._tokens_view, self._shown
         if view.border_title != self._mode.value:
             view.border_title = self._mode.value
-        words = str(Reading().plus(tokens))
+        words = str(TextScore().plus(tokens))
         if self._mode is Mode.LAPSE and self._lapse.frames:
             frames = self._lapse.frames
             words = words if tokens else "as the run kept it, without its probabilities"
             words = f"step {frames[self._frame].step:,} · {self._frame + 1} of {len(frames)} · {words}"
         if self._others:
-            other = Reading().plus(self._others)
+            other = TextScore().plus(self._others)
             words = (
-                f"{Reading().plus(tokens).bits_per_byte:.3f} bits a byte, beside {other.bits_per_byte:.3f}"
+                f"{TextScore().plus(tokens).bits_per_byte:.3f} bits a byte, beside {other.bits_per_byte:.3f}"
             )
         view.border_subtitle = Content(words)
 
@@ -165,7 +161,7 @@ class ShowingScreen(ReadingScreen):
     def action_own_text(self) -> None:
         self._set_mode(Mode.READ)
         self._show(self.prompt_given, [])
-        self.query_one(OwnText).focus()
+        self.query_one(UserText).focus()
         self._read_own()
 
     @on(TextArea.Changed)
@@ -174,7 +170,7 @@ class ShowingScreen(ReadingScreen):
         self._read_own()
 
     def _read_own(self) -> None:
-        text = self.query_one(OwnText).text.encode()
+        text = self.query_one(UserText).text.encode()
         if text:
             self.start_reading(self.prompt_given, text, self._fields.asked)
         else:
@@ -212,7 +208,7 @@ class ShowingScreen(ReadingScreen):
 
     def _recall(self) -> None:
         """What the run's file holds of the time before this session."""
-        place = self.helm.current
+        place = self.actions.current
         if place is not None and place.view.run is not None:
             self._lapse.recall(*kept_film(Path(place.view.run)))
 
@@ -238,7 +234,7 @@ class ShowingScreen(ReadingScreen):
 
     def action_compare(self) -> None:
         ask = f"with which run or checkpoint? A{AGAINST}B: those two. → completes. Empty: none"
-        self.query_one(AskRow).ask("compare", ask, "", ModelSuggester(self.helm.desk.runs))
+        self.query_one(AskRow).ask("compare", ask, "", ModelSuggester(self.actions.manager.runs))
 
     def on_model_opened(self, message: ModelOpened) -> None:
         message.stop()

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
+from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
-from .live_model import LiveModel
-from .run_view import RunView, Status
+from ..runs.state import RunState, Status
+from .models import LiveModel
 
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
@@ -137,13 +137,13 @@ class Pace:
 
     def __init__(self) -> None:
         self.every_steps = 0
-        self._view: RunView | None = None
+        self._view: RunState | None = None
         self._status: Status | None = None
         self._elapsed_s = 0.0
         self._step = 0
         self._interval = FIRST_RESAMPLE_SECONDS
 
-    def due(self, view: RunView, *, drawing: bool) -> bool:
+    def due(self, view: RunState, *, drawing: bool) -> bool:
         """Whether to ask for a snapshot now; asking is taken as done. `drawing`: a sample is under way."""
         if view.step == 0 or view.status not in {Status.TRAINING, Status.PAUSED}:
             return False
@@ -158,12 +158,12 @@ class Pace:
         self._view, self._status = view, view.status
         return due
 
-    def _is_time(self, view: RunView) -> bool:
+    def _is_time(self, view: RunState) -> bool:
         if self.every_steps:
             # Counted from multiples, so that frames lie near round steps whenever the last one was taken.
             return view.step // self.every_steps != self._step // self.every_steps
         return abs(view.elapsed_s - self._elapsed_s) >= self._interval
 
 
-def _resample_seconds(view: RunView) -> float:
+def _resample_seconds(view: RunState) -> float:
     return max(RESAMPLE_SECONDS, RESAMPLE_SECONDS_A_MILLION * (view.parameters or 0) / 1e6)

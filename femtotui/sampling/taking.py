@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from femtotui.core.errors import FemtoError
 
-from ..journal_notation import log_prob_lines
 from ..paths import lasting_path
-from ..safe_text import one_line, plain_text
-from ..token_export import Sample, export
-from ..widgets.ask_row import AskRow
+from ..text.safe import one_line, plain_text
+from ..tokens.export_formats import Sample, export, log_prob_lines
+from ..widgets.dialogs import AskRow
 from .showing import Mode, ShowingScreen
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from femtotui.core.history import read_samples
-from femtotui.core.outline import TOKEN, pack, unpack
-from femtotui.core.sample import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
+from femtotui.core.run_folder.logs import read_samples
+from femtotui.core.sampling.outline import TOKEN, pack, unpack
+from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
-from .sampling import SAMPLE_TOKENS
+from .stream import SAMPLE_TOKENS
 
 MAX_FRAMES = 400
 MAX_BYTES = MAX_FRAMES * SAMPLE_TOKENS * TOKEN.itemsize
@@ -44,7 +44,7 @@ class Frame:
 
 
 @dataclass
-class Lapse:
+class Timelapse:
     """The frames of one scene, in the order of their steps.
 
     When it is full, every second frame is dropped, so that it still reaches from the beginning to now.

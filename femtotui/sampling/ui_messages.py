@@ -1,6 +1,6 @@
 """Messages between threads, the app and its widgets.
 
-Trainer messages are never dropped: they wait in a `Link` (see desk.py) until they are taken. What travels
+Trainer messages are never dropped: they wait in a `Link` (see manager.py) until they are taken. What travels
 through Textual's queues is only the word that something waits, and a newer word replaces an older one.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from femtotui.core.sample import SampledToken
-from femtotui.core.saved import SavedModel
+from femtotui.core.run_folder.saved_model import SavedModel
+from femtotui.core.sampling.sampler import SampledToken
 
-from .run_shelf import RunRow
-from .sampling import Piece
+from ..runs.library import RunRow
+from .stream import Piece
 
 
 class TrainerSpoke(Message):

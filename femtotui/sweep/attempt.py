@@ -11,22 +11,14 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from femtotui.core.commands import Stop
-from femtotui.core.events import (
-    AnyEvent,
-    EvalDone,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    ScoreDone,
-    StepDone,
-)
-from femtotui.core.runs import RunSummary, list_runs, summarise
+from femtotui.core.events import AnyEvent, EvalDone, RunFailed, RunFinished, RunStarted, ScoreDone, StepDone
+from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
 
-from ..commands import Continue, Start
-from ..trainer import EventsArrived, Trainer, TrainerExited, TrainerMessage
-from .errors import ClusterError
-from .messages import Order, Outcome, Report
-from .outcome import read_outcome
+from ..trainer.client import EventsArrived, Trainer, TrainerExited, TrainerMessage
+from ..trainer.protocol import Continue, Start
+from .messages import Order, Outcome, SweepReport
+from .spec import ClusterError
+from .sweep_folder import read_outcome
 
 REPORT_SECONDS = 1.0
 LET_GO_SECONDS = 30.0
@@ -43,14 +35,14 @@ class Attempt:
         order: Order,
         place: Path,
         worker: str,
-        report: Callable[[Report], None],
+        report: Callable[[SweepReport], None],
         is_asked_to_stop: Callable[[], bool],
     ) -> None:
         self._order = order
         self._place = place
         self._send = report
         self._is_asked_to_stop = is_asked_to_stop
-        self._report = Report(
+        self._report = SweepReport(
             index=order.index, worker=worker, begins=True, step=0, steps=order.config.train.steps
         )
         self._due = 0.0

@@ -9,19 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from femtotui.core.data import Source
-from femtotui.core.parallel import usable_cores
+from femtotui.core.training.batches import Source
+from femtotui.core.training.workers import usable_cores
 from femtotui.presets.sources import open_source
 
-from ..text_parcel import encode_text, pack_text
-from ..versions import versions_here
-from .archive import unpack_run
+from ..packages import versions_here
+from ..trainer.text_transfer import encode_text, pack_text
 from .engine import Ended, Engine
-from .grid import Trial, trials_of
 from .halving import Halving
-from .messages import Order, Outcome, Reply, Report
-from .spec import SweepSpec
+from .messages import Order, Outcome, Reply, SweepReport
+from .spec import SweepSpec, SweepTrial, trials_of
 from .sweep_folder import FORMAT, SweepFolder, SweepInfo
+from .work import unpack_run
 
 _TICK_S = 0.5
 
@@ -32,7 +31,7 @@ class Remark(msgspec.Struct, frozen=True):
     text: str
 
 
-SweepEvent = Report | Outcome | Remark
+SweepEvent = SweepReport | Outcome | Remark
 
 
 def new_sweep(spec: SweepSpec, runs: Path, threads: int) -> SweepFolder:
@@ -63,7 +62,7 @@ class Sweep:
         self._engine = engine
         self._wishes = wishes
         self._waiting = deque(folder.missing())
-        self._running: dict[int, Trial] = {}
+        self._running: dict[int, SweepTrial] = {}
         self._texts: dict[tuple[object, int], bytes] = {}
         self._placed: dict[int, str] = {}
         self._notes: dict[int, str] = {}
@@ -77,7 +76,7 @@ class Sweep:
             yield from self._stop(self._wishes())
             self._hand_out()
             message = self._engine.next_message(_TICK_S)
-            if isinstance(message, Report) and message.index in self._running:
+            if isinstance(message, SweepReport) and message.index in self._running:
                 yield self._noted(message)
             elif isinstance(message, Ended):
                 yield from self._taken_in(message)
@@ -108,7 +107,7 @@ class Sweep:
             )
             self._engine.submit(order, self._text(trial))
 
-    def _text(self, trial: Trial) -> bytes:
+    def _text(self, trial: SweepTrial) -> bytes:
         config = trial.config
         key = (config.data, config.train.seed)
         if key not in self._texts:
@@ -116,7 +115,7 @@ class Sweep:
             self._texts[key] = encode_text(pack_text(source, config.data))
         return self._texts[key]
 
-    def _noted(self, report: Report) -> Report:
+    def _noted(self, report: SweepReport) -> SweepReport:
         index = report.index
         if report.begins:
             before = self._placed.get(index)
@@ -130,7 +129,7 @@ class Sweep:
             self._halve(report, report.val_loss)
         return report
 
-    def _halve(self, report: Report, val_loss: float) -> None:
+    def _halve(self, report: SweepReport, val_loss: float) -> None:
         if self._halving and self._halving.must_stop(report.index, report.steps, report.eval_step, val_loss):
             self._notes[report.index] = f"stopped by successive halving at step {report.eval_step:,}"
             self._engine.stop([report.index])

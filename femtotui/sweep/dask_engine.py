@@ -15,12 +15,12 @@ from distributed import Client, Future
 from distributed.client import FutureCancelledError
 from distributed.security import Security
 
-from ..versions import versions_here
-from . import worker_task
+from ..packages import versions_here
+from . import dask_worker as worker_task
 from .engine import Ended
-from .errors import ClusterError
-from .messages import MAX_REPORT_BYTES, Order, Reply, Report, decode, encode
+from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode
 from .pickles import ErrorNotReadError, refuse_pickles, require_no_refusal
+from .spec import ClusterError
 
 PATIENCE_S = 10.0
 """How long a scheduler may take to answer, and to have a worker."""
@@ -35,7 +35,7 @@ class DaskEngine:
     def __init__(self, sweep: str, scheduler: str) -> None:
         self._sweep = sweep
         self._scheduler = scheduler
-        self._messages: SimpleQueue[Report | Future] = SimpleQueue()
+        self._messages: SimpleQueue[SweepReport | Future] = SimpleQueue()
         self._futures: dict[Future, int] = {}
         self._texts: dict[bytes, Future] = {}
         self._usable: list[str] = []
@@ -135,7 +135,7 @@ class DaskEngine:
             self._texts[text] = self._client.submit(worker_task.text_of, text, key=key)
         return self._texts[text]
 
-    def next_message(self, timeout: float) -> Report | Ended | None:
+    def next_message(self, timeout: float) -> SweepReport | Ended | None:
         """What a worker says next; None if nothing comes in time. Raises: ClusterError."""
         require_no_refusal()
         try:
@@ -143,7 +143,7 @@ class DaskEngine:
         except Empty:
             self._require_scheduler()
             return None
-        if isinstance(message, Report):
+        if isinstance(message, SweepReport):
             return message
         return self._ended(message)
 
@@ -171,7 +171,7 @@ class DaskEngine:
 
     def _hear(self, event: tuple[float, Any]) -> None:
         with suppress(ClusterError):  # somebody else's, on our topic
-            self._messages.put(decode(event[1], Report, MAX_REPORT_BYTES))
+            self._messages.put(decode(event[1], SweepReport, MAX_REPORT_BYTES))
 
     def _ended(self, future: Future) -> Ended:
         index = self._futures[future]

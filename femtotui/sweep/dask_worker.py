@@ -6,9 +6,9 @@ from typing import Any
 
 from distributed import get_worker
 
-from ..versions import versions_here
+from ..packages import versions_here
 from . import work
-from .messages import Order, Refusal, Reply, Report, decode, encode
+from .messages import Order, Refusal, Reply, SweepReport, decode, encode
 
 _asked_to_stop: set[tuple[str, int]] = set()
 
@@ -48,7 +48,7 @@ def train_trial(order_bytes: bytes, text: bytes) -> bytes:
     run = (order.sweep, order.index)
     _asked_to_stop.discard(run)
 
-    def report(message: Report) -> None:
+    def report(message: SweepReport) -> None:
         worker.log_event(topic_of(order.sweep), encode(message))
 
     return encode(work.carry_out(order, text, name, report, lambda: run in _asked_to_stop))

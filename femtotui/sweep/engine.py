@@ -7,14 +7,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from . import work
-from .engine import Ended
-from .messages import Order, Report
+from .messages import Order, Reply, SweepReport
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An order is done with: `reply` is what its worker says, or `reason` why there is none."""
+
+    index: int
+    reply: Reply | None
+    reason: str = ""
+
+
+class Engine(Protocol):
+    """Takes orders and tells what becomes of them."""
+
+    @property
+    def slots(self) -> int:
+        """How many orders it works on at a time."""
+
+    def submit(self, order: Order, text: bytes) -> None:
+        """Begins to work on an order."""
+
+    def next_message(self, timeout: float) -> SweepReport | Ended | None:
+        """What happens next; None if nothing does in time. Raises: ClusterError."""
+
+    def stop(self, indices: Iterable[int]) -> None:
+        """Asks for these runs to be saved and to end."""
+
+    def discard(self) -> None:
+        """Clears away what the sweep has left on disks."""
+
+    def check_workers(self) -> None:
+        """Finds out who may be used. Raises: ClusterError if nobody may."""
+
+    def refusals(self) -> list[str]:
+        """A sentence for each worker that is not used."""
+
 
 _CLOSING_S = 5.0
 
@@ -25,7 +61,7 @@ class LocalEngine:
     def __init__(self, sweep: str, workers: int) -> None:
         self._sweep = sweep
         self.slots = workers
-        self._messages: SimpleQueue[Report | Ended] = SimpleQueue()
+        self._messages: SimpleQueue[SweepReport | Ended] = SimpleQueue()
         self._threads: dict[int, Thread] = {}
         self._asked_to_stop: set[int] = set()
 
@@ -48,7 +84,7 @@ class LocalEngine:
         self._threads[order.index] = thread
         thread.start()
 
-    def next_message(self, timeout: float) -> Report | Ended | None:
+    def next_message(self, timeout: float) -> SweepReport | Ended | None:
         """What happens next; None if nothing does in time."""
         try:
             message = self._messages.get(timeout=timeout)

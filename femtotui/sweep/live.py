@@ -20,10 +20,10 @@ import msgspec
 
 from femtotui.core.errors import RunError
 from femtotui.core.files import open_own, os_error_words, read_limited
-from femtotui.core.lock import RunLock, holder_of
+from femtotui.core.run_folder.lock import RunLock, holder_of
 
-from .errors import SweepError
-from .messages import Outcome, Report
+from .messages import Outcome, SweepReport
+from .spec import SweepError
 from .sweep_folder import SweepFolder, read_outcomes
 
 REPORTS, WISHES, LOG_NAME = "reports.jsonl", "wishes.jsonl", "leader.log"
@@ -69,7 +69,7 @@ class Lead:
         self._reports.close()
         self._lock.release()
 
-    def note(self, report: Report) -> None:
+    def note(self, report: SweepReport) -> None:
         """Lets watchers know; if that cannot be written, they miss it."""
         with suppress(OSError):
             self._reports.write(msgspec.json.encode(report) + b"\n")
@@ -90,8 +90,8 @@ class Watch:
         """`is_starting` tells whether a leader is about to take the sweep."""
         self.folder = folder
         self._is_starting = is_starting
-        self.last: dict[int, Report] = {}
-        self.curves: dict[int, list[Report]] = {}
+        self.last: dict[int, SweepReport] = {}
+        self.curves: dict[int, list[SweepReport]] = {}
         self.outcomes: dict[int, Outcome] = {}
         self._reports = Tail(folder.path / REPORTS)
 
@@ -100,14 +100,14 @@ class Watch:
         news = False
         for line in self._reports.lines():
             with suppress(ValueError, RecursionError):
-                self._take(msgspec.json.decode(line, type=Report))
+                self._take(msgspec.json.decode(line, type=SweepReport))
                 news = True
         outcomes = {outcome.index: outcome for outcome in read_outcomes(self.folder.path)}
         news = news or outcomes != self.outcomes
         self.outcomes = outcomes
         return news
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: SweepReport) -> None:
         self.last[report.index] = report
         curve = self.curves.setdefault(report.index, [])
         while curve and curve[-1].step >= report.step:  # it went on from an earlier checkpoint

@@ -11,7 +11,7 @@ import msgspec
 
 from femtotui.core.config import RunConfig
 
-from .errors import ClusterError
+from .spec import ClusterError
 
 MAX_REPORT_BYTES = 2**16
 MAX_REPLY_BYTES = 2**32
@@ -32,7 +32,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
     """From a worker, about once a second while a run goes on: where and how far it is.
 
     `begins` marks the first of an attempt; `step` is then where it starts from.

@@ -11,7 +11,7 @@ import builtins
 import sys
 from typing import Any
 
-from .errors import ClusterError
+from .spec import ClusterError
 
 _HARMLESS = {
     ("builtins", "bytes"),  # the type of our own messages

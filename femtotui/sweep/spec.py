@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import msgspec
 
-from femtotui.core.config import MAX_SEED, Settings
-from femtotui.core.errors import ConfigError, PresetError
+from femtotui.core.config import MAX_SEED, ConfigStruct, RunConfig, TrainConfig
+from femtotui.core.errors import ConfigError, FemtoError, PresetError
+from femtotui.presets import load_preset, run_config
 from femtotui.presets.schema import require_printable
-from femtotui.presets.toml_file import parse_toml, read_file, to_settings
-
-from .errors import SweepError
+from femtotui.presets.toml_file import did_you_mean, explain, parse_toml, read_file, to_settings, visible
 
 RankBy = Literal["loss", "score", "time"]
 Value = bool | int | float | str
@@ -20,7 +21,7 @@ Value = bool | int | float | str
 MAX_TRIALS = 10_000
 
 
-class SweepSpec(Settings, frozen=True):
+class SweepSpec(ConfigStruct, frozen=True):
     """A sweep as its author writes it, in TOML or as flags.
 
     Without `recipes` every preset has its own. `settings` are any fields of a run's settings, each with the
@@ -71,3 +72,148 @@ def read_spec(path: str) -> SweepSpec:
         return to_settings(parse_toml(read_file(path), path), SweepSpec, path)
     except PresetError as error:
         raise SweepError(str(error)) from error
+
+
+class SweepError(FemtoError):
+    """A sweep that cannot be made, found, or gone on with."""
+
+    title = "Trouble with a sweep"
+
+
+class ClusterError(FemtoError):
+    """Workers or a scheduler that cannot be used."""
+
+    title = "Trouble with the cluster"
+
+
+class SweepTrial(ConfigStruct, frozen=True):
+    """One run of a sweep. `settings` are the spec's, at this run's values."""
+
+    index: int
+    settings: dict[str, Value]
+    config: RunConfig
+
+    def differing(self) -> dict[str, Value]:
+        """What tells this run from the others of a sweep, by name."""
+        config = self.config
+        chosen: dict[str, Value] = {"preset": config.preset, "recipe": config.recipe.name}
+        return {**chosen, **self.settings, "seed": config.train.seed}
+
+
+def trials_of(spec: SweepSpec, threads: int) -> tuple[SweepTrial, ...]:
+    """All runs of a sweep; one seed of everything comes before the next seed.
+
+    Raises: FemtoError for a preset, recipe or setting that will not do.
+    """
+    return tuple(
+        SweepTrial(index=index, settings=settings, config=config)
+        for index, (settings, config) in enumerate(_combinations(spec, threads))
+    )
+
+
+def _combinations(spec: SweepSpec, threads: int) -> Iterator[tuple[dict[str, Value], RunConfig]]:
+    presets = [load_preset(key) for key in spec.presets]
+    recipes = spec.recipes or (None,)
+    values = itertools.product(*spec.settings.values())
+    for seed, preset, recipe, chosen in itertools.product(spec.seeds, presets, recipes, list(values)):
+        settings = dict(zip(spec.settings, chosen, strict=True))
+        config = run_config(
+            preset, recipe=recipe, steps=spec.steps, seed=seed, data=spec.data, threads=threads
+        )
+        for name, value in settings.items():
+            config = with_setting(config, name, value)
+        yield settings, msgspec.structs.replace(config, train=_watched(config.train, spec))
+
+
+def _watched(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
+    """What travels home is the end of a run, and its best. Where the score decides and may come at any time,
+    it is looked at with every evaluation: a run that its seconds end has no thorough one.
+    """
+    closely = spec.rank_by == "time" or (spec.rank_by == "score" and spec.seconds is not None)
+    asked = {"score_every", "train.score_every"} & spec.settings.keys()
+    score_every = train.eval_every if closely and not asked else train.score_every
+    return msgspec.structs.replace(train, keep_checkpoints=1, score_every=score_every)
+
+
+def differing_names(trials: tuple[SweepTrial, ...]) -> tuple[str, ...]:
+    """The settings that are not the same in all runs, in order; preset alone if nothing differs."""
+    rows = [trial.differing() for trial in trials]
+    names = list(rows[0]) if rows else []
+    return tuple(name for name in names if len({str(row[name]) for row in rows}) > 1) or ("preset",)
+
+
+_ALIASES = {
+    "lr": "recipe.schedule.base_lr",
+    "layers": "model.n_layers",
+    "heads": "model.n_heads",
+    "recipe": "recipe.name",
+}
+# Where a name without a path is looked for, in this order.
+_GROUPS = (
+    "model",
+    "train",
+    "recipe.schedule",
+    "recipe.optimizer",
+    "recipe.init",
+    "recipe",
+    "tokenizer",
+    "data",
+)
+_DECIDED_ELSEWHERE = {
+    "train.seed": "seeds",
+    "train.threads": "--threads",
+    "recipe.name": "recipes",
+    "data.source": "presets",
+    "data.paths": "data",
+    "model.vocab_size": "settings, as `tokenizer.vocab_size`",
+}
+
+
+def with_setting(config: RunConfig, name: str, value: Value) -> RunConfig:
+    """`config` with `value` for the setting `name`: `n_layers`, `lr`, or a path: `recipe.optimizer.lr`.
+
+    The lowest learning rate follows the base rate in proportion, as in presets.
+
+    Raises: SweepError, naming the setting and what would do.
+    """
+    tree: dict[str, Any] = msgspec.to_builtins(config)
+    path = _path_of(name, tree)
+    group = _at(tree, path[:-1])
+    before = group[path[-1]]
+    group[path[-1]] = value
+    try:
+        if path == ["recipe", "schedule", "base_lr"]:
+            group["min_lr"] *= float(value) / before
+        return msgspec.convert(tree, RunConfig, strict=False)
+    except msgspec.ValidationError as error:
+        raise SweepError(f"{visible(name)} = {visible(str(value))}: {explain(error, RunConfig)}") from error
+    except ValueError as error:
+        raise SweepError(f"{visible(name)} must be a number, not {visible(str(value))}") from error
+
+
+def _path_of(name: str, tree: dict[str, Any]) -> list[str]:
+    full = _ALIASES.get(name, name)
+    if "." not in full:
+        full = next((f"{group}.{full}" for group in _GROUPS if full in _at(tree, group.split("."))), full)
+    path = full.split(".")
+    if full in _DECIDED_ELSEWHERE:
+        raise SweepError(
+            f"{visible(name)} is not one of the settings to try: give it in {_DECIDED_ELSEWHERE[full]}"
+        )
+    owner = _at(tree, path[:-1])
+    if len(path) < 2 or path[-1] not in owner or isinstance(owner[path[-1]], dict):
+        raise SweepError(f"there is no setting `{visible(name)}`{did_you_mean(name, _known(tree))}")
+    return path
+
+
+def _at(tree: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    """The group at a path; an empty one if there is none."""
+    group: Any = tree
+    for part in path:
+        group = group.get(part) if isinstance(group, dict) else None
+    return group if isinstance(group, dict) else {}
+
+
+def _known(tree: dict[str, Any]) -> list[str]:
+    names = {name for group in _GROUPS for name in _at(tree, group.split("."))}
+    return sorted({*names, *_ALIASES})

@@ -8,22 +8,22 @@ table.md, table.csv   the same for people and spreadsheets, replaced with every 
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_right
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from femtotui.core.config import Settings
+from femtotui.core.config import ConfigStruct
 from femtotui.core.errors import RunError
-from femtotui.core.files import os_error_words, read_limited, write_atomically
-from femtotui.core.formats import read_record
+from femtotui.core.files import os_error_words, read_limited, read_record, write_atomically
+from femtotui.core.run_folder.info import read_progress
+from femtotui.core.run_folder.logs import read_scores, read_steps
 
-from .errors import SweepError
-from .grid import Trial
-from .messages import Outcome
-from .spec import SweepSpec
-from .table import csv_table, markdown_table
+from .messages import Outcome, State
+from .spec import SweepError, SweepSpec, SweepTrial
+from .sweep_table import csv_table, markdown_table
 
 FORMAT = 1
 FOLDER_NAME = "sweeps"
@@ -31,14 +31,14 @@ FOLDER_NAME = "sweeps"
 _MAX_BYTES = 256 * 2**20
 
 
-class SweepInfo(Settings, frozen=True):
+class SweepInfo(ConfigStruct, frozen=True):
     """What sweep.json holds. `created` is local time with its offset, ISO 8601."""
 
     format: int
     created: str
     versions: str
     spec: SweepSpec
-    trials: tuple[Trial, ...]
+    trials: tuple[SweepTrial, ...]
 
 
 class SweepFolder:
@@ -85,7 +85,7 @@ class SweepFolder:
         """What there is of each run, in the order of the sweep."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]
 
-    def missing(self) -> list[Trial]:
+    def missing(self) -> list[SweepTrial]:
         """The runs that have not ended."""
         return [trial for trial in self.info.trials if trial.index not in self._outcomes]
 
@@ -125,3 +125,34 @@ def read_outcomes(folder: Path) -> list[Outcome]:
             with suppress(ValueError, RecursionError):
                 found.append(msgspec.json.decode(line, type=Outcome))
     return found
+
+
+def read_outcome(index: int, folder: Path, worker: str, state: State) -> Outcome:
+    """The figures of a run at its newest checkpoint. Raises: RunError if nothing was saved."""
+    progress = read_progress(folder)
+    if progress is None:
+        raise RunError(f"{folder} was never saved")
+    scores = [score for score in read_scores(folder / "scores.jsonl") if score.step <= progress.step]
+    last = scores[-1] if scores else None
+    success_step = next((score.step for score in scores if score.verdict == "success"), None)
+    return Outcome(
+        index=index,
+        state=state,
+        worker=worker,
+        step=progress.step,
+        train_loss=progress.train_loss,
+        val_loss=progress.val_loss,
+        score=last.score if last else None,
+        unit=last.unit if last else "",
+        success_step=success_step,
+        success_s=None if success_step is None else _elapsed_at(folder, success_step),
+        elapsed_s=progress.elapsed_s,
+        run=folder.name,
+    )
+
+
+def _elapsed_at(folder: Path, step: int) -> float | None:
+    """Seconds of training until a step was done."""
+    steps = list(read_steps(folder / "metrics.csv"))
+    at = bisect_right(steps, step, key=lambda row: row.step)
+    return steps[at - 1].elapsed_s if at else None

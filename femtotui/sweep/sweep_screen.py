@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from rich.text import Text
 from textual import on, work
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Footer, Static
 
 from femtotui.core.errors import FemtoError
+from femtotui.core.files import open_own
 
-from ..chart_model import Overlay
-from ..chart_picture import MAX_OVERLAYS
-from ..cluster.live import Watch
-from ..cluster.standing import Standing, standings
-from ..glyphs import Glyphs
-from ..widgets.loss_chart import LossChart
-from ..wording import UNKNOWN, duration, loss, printable
-from .in_turn import InTurn
-from .questions import YesNo
+from ..app.settings import Settings
+from ..chart.chart_model import Overlay
+from ..chart.frame_data import MAX_OVERLAYS
+from ..chart.glyphs import ASCII, Glyphs, choose_glyphs
+from ..chart.loss_chart import LossChart
+from ..text.formats import UNKNOWN, duration, loss, printable
+from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
+from .live import LOG_NAME, Watch
+from .messages import Outcome, SweepReport
+from .spec import SweepTrial, differing_names
+from .sweep_folder import SweepFolder
+from .sweep_table import ranked
 
 LOOK_SECONDS = 0.5
 _SMOOTHING = 0.5
@@ -203,3 +211,141 @@ def row_cells(row: Standing) -> list[Text]:
         *(Text(figure, justify="right", style=style) for figure in figures),
         Text(printable(row.worker), style=style),
     ]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One run now. `state` is `waits`, `trains`, `finished`, `stopped` or `failed`.
+
+    `name` are the settings that differ, with their values; `short_name` the values alone.
+    """
+
+    trial: SweepTrial
+    name: str
+    short_name: str
+    state: str
+    worker: str = ""
+    step: int = 0
+    loss: float | None = None
+    val_loss: float | None = None
+    score: float | None = None
+    seconds_left: float | None = None
+    remark: str = ""
+
+
+def standings(watch: Watch) -> list[Standing]:
+    """All runs, best first by what the sweep ranks by; those that wait come last."""
+    info = watch.folder.info
+    names = differing_names(info.trials)
+    by_index = {trial.index: trial for trial in info.trials}
+    known = [watch.outcomes.get(index) or _so_far(report) for index, report in watch.last.items()]
+    known += [outcome for index, outcome in watch.outcomes.items() if index not in watch.last]
+    order = [outcome.index for outcome in ranked(known, info.spec.rank_by)]
+    order += [index for index in by_index if index not in order]
+    return [
+        _standing(by_index[index], names, watch.last.get(index), watch.outcomes.get(index), info.spec.seconds)
+        for index in order
+        if index in by_index
+    ]
+
+
+def _so_far(report: SweepReport) -> Outcome:
+    """What would become of a run if it ended now, to be ranked beside those that have."""
+    unit = "" if report.score is None else report.unit
+    return Outcome(
+        index=report.index, state="stopped", val_loss=report.val_loss, score=report.score, unit=unit
+    )
+
+
+def _standing(
+    trial: SweepTrial,
+    names: tuple[str, ...],
+    report: SweepReport | None,
+    outcome: Outcome | None,
+    budget_s: float | None,
+) -> Standing:
+    values = {key: value for key, value in trial.differing().items() if key in names}
+    name = " ".join(f"{key} {value}" for key, value in values.items())
+    short = " ".join(map(str, values.values()))
+    if outcome is not None:
+        return Standing(
+            trial,
+            name,
+            short,
+            outcome.state,
+            outcome.worker,
+            outcome.step,
+            outcome.train_loss,
+            outcome.val_loss,
+            outcome.score,
+            remark=outcome.reason or outcome.note,
+        )
+    if report is None:
+        return Standing(trial, name, short, "waits")
+    return Standing(
+        trial,
+        name,
+        short,
+        "trains",
+        report.worker,
+        report.step,
+        report.loss,
+        report.val_loss,
+        report.score,
+        _seconds_left(report, budget_s),
+    )
+
+
+def _seconds_left(report: SweepReport, budget_s: float | None) -> float:
+    by_steps = (report.steps - report.step) * report.ms / 1000
+    return by_steps if budget_s is None else min(by_steps, max(0.0, budget_s - report.elapsed_s))
+
+
+class SweepApp(App[None]):
+    """One screen; leaving it ends the app and nothing else."""
+
+    TITLE = "femtotui sweep"
+    CSS_PATH = "../app/femtotui.tcss"
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
+
+    def __init__(self, watch: Watch, settings: Settings | None = None) -> None:
+        super().__init__()
+        self._watch = watch
+        self._settings = settings if settings is not None else Settings()
+
+    def on_mount(self) -> None:
+        glyphs = choose_glyphs(self._settings.chart)
+        self.set_class(glyphs is ASCII, "-ascii")
+        if self._settings.theme in self.available_themes:
+            self.theme = self._settings.theme
+        self.push_screen(SweepScreen(self._watch, glyphs), lambda _: self.exit())
+        if not fits(self.size):
+            self.push_screen(TooSmallScreen())
+
+    def on_resize(self) -> None:
+        if not fits(self.size) and not isinstance(self.screen, TooSmallScreen):
+            self.push_screen(TooSmallScreen())
+
+
+def start_leader(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
+    """A process that goes on with the sweep, whatever becomes of this one; what it says goes to a log."""
+    command = [sys.executable, "-P", "-m", "femtotui", "sweep", "--resume", folder.name]
+    with open(folder.path / LOG_NAME, "ab", opener=open_own) as log:
+        return subprocess.Popen(
+            [*command, "--runs", str(folder.runs), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=dict(os.environ),
+            start_new_session=True,
+            creationflags=_windows_flags(),
+        )
+
+
+def _windows_flags() -> int:
+    if sys.platform == "win32":
+        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return 0

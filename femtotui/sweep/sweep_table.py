@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
-from ..safe_text import one_line
-from ..wording import UNKNOWN, duration
-from .grid import Trial, differing_names
+from ..text.formats import UNKNOWN, duration
+from ..text.safe import one_line
 from .messages import Outcome
-from .ranking import ranked
-from .spec import RankBy, Value
+from .spec import RankBy, SweepTrial, Value, differing_names
 
 _Row = dict[str, Value | None]
 _MOST = 120
 
 
-def table_rows(trials: Sequence[Trial], outcomes: Sequence[Outcome], by: RankBy) -> list[_Row]:
+def table_rows(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> list[_Row]:
     """A dict a run, best first: rank, the settings that differ, and what came out."""
     names = differing_names(tuple(trials))
     settings = {trial.index: trial.differing() for trial in trials}
@@ -46,7 +45,7 @@ def _figures(outcome: Outcome) -> _Row:
     }
 
 
-def csv_table(trials: Sequence[Trial], outcomes: Sequence[Outcome], by: RankBy) -> str:
+def csv_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> str:
     """All figures, in full."""
     rows = table_rows(trials, outcomes, by)
     text = io.StringIO()
@@ -56,7 +55,7 @@ def csv_table(trials: Sequence[Trial], outcomes: Sequence[Outcome], by: RankBy) 
     return text.getvalue()
 
 
-def markdown_table(trials: Sequence[Trial], outcomes: Sequence[Outcome], by: RankBy) -> str:
+def markdown_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> str:
     """The figures that a person compares, in a Markdown table."""
     rows = [_readable(row) for row in table_rows(trials, outcomes, by)]
     if not rows:
@@ -87,3 +86,18 @@ def _cell(name: str, value: Value | None) -> str:
     text = one_line(str(value))
     text = text if len(text) <= _MOST else f"{text[:_MOST]}…"
     return text.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def ranked(outcomes: Iterable[Outcome], by: RankBy) -> list[Outcome]:
+    """Best first; what cannot be ranked comes after that, and what failed last, in the order of the sweep."""
+    return sorted(outcomes, key=lambda outcome: (*_merit(outcome, by), outcome.index))
+
+
+def _merit(outcome: Outcome, by: RankBy) -> tuple[bool, float]:
+    """Sorts as the run should. A higher share is better, fewer bits a byte are, as are losses and times."""
+    if by == "score" and outcome.score is not None:
+        value: float | None = -outcome.score if outcome.unit == "share" else outcome.score
+    else:
+        value = {"loss": outcome.val_loss, "score": None, "time": outcome.success_s}[by]
+    failed = outcome.state == "failed"
+    return failed, math.inf if value is None or not math.isfinite(value) else value

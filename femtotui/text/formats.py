@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
@@ -78,3 +80,18 @@ def preset_parameters(preset: Preset) -> int:
     asked = 256 if preset.tokenizer.kind == "byte" else preset.tokenizer.vocab_size
     vocabulary = preset.model.vocab_size or asked
     return msgspec.structs.replace(preset.model, vocab_size=vocabulary).n_parameters
+
+
+def local_now() -> datetime:
+    """Now, with the local offset."""
+    return datetime.now(UTC).astimezone()
+
+
+Tone = Literal["plain", "good", "warning", "error"]
+
+TONES: dict[Tone, str] = {
+    "plain": "$foreground-muted",
+    "good": "$text-success",
+    "warning": "$text-warning",
+    "error": "$text-error",
+}

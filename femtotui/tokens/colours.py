@@ -8,9 +8,17 @@ Its unit is surprise, -log2 p: each halving of a probability is one step of the 
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable
 from functools import lru_cache
 
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
 from textual.color import Color
+
+from ..text.safe import glyphs, incomplete_tail
+from .scoring import TokenLike
 
 SCALE_BITS = 7.0
 N_SHADES = 29
@@ -127,3 +135,132 @@ def _from_oklab(lab: _Lab) -> Color:
         _encoded(-1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short),
         _encoded(-0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short),
     )
+
+
+Legend = tuple[str, tuple[tuple[str, float], ...]]
+"""What stands before the samples, and each sample's name and probability."""
+
+_LEGENDS: tuple[Legend, ...] = (
+    (
+        "probability ",
+        (("100%", 1.0), ("50%", 0.5), ("25%", 0.25), ("10%", 0.1), ("3%", 0.03), ("1% or less", 0.008)),
+    ),
+    ("", (("100%", 1.0), ("50", 0.5), ("25", 0.25), ("10", 0.1), ("3", 0.03), ("≤1", 0.008))),
+    ("", (("100%", 1.0), ("10", 0.1), ("≤1", 0.008))),
+)
+# Without colours, probability is carried by attributes that every terminal has.
+_PLAIN_STYLES = ((0.5, Style()), (0.1, Style(underline=True)), (0.01, Style(underline=True, bold=True)))
+_PLAIN_SURPRISE = Style(reverse=True, bold=True)
+_PLAIN_LEGENDS: tuple[Legend, ...] = (
+    ("probability ", (("over 50%", 1.0), ("over 10%", 0.2), ("over 1%", 0.05), ("1% or less", 0.001))),
+    ("", ((">50%", 1.0), (">10", 0.2), (">1", 0.05), ("≤1", 0.001))),
+)
+
+
+def fitting_legend(width: int, in_colour: bool) -> Legend:
+    """The fullest legend that fits into `width` cells, each sample with a space on either side."""
+    for lead, entries in _LEGENDS if in_colour else _PLAIN_LEGENDS:
+        if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
+            return lead, entries
+    return "", ()
+
+
+def plain_style(shade: int) -> Style:
+    """The attributes for a shade where there are no colours to tell it."""
+    for least, style in _PLAIN_STYLES:
+        if shade <= shade_of(least):
+            return style
+    return _PLAIN_SURPRISE
+
+
+_DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
+    (
+        "foreseen better by ",
+        (("this", 4.0), ("by 1 bit", 1.0), ("both alike", 0.0), ("1 bit", -1.0), ("the other", -4.0)),
+    ),
+    ("", (("this", 4.0), ("alike", 0.0), ("other", -4.0))),
+)
+
+
+def fitting_difference_legend(width: int) -> Legend:
+    """The fullest legend for differences (bits instead of probabilities) that fits into `width` cells."""
+    for lead, entries in _DIFFERENCE_LEGENDS:
+        if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
+            return lead, entries
+    return "", ()
+
+
+def plain_difference_style(shade: int) -> Style:
+    """The attributes for a difference where there are no colours to tell it."""
+    if abs(shade) <= 1:
+        return Style()
+    return Style(underline=shade > 0, reverse=shade < 0, bold=abs(shade) > 4)
+
+
+DARK_GROUND = Color.parse("#121212")
+LIGHT_GROUND = Color.parse("#f5f5f5")
+PROMPT_STYLE = Style(dim=True)
+_LIGHT_COLORFGBG = ("7", "15")
+
+
+class TokenPaint:
+    """Turns tokens into styled text as they come; a character waits until its last byte is there."""
+
+    def __init__(self, *, ground: Color = DARK_GROUND, in_colour: bool = True) -> None:
+        self._ground, self._in_colour = ground, in_colour
+        self._waiting: list[TokenLike] = []
+
+    @classmethod
+    def for_console(cls, console: Console) -> TokenPaint:
+        """Colours as far as the terminal has them; attributes where it has 16 of them, or none."""
+        few = console.color_system in (None, "standard", "windows")
+        # What some terminals say of themselves, "15;0": the last number is the background.
+        is_light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_COLORFGBG
+        return cls(ground=LIGHT_GROUND if is_light else DARK_GROUND, in_colour=not (few or console.no_color))
+
+    def prompt(self, prompt: bytes) -> Text:
+        """A prompt, quiet."""
+        return _drawn(prompt, PROMPT_STYLE)
+
+    def tokens(self, tokens: Iterable[TokenLike]) -> Text:
+        """What can be shown now that these tokens have come."""
+        painted = Text()
+        for token in tokens:
+            self._waiting.append(token)
+            if not incomplete_tail(b"".join(waiting.bytes for waiting in self._waiting)):
+                painted.append_text(self.rest())
+        return painted
+
+    def rest(self) -> Text:
+        """What still waits, as it is."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return Text()
+        data = b"".join(token.bytes for token in waiting)
+        return _drawn(data, self.style(math.prod(token.p for token in waiting)))
+
+    def style(self, p: float) -> Style:
+        """The look of a probability. What was expected looks like any text."""
+        shade = shade_of(p)
+        if not self._in_colour:
+            return plain_style(shade)
+        if shade == 0:
+            return Style()
+        background = shades(self._ground)[shade]
+        return Style.from_color(text_on(background).rich_color, background.rich_color)
+
+    def legend(self, width: int) -> Text:
+        """What the looks mean."""
+        lead, entries = fitting_legend(width, self._in_colour)
+        return Text.assemble(lead, *((f" {name} ", self.style(p)) for name, p in entries))
+
+
+def _drawn(data: bytes, style: Style) -> Text:
+    """Bytes as they are drawn; a space stays one, and a newline is seen and breaks the line, too."""
+    text = Text()
+    for glyph in glyphs(data):
+        is_space = glyph.kind == "space" and glyph.text == "·"
+        text.append(" " if is_space else glyph.text, style)
+        if glyph.kind == "newline":
+            text.append("\n")
+    return text

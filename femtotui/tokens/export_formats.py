@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,11 @@ from textual.color import Color
 
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
-from femtotui.core.sample import SampledToken
+from femtotui.core.sampling.sampler import Alternative, SampledToken
 
-from .journal_notation import log_prob_lines
-from .safe_text import plain_text
-from .token_json import json_pieces
-from .token_paint import DARK_GROUND, LIGHT_GROUND, TokenPaint
+from ..text.safe import plain_text, printable
+from .colours import DARK_GROUND, LIGHT_GROUND, TokenPaint
+from .scoring import AlternativeLike, TokenLike
 
 WIDTH = 100
 _LIGHT_THEME = TerminalTheme((255, 255, 255), (20, 20, 20), [(20, 20, 20)] * 8, [(90, 90, 90)] * 8)
@@ -117,3 +117,79 @@ def _painted(sample: Sample) -> Console:
     console.print(text)
     console.print(paint.legend(WIDTH))
     return console
+
+
+def text_of(data: bytes) -> str:
+    """Bytes as JSON text; the tokens' own `bytes` keep what is not UTF-8."""
+    return data.decode("utf-8", "replace")
+
+
+def alternative_fields(entry: Alternative) -> dict[str, object]:
+    """One alternative, for `json`."""
+    return {"id": entry.id, "bytes": list(entry.bytes), "p": entry.p, "p_cut": entry.p_cut}
+
+
+def token_fields(token: SampledToken) -> dict[str, object]:
+    """One token, for `json`; `bytes` is a list of numbers from 0 to 255."""
+    return {
+        "id": token.id,
+        "bytes": list(token.bytes),
+        "p": token.p,
+        "p_cut": token.p_cut,
+        "rank": token.rank,
+        "surprise_bits": token.surprise_bits,
+        "entropy_bits": token.entropy_bits,
+        "top": [alternative_fields(entry) for entry in token.top],
+    }
+
+
+class JsonSample:
+    """One object, piece by piece, so that a long sample takes no more memory than a short one."""
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._n_tokens = 0
+
+    def begin(self, **fields: object) -> str:
+        """What comes before the tokens: what is known beforehand."""
+        return json.dumps(fields)[:-1] + ', "tokens": ['
+
+    def token(self, token: SampledToken) -> str:
+        """One more token."""
+        self._text += token.bytes
+        self._n_tokens += 1
+        return (", " if self._n_tokens > 1 else "") + json.dumps(token_fields(token))
+
+    def end(self, **fields: object) -> str:
+        """What comes after them: the text, and what is only known at the end."""
+        return "], " + json.dumps({"text": text_of(bytes(self._text)), **fields})[1:]
+
+
+def json_pieces(prompt: bytes, tokens: Iterator[SampledToken], **fields: object) -> Iterator[str]:
+    """A whole sample: `prompt`, `fields`, `tokens` and `text`."""
+    sample = JsonSample()
+    yield sample.begin(prompt=text_of(prompt), **fields)
+    yield from map(sample.token, tokens)
+    yield sample.end()
+
+
+def quoted_token(token: bytes) -> str:
+    r"""A token between quotes, inert: newlines and tabs as in a string (`'\n'`), other bytes as `\xe2`."""
+    text = token.decode("utf-8", "backslashreplace").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{printable(text.replace(chr(9), chr(92) + 't'))}'"
+
+
+def log_probs(alternatives: Iterable[AlternativeLike]) -> str:
+    """One distribution, best first."""
+    entries = ", ".join(f"({quoted_token(a.bytes)}, {100 * a.p:.1f}%)" for a in alternatives)
+    return f"[{entries}]"
+
+
+def log_prob_lines(tokens: Sequence[TokenLike]) -> str:
+    """A line a token: what came, how likely it was, and what was likely there."""
+    return "".join(f"{log_prob_line(token)}\n" for token in tokens)
+
+
+def log_prob_line(token: TokenLike) -> str:
+    """What came, how likely it was, and the likeliest at its place."""
+    return f"{quoted_token(token.bytes)} {100 * token.p:.1f}% {log_probs(token.top)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from .safe_text import Glyph, glyphs, incomplete_tail
+from ..text.safe import Glyph, glyphs, incomplete_tail
 
 PROMPT = -1
 

@@ -18,23 +18,21 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ..palette import (
+from ..text.safe import Glyph
+from .colours import (
     N_DIFFERENCES,
     difference_shade_of,
     difference_shades,
-    shade_of,
-    shades,
-    text_on,
-)
-from ..safe_text import Glyph
-from ..token_layout import PROMPT, TokenLayout
-from ..token_legend import (
     fitting_difference_legend,
     fitting_legend,
     plain_difference_style,
     plain_style,
+    shade_of,
+    shades,
+    text_on,
 )
-from ..token_protocol import TokenLike
+from .layout import PROMPT, TokenLayout
+from .scoring import TokenLike
 
 _LEGEND_MIN_HEIGHT = 4
 

@@ -11,17 +11,16 @@ from textual.widgets import Input
 from femtotui.core.errors import FemtoError
 from femtotui.presets import Preset
 
-from ..chart_model import Overlay
-from ..glyphs import BRAILLE, Glyphs
-from ..messages import FilterLeft, PresetPointedAt
-from ..our_verdicts import Ours, our_verdicts
-from ..run_shelf import RunRow, overlay_of, read_rows
-from ..run_view import Status
-from ..widgets.loss_chart import LossChart
-from ..widgets.preset_list import PresetFilter, PresetList
+from ..chart.chart_model import Overlay
+from ..chart.glyphs import BRAILLE, Glyphs
+from ..chart.loss_chart import LossChart
+from ..edit.edit_screen import EditAnswer, EditScreen
+from ..runs.library import Ours, RunRow, our_verdicts, overlay_of, read_rows
+from ..runs.runs_screen import RunsScreen
+from ..runs.state import Status
+from ..sampling.ui_messages import FilterLeft, PresetPointedAt
 from .choosing import ChoosingScreen
-from .edit import EditAnswer, EditScreen
-from .runs import RunsScreen
+from .preset_list import PresetFilter, PresetList
 
 
 class ArrangingScreen(ChoosingScreen):
@@ -94,19 +93,19 @@ class ArrangingScreen(ChoosingScreen):
             return
         if message.problem:
             self.say(message.problem, "warning")
-        elif self.helm.current is None or message.key != self.helm.current.config.preset:
-            news = self.helm.foresee(message.key)
+        elif self.actions.current is None or message.key != self.actions.current.config.preset:
+            news = self.actions.foresee(message.key)
             self.say(news.words, news.tone)
 
     def reload_presets(self) -> None:
         """The list as it is now, one's own included."""
-        self.presets = {preset.key: preset for preset in self.helm.choices.presets}
-        self.query_one(PresetList).fill(tuple(self.presets.values()), self.helm.choices.broken)
+        self.presets = {preset.key: preset for preset in self.actions.choices.presets}
+        self.query_one(PresetList).fill(tuple(self.presets.values()), self.actions.choices.broken)
 
     @work(thread=True, exclusive=True, group="verdicts")
     def read_our_verdicts(self) -> None:
         """Our own verdicts from the runs on disk, without keeping the screen waiting."""
-        found = our_verdicts(self.helm.desk.runs)
+        found = our_verdicts(self.actions.manager.runs)
         self.app.call_from_thread(self._take_verdicts, found)
 
     def _take_verdicts(self, found: dict[str, Ours]) -> None:
@@ -116,10 +115,10 @@ class ArrangingScreen(ChoosingScreen):
 
     def mark_presets(self) -> None:
         """Show in the list how each preset's run of this session stands, and our verdicts."""
-        places, ours = self.helm.desk.places, dict(self._ours)
+        places, ours = self.actions.manager.places, dict(self._ours)
         statuses = {key: place.view.status for key, place in places.items()}
         for key, place in places.items():
-            if place is not self.helm.current and statuses[key] is Status.TRAINING:
+            if place is not self.actions.current and statuses[key] is Status.TRAINING:
                 statuses[key] = Status.PARKED  # it is being saved
             if place.view.score is not None and ours.get(key) != "success":
                 ours[key] = place.view.score.verdict
@@ -128,8 +127,8 @@ class ArrangingScreen(ChoosingScreen):
     def preset_at_hand(self) -> Preset | None:
         """The preset under the cursor, or else the one that trains; says so if there is none."""
         key = self.query_one(PresetList).highlighted_key
-        if not key and self.helm.current is not None:
-            key = self.helm.current.config.preset
+        if not key and self.actions.current is not None:
+            key = self.actions.current.config.preset
         preset = self.presets.get(key)
         if preset is None:
             self.say("choose a preset first", "warning")
@@ -142,7 +141,7 @@ class ArrangingScreen(ChoosingScreen):
         preset = self.preset_at_hand()
         if preset is None:
             return
-        answer = await self.app.push_screen_wait(EditScreen(preset, self.helm.foresee_preset))
+        answer = await self.app.push_screen_wait(EditScreen(preset, self.actions.foresee_preset))
         if answer is not None:
             self._edited(answer)
 
@@ -150,13 +149,13 @@ class ArrangingScreen(ChoosingScreen):
         preset = answer.preset
         if answer.wish in {"save", "save-train"}:
             try:
-                news = self.helm.save_edited(preset)
+                news = self.actions.save_edited(preset)
             except FemtoError as error:
                 self.say(f"{error.title}: {error}", "error")
                 return
             self.say(news.words, news.tone)
         if answer.wish in {"train", "save-train"}:
-            self.steer(lambda: self.helm.train_edited(preset))
+            self.steer(lambda: self.actions.train_edited(preset))
         self.reload_presets()
         self.mark_presets()
         self.query_one(PresetList).point_at(preset.key)
@@ -165,8 +164,8 @@ class ArrangingScreen(ChoosingScreen):
 
     @work(exclusive=True, group="runs")
     async def action_runs(self) -> None:
-        desk = self.helm.desk
-        screen = RunsScreen(lambda: read_rows(desk.runs), desk.trash, self.glyphs, self._overlaid)
+        manager = self.actions.manager
+        screen = RunsScreen(lambda: read_rows(manager.runs), manager.trash, self.glyphs, self._overlaid)
         answer = await self.app.push_screen_wait(screen)
         self.runs_changed()
         if answer is None:
@@ -174,14 +173,14 @@ class ArrangingScreen(ChoosingScreen):
         self.lay_over(answer.marked)
         resume = answer.resume
         if resume is not None:
-            self.steer(lambda: self.helm.take_up(resume))
+            self.steer(lambda: self.actions.take_up(resume))
 
     def runs_changed(self) -> None:
         """Called when runs may have been renamed, noted or deleted."""
 
     def lay_over(self, rows: tuple[RunRow, ...]) -> None:
         """Draw these runs over the chart, and no others; the run that is on it is not laid over itself."""
-        here = self.helm.current.view.run if self.helm.current is not None else None
+        here = self.actions.current.view.run if self.actions.current is not None else None
         drawn: list[tuple[RunRow, Overlay]] = []
         for row in rows:
             if str(row.path) == here:
@@ -204,11 +203,11 @@ class ArrangingScreen(ChoosingScreen):
             self.lay_over(())
             self.say("only this run is on the chart")
             return
-        current = self.helm.current
+        current = self.actions.current
         try:
             rows = [
                 row
-                for row in read_rows(self.helm.desk.runs)
+                for row in read_rows(self.actions.manager.runs)
                 if row.summary.info is not None and row.summary.step
             ]
         except FemtoError as error:

@@ -12,13 +12,12 @@ from textual.timer import Timer
 
 from femtotui.core.errors import FemtoError
 
-from ..download import start_download
-from ..helm import Helm, News
-from ..messages import DownloadEnded, DownloadMoved, PresetChosen
-from ..tones import Tone
-from ..widgets.preset_list import PresetList
-from ..widgets.status_line import StatusLine
-from .english import Answer, EnglishQuestion
+from ..runs.actions import RunActions, StatusMessage
+from ..sampling.ui_messages import DownloadEnded, DownloadMoved, PresetChosen
+from ..text.formats import Tone
+from .download import Answer, EnglishQuestion, start_download
+from .header import StatusLine
+from .preset_list import PresetList
 
 DIGIT_SECONDS = 0.6
 """How long a digit waits for a second one: 1 may become 14."""
@@ -31,10 +30,10 @@ class ChoosingScreen(Screen[None]):
         Binding(digit, f"digit('{digit}')", show=False) for digit in "0123456789"
     ]
 
-    def __init__(self, helm: Helm) -> None:
+    def __init__(self, actions: RunActions) -> None:
         super().__init__()
-        self.helm = helm
-        self.presets = {preset.key: preset for preset in helm.choices.presets}
+        self.actions = actions
+        self.presets = {preset.key: preset for preset in actions.choices.presets}
         self._wanted = ""
         self._downloading_for = ""
         self._typed = ""
@@ -47,7 +46,7 @@ class ChoosingScreen(Screen[None]):
     def steered(self) -> None:
         """Called after a wish was granted: what is shown may have changed."""
 
-    def steer(self, wish: Callable[[], News]) -> None:
+    def steer(self, wish: Callable[[], StatusMessage]) -> None:
         """Do what is wished and say what came of it; a wish that cannot be granted changes nothing."""
         try:
             news = wish()
@@ -62,7 +61,7 @@ class ChoosingScreen(Screen[None]):
         """Train a preset, after asking where its text should come from if that is open."""
         self._wanted = key
         try:
-            must_ask = self.helm.must_ask(key)
+            must_ask = self.actions.must_ask(key)
         except FemtoError as error:
             self.say(f"{error.title}: {error}", "error")
             return
@@ -73,7 +72,7 @@ class ChoosingScreen(Screen[None]):
         if answer == "download":
             self._download(key)
         elif answer == "stand-in":
-            self.steer(lambda: self.helm.choose(key))
+            self.steer(lambda: self.actions.choose(key))
         else:
             self.say("nothing has changed")
 

@@ -11,14 +11,14 @@ from textual.binding import Binding, BindingType
 
 from femtotui.core.errors import FemtoError
 
-from ..cluster.errors import SweepError
-from ..cluster.live import Watch
-from ..cluster.sweep_folder import find_sweep
-from ..contest import Contest
-from ..contests import WHY_LAYERS, race, why_layers_contest
+from ..experiments.experiment import Experiment
+from ..experiments.experiment_screen import ExperimentScreen
+from ..experiments.race import WHY_LAYERS, race, why_layers_contest
+from ..sweep.live import Watch
+from ..sweep.spec import SweepError
+from ..sweep.sweep_folder import find_sweep
+from ..sweep.sweep_screen import SweepScreen
 from .arranging import ArrangingScreen
-from .contest import ContestScreen
-from .sweep import SweepScreen
 
 
 class ContestingScreen(ArrangingScreen):
@@ -57,9 +57,9 @@ class ContestingScreen(ArrangingScreen):
         preset = self.preset_at_hand()
         if preset is None:
             return
-        desk = self.helm.desk
+        manager = self.actions.manager
         try:
-            contest = self.helm.contest(preset.key, lambda: race(preset, desk.runs, desk.factory))
+            contest = self.actions.contest(preset.key, lambda: race(preset, manager.runs, manager.factory))
         except FemtoError as error:
             self.say(str(error), "warning")
             return
@@ -67,25 +67,27 @@ class ContestingScreen(ArrangingScreen):
 
     @work(exclusive=True, group="contest")
     async def action_why_layers(self) -> None:
-        desk = self.helm.desk
-        await self._hold(self.helm.contest(WHY_LAYERS, lambda: why_layers_contest(desk.runs, desk.factory)))
+        manager = self.actions.manager
+        await self._hold(
+            self.actions.contest(WHY_LAYERS, lambda: why_layers_contest(manager.runs, manager.factory))
+        )
 
-    async def _hold(self, contest: Contest) -> None:
+    async def _hold(self, contest: Experiment) -> None:
         """Show a contest; what is trained now waits only if something is trained there."""
         waiting = False
 
         def give_way() -> None:
             nonlocal waiting
-            waiting = self.helm.give_way() or waiting
+            waiting = self.actions.give_way() or waiting
 
         preset = self.presets.get(contest.preset_key or "")
-        await self.app.push_screen_wait(ContestScreen(contest, preset, self.glyphs, give_way))
+        await self.app.push_screen_wait(ExperimentScreen(contest, preset, self.glyphs, give_way))
         if waiting:
-            self.helm.desk.resume()
+            self.actions.manager.resume()
 
     def action_sweep(self) -> None:
         try:
-            watch = Watch(find_sweep(self.helm.desk.runs, "latest"))
+            watch = Watch(find_sweep(self.actions.manager.runs, "latest"))
         except SweepError as error:
             self.say(f"{error}; femtotui sweep --help says how to begin one", "warning")
             return

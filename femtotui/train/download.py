@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Button, Static
 
-from ..wording import printable
-from .in_turn import ModalInTurn
+from femtotui.core.errors import FemtoError
+from femtotui.presets.sources import download_english
+
+from ..sampling.ui_messages import DownloadEnded, DownloadMoved
+from ..text.formats import printable
+from ..widgets.dialogs import ModalInTurn
 
 Answer = Literal["download", "stand-in", "cancel"]
 
@@ -61,3 +68,25 @@ class EnglishQuestion(ModalInTurn[Answer]):
 
     def action_answer(self, answer: Answer) -> None:
         self.dismiss(answer)
+
+
+def start_download(post: Callable[[Message], object]) -> threading.Thread:
+    """Download in a thread of its own; `post` gets DownloadMoved now and then, and DownloadEnded at the end.
+
+    The thread is a daemon: a network that does not answer must not keep anybody from leaving.
+    """
+
+    def moved(received: int, total: int) -> None:
+        post(DownloadMoved(received, total))
+
+    def work() -> None:
+        try:
+            download_english(moved)
+        except FemtoError as error:
+            post(DownloadEnded(str(error)))
+        else:
+            post(DownloadEnded())
+
+    thread = threading.Thread(target=work, name="download", daemon=True)
+    thread.start()
+    return thread

@@ -8,11 +8,11 @@ from textual import on, work
 
 from femtotui.core.errors import FemtoError
 
-from ..chart_picture import MAX_OVERLAYS
-from ..messages import RunChosen, RunPointedAt
-from ..run_shelf import RunRow, read_rows
-from ..run_view import Status
-from ..widgets.run_list import Glance, RunList, run_words
+from ..chart.frame_data import MAX_OVERLAYS
+from ..runs.library import RunRow, read_rows
+from ..runs.run_list import Glance, RunList, run_words
+from ..runs.state import Status
+from ..sampling.ui_messages import RunChosen, RunPointedAt
 from .arranging import ArrangingScreen
 
 NEWEST = 40
@@ -29,7 +29,7 @@ class GlancingScreen(ArrangingScreen):
 
     def glance(self) -> None:
         """Keep the list up to date: look at the folders only if some run stands otherwise than before."""
-        places = self.helm.desk.places.items()
+        places = self.actions.manager.places.items()
         standing = tuple(
             (key, place.view.status, place.view.run, place.link is None) for key, place in places
         )
@@ -43,7 +43,7 @@ class GlancingScreen(ArrangingScreen):
     @work(thread=True, exclusive=True, group="glance")
     def _read_runs(self) -> None:
         try:
-            rows = tuple(read_rows(self.helm.desk.runs, NEWEST))
+            rows = tuple(read_rows(self.actions.manager.runs, NEWEST))
         except FemtoError:
             return  # whoever cannot write there is told by the trainer
         self.app.call_from_thread(self._take_rows, rows)
@@ -56,7 +56,7 @@ class GlancingScreen(ArrangingScreen):
         """Show the rows as they were read, with marks for those on the chart."""
         if not self.query(RunList):
             return  # the app has ended meanwhile
-        current = self.helm.current
+        current = self.actions.current
         run = current.view.run if current is not None else None
         here = Path(run).name if run is not None else ""
         self.query_one(RunList).show(Glance(self._rows, here, self._overlaid))
@@ -74,7 +74,7 @@ class GlancingScreen(ArrangingScreen):
     def _run_chosen(self, message: RunChosen) -> None:
         """Lay it over the chart, or take it off."""
         row, name = message.row, message.row.path.name
-        current = self.helm.current
+        current = self.actions.current
         if row.summary.info is None:
             self.say(run_words(row), "warning")
         elif current is not None and current.view.run == str(row.path):

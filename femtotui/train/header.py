@@ -8,8 +8,8 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from ..run_view import RunView, Status
-from ..wording import printable
+from ..runs.state import RunState, Status
+from ..text.formats import TONES, Tone, printable
 
 NAME = "femtotui"
 _MARKS = {
@@ -22,7 +22,7 @@ _MARKS = {
 }
 
 
-def header_facts(view: RunView) -> list[str]:
+def header_facts(view: RunState) -> list[str]:
     """What the line says of a run, the most important first; a narrow terminal shows fewer of them."""
     config = view.config
     facts = [f"#{config.preset} {config.title}", config.recipe.name]
@@ -53,7 +53,7 @@ class Header(Static):
         self._facts: list[str] = []
         self._mark, self._tone, self._status = "", "$foreground-muted", "nothing is training"
 
-    def show_run(self, view: RunView | None) -> None:
+    def show_run(self, view: RunState | None) -> None:
         """Show a run, or that none is there."""
         before = self._facts, self._mark, self._status
         if view is None:
@@ -86,3 +86,140 @@ class Header(Static):
         return Content.assemble(
             (name, "bold $text-accent"), (facts, "$text"), gap, (status, f"bold {self._tone}")
         )
+
+
+_SEPARATOR = " · "
+
+
+def in_lines(facts: Sequence[str], width: int) -> str:
+    """The facts in as many lines as they need; none is broken in two."""
+    lines: list[str] = []
+    for fact in facts:
+        if lines and cell_len(lines[-1]) + len(_SEPARATOR) + cell_len(fact) <= width:
+            lines[-1] += f"{_SEPARATOR}{fact}"
+        else:
+            lines.append(fact)
+    return "\n".join(lines)
+
+
+class Summary(Static):
+    """Facts of a run in a line or two."""
+
+    def __init__(self) -> None:
+        super().__init__(id="summary")
+        self._facts: list[str] = []
+        self._height = 0
+
+    def show_facts(self, facts: list[str]) -> None:
+        """Show these."""
+        if facts != self._facts:
+            self._facts = facts
+            self._lay_out()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Where it is hidden, nothing; and the screen is laid out anew only for another number of lines."""
+        if not self.display:
+            return
+        text = in_lines(self._facts, self.content_size.width)
+        before, self._height = self._height, text.count("\n") + 1
+        self.update(Content(text), layout=self._height != before)
+
+
+NOTE_LINES = 2
+FAILURE_LINES = 4
+
+
+def notice_text(view: RunState | None) -> tuple[str, bool]:
+    """The words, and whether they tell of a failure."""
+    if view is None:
+        return "", False
+    if view.status is Status.FAILED and view.failure is not None:
+        failure = view.failure
+        what_next = (
+            "r resumes from the last checkpoint · n starts anew" if view.can_recover else "n tries again"
+        )
+        return f"{printable(failure.title)}: {printable(failure.message)}\n{what_next}", True
+    if view.trouble:
+        return f"Not saved: {printable(view.trouble)}\nTraining goes on, and saving is tried again", True
+    notes = view.started.notes if view.started is not None else ()
+    return " · ".join(printable(note) for note in notes), False
+
+
+def cut_to(words: str, width: int, most: int) -> str:
+    """The words in `most` lines of `width` cells; where some are left out, an ellipsis says so.
+
+    The last line of words that have several is always there: it says what to do.
+    """
+    *body, last = [
+        [str(line).rstrip() for line in Content(paragraph).wrap(max(1, width))]
+        for paragraph in words.split("\n")
+    ]
+    above = [line for paragraph in body for line in paragraph]
+    if not body:
+        above, last = last, []
+    room = max(1, most - len(last))
+    if len(above) > room:
+        above = [*above[: room - 1], f"{above[room - 1][: width - 2]} …"]
+    return "\n".join([*above, *last])
+
+
+class Notice(Static):
+    """Takes no room while there is nothing to say. All of it is in the tooltip, where some is left out."""
+
+    def __init__(self) -> None:
+        super().__init__(id="notice")
+        self._words = ""
+        self.display = False
+
+    def show_run(self, view: RunState | None) -> None:
+        """Say what there is to say about a run."""
+        words, failed = notice_text(view)
+        if words == self._words:
+            return
+        self._words = words
+        self.set_class(failed, "-failed")
+        self.display = bool(words)
+        self.tooltip = Content(words) if words else None
+        self._lay_out(self.app.size.width)
+
+    def on_resize(self) -> None:
+        self._lay_out(self.content_size.width)
+
+    def _lay_out(self, width: int) -> None:
+        most = FAILURE_LINES if self.has_class("-failed") else NOTE_LINES
+        text = cut_to(self._words, width, most)
+        self.styles.height = text.count("\n") + 1  # `auto` is a resize behind
+        self.update(Content(text))
+
+
+class StatusLine(Static):
+    """News at the left, small figures at the right where there is room for both."""
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self.news = ""
+        self._tone: Tone = "plain"
+        self._figures = ""
+
+    def say(self, news: str, tone: Tone = "plain") -> None:
+        """Show one line of news; it stays until the next."""
+        self.news, self._tone = printable(news), tone
+        self.refresh()
+
+    def show_figures(self, figures: str) -> None:
+        """Show small figures at the right edge."""
+        if figures != self._figures:
+            self._figures = figures
+            self.refresh()
+
+    def render(self) -> Content:
+        width = self.content_size.width
+        news = Content.styled(self.news, TONES[self._tone])
+        room = width - cell_len(self._figures) - 2
+        if not self._figures or cell_len(self.news) > room:
+            return news.truncate(width, ellipsis=True)
+        gap = " " * (width - cell_len(self.news) - cell_len(self._figures))
+        return Content.assemble(news, gap, (self._figures, "$foreground-muted"))

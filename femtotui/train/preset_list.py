@@ -12,11 +12,11 @@ from textual.widgets.option_list import Option
 
 from femtotui.presets import Preset
 
-from ..messages import FilterLeft, PresetChosen, PresetPointedAt
-from ..our_verdicts import Ours
-from ..own_presets import BrokenPreset
-from ..run_view import Status
-from ..wording import preset_parameters, printable, short_title, size
+from ..runs.choices import BrokenPreset
+from ..runs.library import Ours
+from ..runs.state import Status
+from ..sampling.ui_messages import FilterLeft, PresetChosen, PresetPointedAt
+from ..text.formats import preset_parameters, printable, short_title, size
 
 TITLE_WIDTH = 10
 _VERDICTS = {"success": ("✓", "$text-success"), "fail": ("✗", "$text-error")}

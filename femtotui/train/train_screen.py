@@ -14,38 +14,42 @@ from textual.content import Content
 
 from femtotui.core.machine import available_mib, rss_mib
 
-from ..chart_feed import ChartFeed
-from ..clock import local_now
-from ..desk import Taken
-from ..helm import Helm
-from ..messages import PresetChosen, SampleAsked
-from ..panel_lines import FIGURES_SECONDS, PANELS, figures_line, panel_lines, ram_words, summary_facts
-from ..run_verdict import Judge, too_early_words
-from ..run_view import RunView, Status
-from ..sampling import Pace
-from ..widgets.header import Header
+from ..chart.feed import ChartFeed
+from ..chart.loss_chart import LossChart
+from ..journal.journal_screen import JournalScreen
+from ..runs.actions import RunActions
+from ..runs.manager import Taken
+from ..runs.run_list import RunList
+from ..runs.state import RunState, Status
+from ..runs.verdict import Judge, too_early_words
+from ..sampling.fields import Prompt
+from ..sampling.sample_pane import SamplePane
+from ..sampling.sample_screen import SampleScreen
+from ..sampling.stream import Pace
+from ..sampling.ui_messages import PresetChosen, SampleAsked
+from ..text.formats import local_now
+from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
-from ..widgets.loss_chart import LossChart
-from ..widgets.notice import Notice
-from ..widgets.panels import StatPanel
-from ..widgets.preset_list import PresetList
-from ..widgets.prompt import Prompt
-from ..widgets.run_list import RunList
-from ..widgets.sample_pane import SamplePane
-from ..widgets.score_line import ScoreLine
-from ..widgets.status_line import StatusLine
-from ..widgets.summary import Summary
 from .contesting import ContestingScreen
 from .glancing import GlancingScreen
-from .help import HelpScreen
-from .journal import JournalScreen
-from .sample import SampleScreen
+from .header import Header, Notice, StatusLine, Summary
+from .panels import (
+    FIGURES_SECONDS,
+    PANELS,
+    ScoreLine,
+    StatPanel,
+    figures_line,
+    panel_lines,
+    ram_words,
+    summary_facts,
+)
+from .preset_list import PresetList
 
 _NOT_ASKED = -1
 
 
 class TrainScreen(ContestingScreen, GlancingScreen):
-    """Shows the desk's current run. What is known of it lives in its RunView, what can be done in Helm."""
+    """Shows the manager's current run. RunState has what is known of it, RunActions what can be done."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
 
@@ -87,14 +91,14 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         Binding("escape", "leave", "back", show=False, id="back"),
     ]
 
-    def __init__(self, helm: Helm) -> None:
-        super().__init__(helm)
+    def __init__(self, actions: RunActions) -> None:
+        super().__init__(actions)
         self._pace = Pace()
-        self._shown: RunView | None = None
+        self._shown: RunState | None = None
         self._last_status: Status | None = None
         self._asked = False
         self._saved_before: int | None = _NOT_ASKED
-        self._shown_slowly: RunView | None = None
+        self._shown_slowly: RunState | None = None
         self._figures_due = 0.0
         self._feed: ChartFeed | None = None
         self._judge = Judge()
@@ -103,7 +107,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         yield Header()
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield PresetList(tuple(self.presets.values()), self.helm.choices.broken)
+                yield PresetList(tuple(self.presets.values()), self.actions.choices.broken)
                 yield RunList()
             with Vertical(id="main"):
                 with Horizontal(id="panels"):
@@ -121,7 +125,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._feed = ChartFeed(self.query_one(LossChart))
         self.query_one(LossChart).glyphs = self.glyphs
         self.read_our_verdicts()
-        self.open_preset(self.helm.choices.opening.key)
+        self.open_preset(self.actions.choices.opening.key)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._focus_list_in_sight)
@@ -141,7 +145,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         """Bring the screen up to date with what was taken from the trainers."""
         self.mark_presets()
         self.glance()
-        place = self.helm.current
+        place = self.actions.current
         if place is None or not (taken.changed or place.view is not self._shown):
             return
         other = place.view is not self._shown
@@ -150,9 +154,9 @@ class TrainScreen(ContestingScreen, GlancingScreen):
             self._sample(asked=self._asked)
         pane = self._sample_pane
         if pane.can_show and self._pace.due(place.view, drawing=pane.is_drawing):
-            self.helm.desk.ask_snapshot()
+            self.actions.manager.ask_snapshot()
 
-    def _show_view(self, view: RunView) -> None:
+    def _show_view(self, view: RunState) -> None:
         if view is not self._shown:
             if self._shown is None or self._shown.config.preset != view.config.preset:
                 self.query_one(PresetList).point_at(view.config.preset)
@@ -174,7 +178,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
             self._saved_before = _NOT_ASKED
             self.say(f"step {view.checkpoint_step or 0:,} is saved", "good")
 
-    def _show_slowly(self, view: RunView) -> None:
+    def _show_slowly(self, view: RunState) -> None:
         """What nobody watches as it moves, or what takes a while to work out."""
         now = time.monotonic()
         if view.status is Status.TRAINING and view is self._shown_slowly and now < self._figures_due:
@@ -184,13 +188,13 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         verdict = self._judge.verdict(view, self.presets.get(view.config.preset))
         self.query_one(LossChart).show_verdict(verdict)
 
-    def _show_panels(self, view: RunView) -> None:
+    def _show_panels(self, view: RunState) -> None:
         now, free_mib = local_now(), available_mib()
         for name, lines in panel_lines(view, now, free_mib).items():
             self.query_one(f"#panel-{name.lower()}", StatPanel).update(*lines)
         self.query_one("#panel-ram").tooltip = Content(ram_words(view, free_mib))
 
-    def _status_changed(self, view: RunView) -> None:
+    def _status_changed(self, view: RunState) -> None:
         before, self._last_status = self._last_status, view.status
         self.refresh_bindings()
         match view.status:
@@ -226,32 +230,32 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         offered = {
             "pause": status in {Status.STARTING, Status.TRAINING},
             "resume": status is Status.PAUSED,
-            "recover": self._shown is not None and self.helm.can_recover,
+            "recover": self._shown is not None and self.actions.can_recover,
             "detach": status in {Status.TRAINING, Status.PAUSED},
         }
         return offered.get(action, True)
 
     def action_pause(self) -> None:
-        self.steer(self.helm.pause)
+        self.steer(self.actions.pause)
 
     def action_resume(self) -> None:
-        self.steer(self.helm.resume)
+        self.steer(self.actions.resume)
 
     def action_recover(self) -> None:
-        self.steer(self.helm.recover)
+        self.steer(self.actions.recover)
 
     def action_anew(self) -> None:
-        self.steer(self.helm.anew)
+        self.steer(self.actions.anew)
 
     def action_checkpoint(self) -> None:
         self._saved_before = self._shown.checkpoint_step if self._shown is not None else _NOT_ASKED
-        self.steer(self.helm.checkpoint)
+        self.steer(self.actions.checkpoint)
 
     def action_detach(self) -> None:
-        self.steer(self.helm.detach)
+        self.steer(self.actions.detach)
 
     def action_journal(self) -> None:
-        place = self.helm.current
+        place = self.actions.current
         if place is None or place.view.run is None:
             self.say("no entry yet: the run is still starting")
             return
@@ -308,24 +312,24 @@ class TrainScreen(ContestingScreen, GlancingScreen):
 
     async def action_sample(self) -> None:
         pane = self._sample_pane
-        screen = SampleScreen(self.helm, pane.newest, pane.lapse, self._pace, pane.prompt)
+        screen = SampleScreen(self.actions, pane.newest, pane.lapse, self._pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
 
     def on_sample_asked(self, message: SampleAsked) -> None:
         message.stop()
-        place = self.helm.current
+        place = self.actions.current
         if place is None or place.view.started is None:
             self.say("nothing to sample from yet")
         elif place.snapshot is not None:
             self._sample(asked=True)
-        elif self.helm.desk.ask_snapshot():
+        elif self.actions.manager.ask_snapshot():
             self._asked = True
         else:
             self.say("this run left no parameters to sample from", "warning")
 
     def _sample(self, *, asked: bool) -> None:
-        place = self.helm.current
+        place = self.actions.current
         if place is None or place.snapshot is None or (self._sample_pane.is_read and not asked):
             return
         self._asked = False

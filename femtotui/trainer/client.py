@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -10,30 +11,39 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
+from femtotui.core.errors import RunError
 from femtotui.core.events import AnyEvent
+from femtotui.core.files import os_error_words
+from femtotui.core.run_folder.lock import holder_of
 
-from .commands import Command, Stop
-from .environment import limited_blas
-from .wire import (
+from ..blas.environment import limited_blas
+from .protocol import (
     AnyFrame,
+    Command,
+    Detach,
     DetachedFrame,
     EventsFrame,
+    Hello,
     RefusedFrame,
     SnapshotFrame,
+    Stop,
     WireError,
     read_frame,
     write_frame,
 )
-
-if sys.platform == "linux":
-    import fcntl
+from .remote import read_address
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+if sys.platform == "linux":
+    import fcntl
+
 
 _KEPT_STDERR_LINES = 40
 _LONGEST_STDERR_LINE = 4096
@@ -178,7 +188,7 @@ def message_of(frame: AnyFrame) -> TrainerMessage:
 
 def _spawn() -> subprocess.Popen[bytes]:
     # -P: a file called random.py in the current folder must not become a part of the trainer.
-    command = [sys.executable, "-P", "-m", "femtotui.trainer_process"]
+    command = [sys.executable, "-P", "-m", "femtotui.trainer.process"]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -210,3 +220,81 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise RuntimeError("the trainer process was started without its pipes")
     return stream
+
+
+class AttachedTrainer:
+    """A trainer process that this app did not start. `listener` is called as `Trainer`'s is."""
+
+    def __init__(self, run: Path, listener: Callable[[TrainerMessage], None]) -> None:
+        """Raises: RunError if nobody trains the run, or its trainer cannot be reached."""
+        self._listener = listener
+        self._outgoing: SimpleQueue[Command | None] = SimpleQueue()
+        self._pid, self._connection = _knock(run)
+        self._leaving = False
+        self._threads = [
+            threading.Thread(target=target, name=f"attached {name}", daemon=True)
+            for name, target in (("writer", self._write), ("reader", self._read))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, command: Command) -> None:
+        """Hands a command over; never blocks, and never raises when the process is gone."""
+        if isinstance(command, Detach):
+            self._leaving = True
+        self._outgoing.put(command)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Asks the training to save and end, and waits for that; it is not this app's to kill."""
+        self._outgoing.put(Stop())
+        self._threads[1].join(timeout)
+        self.leave()
+
+    def leave(self) -> None:
+        """Lets go of the trainer; it goes on."""
+        self._outgoing.put(None)
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(_JOIN_SECONDS)
+        self._connection.close()
+
+    def _write(self) -> None:
+        with suppress(OSError, ValueError), self._connection.makefile("wb") as stream:
+            while (command := self._outgoing.get()) is not None:
+                write_frame(stream, command)
+
+    def _read(self) -> None:
+        words = ""
+        with self._connection.makefile("rb") as stream:
+            try:
+                while (frame := read_frame(stream)) is not None:
+                    self._listener(message_of(frame))
+            except (OSError, ValueError, WireError) as error:
+                words = str(error)
+        self._outgoing.put(None)
+        self._listener(TrainerDetached(self._pid) if self._leaving else TrainerExited(0, words))
+
+
+def _knock(run: Path) -> tuple[int, socket.socket]:
+    """The trainer's process and a connection to it, past the secret."""
+    address = read_address(run)
+    holder = holder_of(run)
+    if holder is None:
+        raise RunError(
+            f"{run.name} is not being trained now: go on with it by `femtotui train --resume {run.name}`"
+        )
+    if address is None:
+        raise RunError(
+            f"{run.name} is being trained by process {holder.pid}, which was not detached: "
+            "press d in its app first"
+        )
+    try:
+        connection = address.connect()
+        with connection.makefile("wb") as stream:
+            write_frame(stream, Hello(address.secret))
+        connection.settimeout(None)
+    except OSError as error:
+        raise RunError(f"the trainer of {run.name} cannot be reached: {os_error_words(error)}") from error
+    return address.pid, connection

@@ -16,11 +16,11 @@ from femtotui.core.errors import RunError
 from femtotui.core.events import CheckpointSaved, Event, Paused, Resumed, RunStarted, SavingFailed, StepDone
 from femtotui.core.files import open_own
 
-from .door import Door
-from .wire import DetachedFrame, SnapshotFrame, events_frame, write_frame
+from .protocol import DetachedFrame, SnapshotFrame, events_frame, write_frame
+from .remote import Door
 
 if TYPE_CHECKING:
-    from femtotui.core.train import Training
+    from femtotui.core.training.training import Training
 
 SECONDS_BETWEEN_BATCHES = 0.1
 LOG_NAME = "trainer.log"
@@ -28,7 +28,7 @@ LOG_NAME = "trainer.log"
 _EVENTS_A_FRAME = 2000
 
 
-class Reporter:
+class EventSender:
     """Sends events to the app: steps in batches, at most ten a second, everything else at once.
 
     When nobody reads any more it asks the training to save and stop, unless it was told to `detach`: then it
@@ -57,7 +57,7 @@ class Reporter:
         """Sends what the run folder says of the run up to `last_step`."""
         if self._started is None:
             return
-        from femtotui.core.history import read_history  # noqa: PLC0415
+        from femtotui.core.run_folder.logs import read_history  # noqa: PLC0415
 
         self._send_many(read_history(Path(self._started.run), last_step))
 
@@ -118,7 +118,7 @@ class Reporter:
 
     def _send_past(self, training: Training) -> None:
         """All that a newcomer has missed, as the events it would have seen."""
-        from femtotui.core.history import read_history  # noqa: PLC0415
+        from femtotui.core.run_folder.logs import read_history  # noqa: PLC0415
 
         if self._started is None:
             return

@@ -1,4 +1,4 @@
-"""The trainer process: `python -m femtotui.trainer_process`, driven by frames on its standard input.
+"""The trainer process: `python -m femtotui.trainer.process`, driven by frames on its standard input.
 
 It trains one run and ends. Standard output carries nothing but frames; whatever else is printed, by us or
 by a library, goes to standard error. If its input ends, the app is gone: it saves and ends, unless the app
@@ -22,16 +22,15 @@ from femtotui.core.errors import FemtoError
 from femtotui.core.events import RunFailed, RunFinished, RunStarted
 from femtotui.core.files import open_own
 
-from .commands import Continue, Detach, Start
-from .environment import prepare_blas
+from ..blas.environment import prepare_blas
+from .event_sender import LOG_NAME, EventSender
 from .priority import give_way
-from .reporter import LOG_NAME, Reporter
-from .wire import WireError, read_command
+from .protocol import Continue, Detach, Start, WireError, read_command
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
-    from femtotui.core.data import Source
-    from femtotui.core.train import Training
+    from femtotui.core.training.batches import Source
+    from femtotui.core.training.training import Training
 
     from .session import Session
 
@@ -76,7 +75,7 @@ def main() -> int:
     _obey_signals(inbox)
     give_way(os.environ)  # after the thread that reads commands: that one stays quick
     prepare_blas()
-    reporter = Reporter(stream_out, inbox.steering)
+    reporter = EventSender(stream_out, inbox.steering)
     from . import session  # noqa: F401, PLC0415  (NumPy loads while the app draws its first frame)
 
     order = inbox.orders.get()
@@ -88,7 +87,7 @@ def main() -> int:
         reporter.close()
 
 
-def _train(order: Start | Continue, inbox: Inbox, reporter: Reporter) -> int:
+def _train(order: Start | Continue, inbox: Inbox, reporter: EventSender) -> int:
     session: Session | None = None
     try:
         session = _open_session(order)
@@ -114,7 +113,7 @@ def _train(order: Start | Continue, inbox: Inbox, reporter: Reporter) -> int:
 
 
 def _open_session(order: Start | Continue) -> Session:
-    from femtotui.core.run_info import read_info  # noqa: PLC0415
+    from femtotui.core.run_folder.info import read_info  # noqa: PLC0415
 
     from .session import continue_run, prepare  # noqa: PLC0415
 
@@ -126,12 +125,12 @@ def _open_session(order: Start | Continue) -> Session:
 
 def _source(text: str, config: RunConfig) -> Source | None:
     """The text in the file that an order names, if it names one."""
-    from .text_parcel import read_text  # noqa: PLC0415
+    from .text_transfer import read_text  # noqa: PLC0415
 
     return read_text(Path(text), config.data, config.train.seed) if text else None
 
 
-def _record(session: Session, inbox: Inbox, reporter: Reporter, *, history: bool) -> int:
+def _record(session: Session, inbox: Inbox, reporter: EventSender, *, history: bool) -> int:
     def answer(training: Training) -> None:
         if inbox.detaching:
             # If the app cannot be let go, it stays what keeps the training alive.

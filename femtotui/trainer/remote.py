@@ -23,11 +23,9 @@ import msgspec
 
 from femtotui.core.commands import Snapshot, Steering
 from femtotui.core.errors import RunError
-from femtotui.core.files import os_error_words, write_atomically
-from femtotui.core.formats import read_record
+from femtotui.core.files import os_error_words, read_record, write_atomically
 
-from .commands import Continue, Detach, Start
-from .wire import RefusedFrame, WireError, read_command, read_hello, write_frame
+from .protocol import Continue, Detach, RefusedFrame, Start, WireError, read_command, read_hello, write_frame
 
 ADDRESS_NAME = "trainer.json"
 SOCKET_NAME = "trainer.sock"

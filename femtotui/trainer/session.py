@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.calibration import remember_step, remembered_choice
-from femtotui.core.checkpoint import load_checkpoint
 from femtotui.core.commands import Steering
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event
 from femtotui.core.machine import blas_description
-from femtotui.core.ranks import ALONE, Ranks
-from femtotui.core.recorder import record
-from femtotui.core.run import RunFolder
-from femtotui.core.tokenizer import build_tokenizer
-from femtotui.core.train import Training, resolved
-from femtotui.presets.evaluators import choose_evaluator
+from femtotui.core.run_folder.checkpoint import load_checkpoint
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.recorder import record
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.training.calibration import remember_step, remembered_choice
+from femtotui.core.training.training import Training, resolved
+from femtotui.core.training.workers import ALONE, Ranks
+from femtotui.presets.load import choose_evaluator
 from femtotui.presets.sources import open_source
 
-from .blas_kernel import slow_kernel_notes
-from .paths import choices_file
+from ..blas.kernel import slow_kernel_notes
+from ..paths import choices_file
 
 if TYPE_CHECKING:
-    from femtotui.core.data import Source
+    from femtotui.core.training.batches import Source
     from femtotui.presets.sources import Download
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from femtotui.core.config import DataConfig
-from femtotui.core.data import Source
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words
+from femtotui.core.training.batches import Source
 from femtotui.presets.sources import open_source
 
 _SYNTHETIC = ("simple_dummy", "addition_dummy")

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
-from .in_turn import ModalInTurn
+from .dialogs import ModalInTurn
 
 Rows = tuple[tuple[str, str], ...]
 

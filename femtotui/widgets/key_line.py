@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ..safe_text import one_line
+from ..text.safe import one_line
 
 MORE = "…"
 _GAP = 2

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from femtotui.commands import Checkpoint, Command, Continue, Detach, Pause, Resume, Snapshot, Start, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
     AnyEvent,
@@ -22,8 +21,25 @@ from femtotui.core.events import (
     RunStarted,
     StepDone,
 )
-from femtotui.core.runs import summarise
-from femtotui.trainer import EventsArrived, SnapshotArrived, TrainerDetached, TrainerExited, TrainerMessage
+from femtotui.core.run_folder.catalog import summarise
+from femtotui.trainer.client import (
+    EventsArrived,
+    SnapshotArrived,
+    TrainerDetached,
+    TrainerExited,
+    TrainerMessage,
+)
+from femtotui.trainer.protocol import (
+    Command,
+    Continue,
+    Detach,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    Snapshot,
+    Start,
+    Stop,
+)
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -127,7 +143,7 @@ class FakeTrainer:
             case Pause():
                 self.save()
                 self.say(Paused(step=self.step))
-            case Checkpoint():
+            case SaveCheckpoint():
                 self.save()
             case Resume():
                 self.say(Resumed(step=self.step))

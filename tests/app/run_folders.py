@@ -7,12 +7,12 @@ from pathlib import Path
 from fake_trainer import resolved, steps
 
 from femtotui.core.config import RunConfig
-from femtotui.core.data import Source
 from femtotui.core.events import ScoreDone
-from femtotui.core.run import RunFolder
-from femtotui.core.tokenizer import build_tokenizer
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.training.batches import Source
+from femtotui.experiments.trials import trial_folder
 from femtotui.presets import load_preset, run_config
-from femtotui.trials import trial_folder
 
 
 def make_run(runs: Path, key: str = "2", last: int = 200, seed: int = 0, *, saved: bool = True) -> Path:

@@ -12,18 +12,16 @@ from pathlib import Path
 from fake_trainer import FakeFleet, FakeTrainer
 from textual.pilot import Pilot
 
-from femtotui.choices import Choices
+from femtotui.app.app import FemtoApp
+from femtotui.app.settings import Settings
 from femtotui.core.config import TokenizerConfig, TokenizerKind
-from femtotui.core.tokenizer import build_tokenizer
-from femtotui.desk import Desk
-from femtotui.femto_app import FemtoApp
-from femtotui.helm import Helm
-from femtotui.own_presets import Shelf
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
 from femtotui.presets import load_preset
-from femtotui.settings import Settings
-from femtotui.widgets.header import Header
-from femtotui.widgets.panels import StatPanel
-from femtotui.widgets.status_line import StatusLine
+from femtotui.runs.actions import RunActions
+from femtotui.runs.choices import Choices, UserPresets
+from femtotui.runs.manager import RunManager
+from femtotui.train.header import Header, StatusLine
+from femtotui.train.panels import StatPanel
 
 
 @dataclass
@@ -33,7 +31,7 @@ class Stage:
     app: FemtoApp
     pilot: Pilot[None]
     fleet: FakeFleet
-    desk: Desk
+    manager: RunManager
 
     @property
     def trainer(self) -> FakeTrainer:
@@ -81,16 +79,16 @@ async def stage(
         return str(folder)
 
     fleet = FakeFleet(run_of)
-    desk = Desk(runs, fleet)
-    desk.warm_up()
-    choices = Choices(load_preset(key), shelf=Shelf(runs.parent / "presets"))
-    app = FemtoApp(Helm(desk, choices, runs.parent / "threads.json"), settings)
+    manager = RunManager(runs, fleet)
+    manager.warm_up()
+    choices = Choices(load_preset(key), shelf=UserPresets(runs.parent / "presets"))
+    app = FemtoApp(RunActions(manager, choices, runs.parent / "threads.json"), settings)
     async with app.run_test(size=size) as pilot:
-        it = Stage(app, pilot, fleet, desk)
+        it = Stage(app, pilot, fleet, manager)
         while not it.ready and app._exception is None:
             await asyncio.sleep(0.01)
         yield it
-    desk.close()
+    manager.close()
 
 
 @asynccontextmanager

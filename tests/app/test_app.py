@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from stage import Stage, stage, training
 
-from femtotui.commands import Checkpoint, Pause, Resume, Snapshot, Start
+from femtotui.chart.loss_chart import LossChart
 from femtotui.core.events import RunFailed
-from femtotui.core.sample import SampledToken
-from femtotui.live_model import LiveModel
-from femtotui.run_view import Status
-from femtotui.sampling import SampleTask, draw
-from femtotui.widgets.loss_chart import LossChart
-from femtotui.widgets.notice import Notice
-from femtotui.widgets.prompt import Prompt
-from femtotui.widgets.sample_pane import SamplePane
-from femtotui.widgets.token_view import TokenView
+from femtotui.core.sampling.sampler import SampledToken
+from femtotui.runs.state import Status
+from femtotui.sampling.fields import Prompt
+from femtotui.sampling.models import LiveModel
+from femtotui.sampling.sample_pane import SamplePane
+from femtotui.sampling.stream import SampleTask, draw
+from femtotui.tokens.token_view import TokenView
+from femtotui.train.header import Notice
+from femtotui.trainer.protocol import Pause, Resume, SaveCheckpoint, Snapshot, Start
 
 
 async def test_it_opens_training_the_preset_it_was_asked_for(runs: Path) -> None:
@@ -51,14 +51,14 @@ async def test_the_screen_is_refreshed_a_few_times_a_second_whatever_comes(
 ) -> None:
     async with training(runs) as it:
         takes = 0
-        take = it.desk.take
+        take = it.manager.take
 
         def counted() -> object:
             nonlocal takes
             takes += 1
             return take()
 
-        monkeypatch.setattr(it.desk, "take", counted)
+        monkeypatch.setattr(it.manager, "take", counted)
         began = time.monotonic()
         for step in range(1, 60):
             it.trainer.play(step)
@@ -82,7 +82,7 @@ async def test_c_saves_a_checkpoint(runs: Path) -> None:
     async with training(runs) as it:
         await it.playing(7)
         await it.pilot.press("c")
-        await it.until(lambda: it.sent(Checkpoint) == 1 and it.news == "step 7 is saved")
+        await it.until(lambda: it.sent(SaveCheckpoint) == 1 and it.news == "step 7 is saved")
 
 
 async def test_arrows_and_enter_switch_presets_and_back(runs: Path) -> None:
@@ -158,7 +158,7 @@ def drawn(it: Stage, samples: int) -> bool:
 async def test_samples_are_drawn_every_few_seconds_of_training(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("femtotui.sampling.BUSY_SHARE", 1.0)
+    monkeypatch.setattr("femtotui.sampling.stream.BUSY_SHARE", 1.0)
     async with training(runs) as it:
         for step, samples in ((3, 1), (40, 1), (80, 2), (120, 2), (180, 3), (600, 4), (700, 4), (900, 5)):
             await it.playing(step)
@@ -177,8 +177,8 @@ async def test_a_slow_sample_is_finished_before_the_next_begins(
         may_go_on.wait(30)
         yield from islice(tokens, 20)
 
-    monkeypatch.setattr("femtotui.widgets.sample_pane.draw", slowly)
-    monkeypatch.setattr("femtotui.sampling.BUSY_SHARE", 1.0)
+    monkeypatch.setattr("femtotui.sampling.sample_pane.draw", slowly)
+    monkeypatch.setattr("femtotui.sampling.stream.BUSY_SHARE", 1.0)
     async with training(runs) as it:
         pane, tokens = it.app.train.query_one(SamplePane), it.app.train.query_one(TokenView)
         await it.playing(3)
@@ -195,7 +195,7 @@ async def test_a_slow_sample_is_finished_before_the_next_begins(
 async def test_parameters_that_were_sampled_from_are_let_go_of(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("femtotui.sampling.BUSY_SHARE", 1.0)
+    monkeypatch.setattr("femtotui.sampling.stream.BUSY_SHARE", 1.0)
 
     def models() -> int:
         return sum(type(thing) is LiveModel for thing in gc.get_objects())
@@ -264,8 +264,8 @@ async def test_leaving_saves_first(runs: Path, key: str) -> None:
         await it.until(lambda: not it.app.is_running)
         assert all(trainer.closed for trainer in it.fleet.trainers)
         assert it.app.return_code == 0
-        it.desk.take()
-        assert {place.view.status for place in it.desk.places.values()} == {Status.PARKED}
+        it.manager.take()
+        assert {place.view.status for place in it.manager.places.values()} == {Status.PARKED}
 
 
 async def test_ctrl_c_leaves_from_the_prompt_and_from_help_too(runs: Path) -> None:
@@ -279,7 +279,7 @@ async def test_every_key_at_every_moment_is_harmless(runs: Path) -> None:
     keys = ["l", "x", "plus", "minus", "c", "r", "p", "p", "s", "escape", "tab", "question_mark", "escape"]
     async with stage(runs) as it:
         await it.pilot.press(*keys)
-        await it.until(lambda: it.desk.current is not None)
+        await it.until(lambda: it.manager.current is not None)
         await it.playing(20)
         await it.pilot.press(*keys)
         it.trainer.exit(1, "gone")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from femtotui.braille import NOBODY, Window, curve_bits, dot_row, draw, level_bits
-from femtotui.glyphs import BLANK
+from femtotui.chart.braille import NOBODY, Window, curve_bits, dot_row, draw, level_bits
+from femtotui.chart.glyphs import BLANK
 
 BITS = {(0, 0): 1, (1, 0): 2, (2, 0): 4, (3, 0): 64, (0, 1): 8, (1, 1): 16, (2, 1): 32, (3, 1): 128}
 

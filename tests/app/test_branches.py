@@ -11,14 +11,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from femtotui.branches import Branches, branch_line
-from femtotui.core.distribution import Distribution
-from femtotui.core.sample import SampledToken, Sampling
-from femtotui.journal_notation import log_probs
-from femtotui.lapse import MAX_FRAMES, Lapse, Scene
-from femtotui.sampling import Piece, rested, stream
-from femtotui.token_export import Sample, as_html, as_json, as_log_probs, as_svg, as_text
-from femtotui.token_paint import TokenPaint
+from femtotui.core.sampling.distribution import Distribution
+from femtotui.core.sampling.sampler import SampledToken, Sampling
+from femtotui.sampling.branches import Branches, branch_line
+from femtotui.sampling.stream import Piece, rested, stream
+from femtotui.sampling.timelapse import MAX_FRAMES, Scene, Timelapse
+from femtotui.tokens.colours import TokenPaint
+from femtotui.tokens.export_formats import Sample, as_html, as_json, as_log_probs, as_svg, as_text, log_probs
 
 VOCABULARY = [bytes([i]) for i in range(256)]
 PLACE = Distribution(np.zeros(256, np.float32), Sampling(), VOCABULARY)
@@ -44,7 +43,7 @@ def test_undo_and_redo_walk_through_what_was_shown() -> None:
 
 
 def test_a_film_keeps_its_beginning_when_it_is_full() -> None:
-    lapse, scene = Lapse(), Scene("run", b"\n", Sampling())
+    lapse, scene = Timelapse(), Scene("run", b"\n", Sampling())
     for step in range(2 * MAX_FRAMES):
         lapse.record(scene, step, ())
     steps = [frame.step for frame in lapse.frames]

@@ -9,11 +9,11 @@ import pytest
 from textual import events
 from textual.app import App, ComposeResult
 
-from femtotui.chart_frame import compose
-from femtotui.chart_model import ChartModel, Overlay
-from femtotui.chart_view import View
-from femtotui.glyphs import ASCII, BLOCKS, BRAILLE, choose_glyphs
-from femtotui.widgets.loss_chart import LossChart
+from femtotui.chart.chart_model import ChartModel, Overlay
+from femtotui.chart.glyphs import ASCII, BLOCKS, BRAILLE, choose_glyphs
+from femtotui.chart.loss_chart import LossChart
+from femtotui.chart.render import compose
+from femtotui.chart.viewport import Viewport
 
 WHOLE = (0.0, 1000.0)
 
@@ -48,23 +48,23 @@ def model(n: int = 1000) -> ChartModel:
 
 
 def test_zooming_keeps_the_place_and_ends_at_everything() -> None:
-    view = View().zoomed_x(WHOLE, 0.5, 400)
+    view = Viewport().zoomed_x(WHOLE, 0.5, 400)
     assert view.x == (200, 700)
     assert view.zoomed_x(WHOLE, 0.5, 700).x == (450, 700)
     assert view.zoomed_x(WHOLE, 2, 400).x is None
-    assert View().zoomed_x(WHOLE, 2, 400) == View()
+    assert Viewport().zoomed_x(WHOLE, 2, 400) == Viewport()
 
 
 def test_moving_stops_at_the_ends() -> None:
-    view = View((200, 700))
+    view = Viewport((200, 700))
     assert view.moved_x(WHOLE, 0.1).x == (250, 750)
     assert view.moved_x(WHOLE, 9).x == (500, 1000)
     assert view.moved_x(WHOLE, -9).x == (0, 500)
-    assert View().moved_x(WHOLE, 1) == View()
+    assert Viewport().moved_x(WHOLE, 1) == Viewport()
 
 
 def test_zoom_has_a_bottom() -> None:
-    view = View()
+    view = Viewport()
     for _ in range(200):
         view = view.zoomed_x(WHOLE, 0.5, 500).zoomed_y((0, 1), 0.5)
     assert view.x is not None and view.y is not None
@@ -74,7 +74,7 @@ def test_zoom_has_a_bottom() -> None:
 def test_the_loss_axis_fits_what_is_in_sight() -> None:
     chart = model()
     whole = chart.whole_y
-    chart.view = View((500, 1000))
+    chart.view = Viewport((500, 1000))
     low, high = chart.whole_y
     assert high - low < 0.1 * (whole[1] - whole[0])
 
@@ -99,7 +99,7 @@ def test_the_cursor_walks_over_points_and_reads_them() -> None:
 
 def test_the_cursor_takes_the_window_along() -> None:
     chart = model()
-    chart.view = View((500, 600))
+    chart.view = Viewport((500, 600))
     chart.point_at(599)
     chart.move_cursor(50)
     assert chart.view.x is not None and chart.view.x[1] == chart.cursor_x == 649

@@ -10,22 +10,21 @@ from fake_trainer import FakeTrainer
 from run_folders import score_done, trial_on_disk
 from stage import Stage, training
 
-from femtotui.chart_feed import ChartFeed
-from femtotui.cluster.spec import SweepSpec
-from femtotui.cluster.sweep import new_sweep
-from femtotui.commands import Continue, Pause, Resume, Start
-from femtotui.contest import Contest
-from femtotui.contest_table import contest_rows, table_lines
-from femtotui.contests import race, why_layers_contest
+from femtotui.chart.feed import ChartFeed
+from femtotui.chart.loss_chart import LossChart
 from femtotui.core.errors import ConfigError
 from femtotui.core.events import RunFinished
-from femtotui.core.lock import RunLock
+from femtotui.core.run_folder.lock import RunLock
+from femtotui.experiments.experiment import Experiment, contest_rows, table_lines
+from femtotui.experiments.experiment_screen import ExperimentScreen
+from femtotui.experiments.race import race, why_layers_contest
+from femtotui.experiments.trials import tries
+from femtotui.experiments.why_layers import ANSWER
 from femtotui.presets import load_preset
-from femtotui.screens.contest import ContestScreen
-from femtotui.screens.sweep import SweepScreen
-from femtotui.trials import tries
-from femtotui.why_layers import ANSWER
-from femtotui.widgets.loss_chart import LossChart
+from femtotui.sweep.coordinator import new_sweep
+from femtotui.sweep.spec import SweepSpec
+from femtotui.sweep.sweep_screen import SweepScreen
+from femtotui.trainer.protocol import Continue, Pause, Resume, Start
 
 
 def finish(trainer: FakeTrainer, share: float) -> None:
@@ -53,7 +52,7 @@ class Trainers:
         return trainer
 
 
-def verdicts(contest: Contest) -> list[str]:
+def verdicts(contest: Experiment) -> list[str]:
     return [row.cells[-1] for row in contest_rows(contest)]
 
 
@@ -166,11 +165,11 @@ def test_the_table_fits(width: int, tmp_path: Path) -> None:
     assert (lines[0][0].split()[0], lines[0][1]) == ("run", "verdict")
 
 
-async def opened(it: Stage, key: str) -> ContestScreen:
+async def opened(it: Stage, key: str) -> ExperimentScreen:
     await it.pilot.press(key)
-    await it.until(lambda: isinstance(it.app.screen, ContestScreen) and it.app.screen.is_mounted)
+    await it.until(lambda: isinstance(it.app.screen, ExperimentScreen) and it.app.screen.is_mounted)
     await it.pilot.pause()
-    assert isinstance(it.app.screen, ContestScreen)
+    assert isinstance(it.app.screen, ExperimentScreen)
     return it.app.screen
 
 
@@ -180,7 +179,7 @@ def curves(chart: LossChart) -> dict[str, int]:
     return {curve.name: len(curve.x_K) for curve in picture.overlays} if picture is not None else {}
 
 
-def shown(screen: ContestScreen) -> str:
+def shown(screen: ExperimentScreen) -> str:
     return str(screen.query_one("#contest-table").render())
 
 
@@ -239,7 +238,7 @@ async def test_the_palette_offers_the_race(tmp_path: Path) -> None:
         await it.pilot.press(*"race")
         await it.until(lambda: bool(it.app.screen.query_one("CommandList").option_count))  # type: ignore[attr-defined]
         await it.pilot.press("enter")
-        await it.until(lambda: isinstance(it.app.screen, ContestScreen))
+        await it.until(lambda: isinstance(it.app.screen, ExperimentScreen))
 
 
 async def test_the_newest_sweep_is_watched_beside_the_training(runs: Path) -> None:

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from stage import stage, training
 
-from femtotui.app import farewell
-from femtotui.commands import Continue, Detach, Stop
+from femtotui.app.start import farewell
 from femtotui.core.commands import Stop as StopNow
 from femtotui.core.events import CheckpointSaved, SavingFailed
-from femtotui.core.run import RunFolder
-from femtotui.session import prepare
-from femtotui.widgets.notice import Notice
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.train.header import Notice
+from femtotui.trainer.protocol import Continue, Detach, Stop
+from femtotui.trainer.session import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "proofs"))
 from queue import SimpleQueue
@@ -45,7 +45,7 @@ async def test_d_lets_the_training_go_on_and_ends_the_app(tmp_path: Path) -> Non
         assert it.sent(Stop) == 0
         assert it.trainer.left
         assert not it.trainer.closed
-        line = farewell(it.desk)
+        line = farewell(it.manager)
         assert "goes on without the app (process 4242)" in line
         assert "femtotui attach" in line
 
@@ -54,7 +54,7 @@ async def test_d_without_a_training_says_so(tmp_path: Path) -> None:
     async with training(tmp_path) as it:
         it.trainer.exit(1, "gone")
         await it.until(lambda: "failed" in it.header())
-        news = it.app.train.helm.detach()
+        news = it.app.train.actions.detach()
         assert news.words == "nothing to detach: no training is running"
 
 
@@ -73,7 +73,7 @@ async def test_one_that_is_being_trained_elsewhere_is_pointed_to(tmp_path: Path,
     left.lock()
     async with training(tmp_path, size=(160, 36)) as it:
         assert "is being trained elsewhere: femtotui attach" in it.news
-        assert not it.app.train.helm.can_recover
+        assert not it.app.train.actions.can_recover
     left.unlock()
 
 

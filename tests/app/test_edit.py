@@ -9,14 +9,14 @@ import pytest
 from stage import Stage, stage, training
 from textual.widgets import Input, Static
 
-from femtotui.commands import Start
 from femtotui.core.config import DataConfig
 from femtotui.core.errors import PresetError
-from femtotui.edit_form import completion, form_of, read_form
-from femtotui.own_presets import Shelf
+from femtotui.edit.edit_screen import EditScreen
+from femtotui.edit.form import completion, form_of, read_form
 from femtotui.presets import Preset, list_presets, load_preset
-from femtotui.screens.edit import EditScreen
-from femtotui.widgets.preset_list import PresetFilter, PresetList, matches
+from femtotui.runs.choices import UserPresets
+from femtotui.train.preset_list import PresetFilter, PresetList, matches
+from femtotui.trainer.protocol import Start
 
 
 def changed(**values: str) -> dict[str, str]:
@@ -73,7 +73,7 @@ def test_paths_are_completed(tmp_path: Path) -> None:
 
 
 def test_a_saved_preset_is_read_back_as_it_was(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "presets")
+    shelf = UserPresets(tmp_path / "presets")
     made, _ = read_form({**form_of(load_preset("2")), "title": 'a "b" \\ ü', "learning_rate": "2e-3"})
     assert made is not None
     path = shelf.save(made)
@@ -85,14 +85,14 @@ def test_a_saved_preset_is_read_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", list_presets(), ids=lambda entry: entry.key)
 def test_every_entry_can_become_ones_own_whole(entry: Preset, tmp_path: Path) -> None:
     mine = msgspec.structs.replace(entry, key="mine", notes=('a "b" \\ ü',))
-    assert load_preset(str(Shelf(tmp_path).save(mine))) == mine
+    assert load_preset(str(UserPresets(tmp_path).save(mine))) == mine
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     data = DataConfig(source="files", paths=("\udcff.txt",))
     mine = msgspec.structs.replace(load_preset("2"), key="mine", data=data)
     with pytest.raises(PresetError, match="no text"):
-        Shelf(tmp_path).save(mine)
+        UserPresets(tmp_path).save(mine)
     assert not list(tmp_path.iterdir())
 
 
@@ -106,7 +106,7 @@ def test_files_with_errors_are_listed_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     (tmp_path / "d.toml").mkdir()
-    shelf = Shelf(tmp_path)
+    shelf = UserPresets(tmp_path)
     assert [broken.path.name for broken in shelf.broken] == ["a.toml", "b.toml", "d.toml"]
     assert "line 1" in shelf.broken[0].problem and "UTF-8" in shelf.broken[1].problem
 

@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from femtotui.choices import Choices
-from femtotui.core.data import Source
-from femtotui.core.tokenizer import build_tokenizer
-from femtotui.core.train import Training
-from femtotui.desk import Desk
-from femtotui.femto_app import FemtoApp
-from femtotui.helm import Helm
+from femtotui.app.app import FemtoApp
+from femtotui.chart.loss_chart import LossChart
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.training.batches import Source
+from femtotui.core.training.training import Training
 from femtotui.presets import load_preset
 from femtotui.presets.sources import open_source
-from femtotui.run_view import RunView, Status
-from femtotui.trainer import Trainer
-from femtotui.widgets.loss_chart import LossChart
-from femtotui.widgets.panels import StatPanel
-from femtotui.widgets.token_view import TokenView
+from femtotui.runs.actions import RunActions
+from femtotui.runs.choices import Choices
+from femtotui.runs.manager import RunManager
+from femtotui.runs.state import RunState, Status
+from femtotui.tokens.token_view import TokenView
+from femtotui.train.panels import StatPanel
+from femtotui.trainer.client import Trainer
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
@@ -39,18 +39,18 @@ def first_losses(training: Training, count: int) -> list[float]:
 
 
 async def test_the_first_minute(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, Trainer)
-    desk.warm_up()
-    app = FemtoApp(Helm(desk, Choices(load_preset("10"))))
+    manager = RunManager(tmp_path, Trainer)
+    manager.warm_up()
+    app = FemtoApp(RunActions(manager, Choices(load_preset("10"))))
 
-    def view(key: str) -> RunView:
-        return desk.places[key].view
+    def view(key: str) -> RunState:
+        return manager.places[key].view
 
     def shown_step() -> int:
         return int(app.train.query_one("#panel-step", StatPanel).main.strip().replace(",", ""))
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(lambda: "10" in desk.places and view("10").step >= 20, "it trains by itself")
+        await until(lambda: "10" in manager.places and view("10").step >= 20, "it trains by itself")
         await until(lambda: shown_step() >= 20, "the step is on screen")
         tokens = app.train.query_one(TokenView)
         await until(lambda: len(tokens.tokens) > 50, "a sample appears by itself")
@@ -67,7 +67,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         await until(lambda: view("10").step > rested, "space goes on")
 
         await pilot.press("1", "enter")
-        await until(lambda: "1" in desk.places and view("1").step >= 3, "another preset trains")
+        await until(lambda: "1" in manager.places and view("1").step >= 3, "another preset trains")
         await until(lambda: view("10").status is Status.PARKED, "the first one is parked")
         parked = view("10").step
         assert not app.train.query_one(LossChart).has_focus and shown_step() < parked
@@ -78,7 +78,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         await pilot.press("q")
         await until(lambda: not app.is_running, "q leaves")
 
-    desk.take()
+    manager.take()
     assert app.return_code == 0
     for key in ("1", "10"):
         assert view(key).status is Status.PARKED
@@ -88,7 +88,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
     assert_same_bits(view("10"))
 
 
-def assert_same_bits(view: RunView) -> None:
+def assert_same_bits(view: RunState) -> None:
     """The app's losses, those in the run folder and those of a training without an app are the same."""
     with (Path(view.run or "") / "metrics.csv").open(encoding="utf-8") as file:
         written = [float(row["loss"]) for row in csv.DictReader(file)]
@@ -105,11 +105,11 @@ async def test_a_trainer_that_is_killed_is_resumed_from_its_checkpoint(tmp_path:
         trainers.append(Trainer(listener))
         return trainers[-1]
 
-    desk = Desk(tmp_path, spawn)
-    app = FemtoApp(Helm(desk, Choices(load_preset("10"))))
+    manager = RunManager(tmp_path, spawn)
+    app = FemtoApp(RunActions(manager, Choices(load_preset("10"))))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: "10" in desk.places and desk.places["10"].view.step >= 5, "it trains")
-        view = desk.places["10"].view
+        await until(lambda: "10" in manager.places and manager.places["10"].view.step >= 5, "it trains")
+        view = manager.places["10"].view
         await pilot.press("c")
         await until(lambda: view.checkpoint_step is not None, "c saves")
         trainers[0]._process.kill()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from stage import Stage, stage, training
 
-from femtotui import choices as choices_module
-from femtotui import download as download_module
 from femtotui.core.errors import DataError
-from femtotui.screens.english import EnglishQuestion
+from femtotui.runs import choices as choices_module
+from femtotui.train import download as download_module
+from femtotui.train.download import EnglishQuestion
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_ctrl_c_leaves_from_the_question_too(runs: Path) -> None:
         await asked(it)
         await it.pilot.press("ctrl+c")
         await it.until(lambda: not it.app.is_running)
-        assert it.app.return_code == 0 and it.desk.places == {}
+        assert it.app.return_code == 0 and it.manager.places == {}
 
 
 @pytest.mark.usefixtures("no_english")

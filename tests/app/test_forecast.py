@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from femtotui.core.calibration import Choice, remember_step, remembered_choice
 from femtotui.core.config import RunConfig
-from femtotui.forecast import forecast
+from femtotui.core.training.calibration import ThreadChoice, remember_step, remembered_choice
 from femtotui.presets import load_preset, run_config
+from femtotui.runs.forecast import forecast
 
 MEASURED_MIB = (
     ("10", "modern", 1, 32, 140),
@@ -49,7 +49,8 @@ def test_time_comes_from_what_this_machine_measured(tmp_path: Path, monkeypatch:
     config = run_config(load_preset("10"), recipe="modern", steps=2000)
     file = tmp_path / "threads.json"
     monkeypatch.setattr(
-        "femtotui.core.calibration.measured_choice", lambda *_: Choice(threads=1, chunk=4, ms=10.0)
+        "femtotui.core.training.calibration.measured_choice",
+        lambda *_: ThreadChoice(threads=1, chunk=4, ms=10.0),
     )
     remembered_choice(file, config.model, config.recipe, config.train.batch)
     found = forecast(config, APP_MIB, file)
@@ -62,7 +63,8 @@ def test_time_comes_from_the_last_run_of_this_size(tmp_path: Path, monkeypatch: 
     config = config_of("10", "modern", threads=1, chunk=4)
     file = tmp_path / "threads.json"
     monkeypatch.setattr(
-        "femtotui.core.calibration.measured_choice", lambda *_: Choice(threads=1, chunk=4, ms=99.0)
+        "femtotui.core.training.calibration.measured_choice",
+        lambda *_: ThreadChoice(threads=1, chunk=4, ms=99.0),
     )
     remembered_choice(file, config.model, config.recipe, config.train.batch)
     remember_step(file, config_of("10", "modern", threads=2, chunk=4), 5.0)

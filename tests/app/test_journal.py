@@ -9,17 +9,17 @@ import pytest
 from stage import Stage, stage, training
 from textual.widgets import Static, TextArea
 
+from femtotui.chart.sparkline import score_bars, score_curve
 from femtotui.core.events import ScoreDone
-from femtotui.core.note import read_note
-from femtotui.score_curve import score_bars, score_curve
-from femtotui.screens import journal as journal_module
-from femtotui.screens.journal import JournalScreen
+from femtotui.core.run_folder.entry import read_note
+from femtotui.journal import journal_screen as journal_module
+from femtotui.journal.journal_screen import JournalScreen
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "proofs"))
 from small_runs import small_config, train_to_the_end
 
-from femtotui.core.run import RunFolder
-from femtotui.session import prepare
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.trainer.session import prepare
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 from stage import training
 from textual import events
 
-from femtotui.screens.help import HelpScreen
+from femtotui.widgets.help_screen import HelpScreen
 from femtotui.widgets.key_line import KeyHint, KeyLine, in_width
 
 HINTS = (KeyHint("space", "pause", "space"), KeyHint("s", "sample", "s"), KeyHint("q", "quit", "q"))

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from femtotui.core.distribution import JOURNAL_SAMPLING, Distribution, SampledToken, choose, describe
-from femtotui.lapse import MAX_BYTES, MAX_FRAMES, Lapse, Scene
-from femtotui.sampling import SAMPLE_TOKENS
+from femtotui.core.sampling.distribution import JOURNAL_SAMPLING, Distribution, SampledToken, choose, describe
+from femtotui.sampling.stream import SAMPLE_TOKENS
+from femtotui.sampling.timelapse import MAX_BYTES, MAX_FRAMES, Scene, Timelapse
 
 MIB = 2**20
 SCENE = Scene("run", b"\n", JOURNAL_SAMPLING)
@@ -38,7 +38,7 @@ def samples(n_vocabulary: int, n_tokens: int = SAMPLE_TOKENS) -> Iterator[list[S
 def test_a_film_stays_within_ten_mib(n_vocabulary: int) -> None:
     """With a quarter of the tokens, for the time it takes, it stays within a quarter of that."""
     n_tokens = SAMPLE_TOKENS // 4
-    lapse, film, most = Lapse(), samples(n_vocabulary, n_tokens), 0
+    lapse, film, most = Timelapse(), samples(n_vocabulary, n_tokens), 0
     live = next(film)  # there is always one on the screen, with all its logits
     tracemalloc.start()
     try:
@@ -55,7 +55,7 @@ def test_a_film_stays_within_ten_mib(n_vocabulary: int) -> None:
 
 @pytest.mark.parametrize("n_vocabulary", [256, 8192])
 def test_a_frame_shows_what_the_sample_showed(n_vocabulary: int) -> None:
-    lapse, sample = Lapse(), next(samples(n_vocabulary))
+    lapse, sample = Timelapse(), next(samples(n_vocabulary))
     lapse.record(SCENE, 1, sample)
     for kept, token in zip(lapse.tokens(lapse.frames[0]), sample, strict=True):
         assert (kept.id, kept.bytes, kept.rank) == (token.id, token.bytes, token.rank)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from stage import training
 
-from femtotui.screens.help import HelpScreen
-from femtotui.screens.sample import SampleScreen
-from femtotui.screens.too_small import TooSmallScreen
-from femtotui.widgets.loss_chart import LossChart
-from femtotui.widgets.notice import cut_to
-from femtotui.widgets.preset_list import PresetList
-from femtotui.widgets.prompt import Prompt
+from femtotui.chart.loss_chart import LossChart
+from femtotui.sampling.fields import Prompt
+from femtotui.sampling.sample_screen import SampleScreen
+from femtotui.train.header import cut_to
+from femtotui.train.preset_list import PresetList
+from femtotui.widgets.dialogs import TooSmallScreen
+from femtotui.widgets.help_screen import HelpScreen
 
 
 async def test_too_small_a_terminal_asks_for_room_and_comes_back(runs: Path) -> None:

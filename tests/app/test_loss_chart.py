@@ -10,7 +10,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from femtotui.widgets.loss_chart import EMPTY_TEXT, FRAME_SECONDS, LossChart
+from femtotui.chart.loss_chart import EMPTY_TEXT, FRAME_SECONDS, LossChart
 
 
 class Host(App[None]):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from femtotui.loss_series import LossSeries, Smoother, newest_finite, settle, x_range, y_range
+from femtotui.chart.series import LossSeries, Smoother, newest_finite, settle, x_range, y_range
 
 NOTHING = np.empty(0)
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.app import App, ComposeResult
 
-from femtotui.widgets.next_token import EMPTY_TEXT, NextToken, bar, percent, quoted
+from femtotui.tokens.alternatives import EMPTY_TEXT, NextToken, bar, percent, quoted
 
 
 @dataclass(frozen=True)

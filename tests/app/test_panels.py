@@ -6,7 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from femtotui.widgets.panels import StatPanel
+from femtotui.train.panels import StatPanel
 
 
 class Host(App[None]):

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from femtotui.cli.presets_table import presets_rows, presets_table
 from femtotui.presets import list_presets, load_preset
-from femtotui.presets_table import presets_rows, presets_table
 
 
 def rendered(width: int) -> list[str]:

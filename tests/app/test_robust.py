@@ -19,16 +19,16 @@ from textual import events
 from textual.binding import Binding
 from textual.geometry import Size
 
-from femtotui.chart_feed import ChartFeed
-from femtotui.chart_frame import compose
-from femtotui.commands import Start
+from femtotui.chart.feed import ChartFeed
+from femtotui.chart.loss_chart import LossChart
+from femtotui.chart.render import compose
 from femtotui.core.events import RunFailed, RunFinished
-from femtotui.panel_lines import panel_lines
 from femtotui.presets import load_preset, run_config
-from femtotui.run_verdict import Judge
-from femtotui.run_view import RunView, Status
-from femtotui.screens.too_small import fits
-from femtotui.widgets.loss_chart import LossChart
+from femtotui.runs.state import RunState, Status
+from femtotui.runs.verdict import Judge
+from femtotui.train.panels import panel_lines
+from femtotui.trainer.protocol import Start
+from femtotui.widgets.dialogs import fits
 
 LEAVING = {"q", "d", "ctrl+c", "ctrl+q"}
 
@@ -106,7 +106,7 @@ async def bring_to(it: Stage, state: str) -> None:
 def finished(it: Stage) -> RunFinished:
     return RunFinished(
         step=120, train_loss=1.4, val_loss=1.5, elapsed_s=9.0, peak_rss_mib=99.0, parameters=1,
-        run=it.desk.current.view.run or "", reason="finished",  # type: ignore[union-attr]
+        run=it.manager.current.view.run or "", reason="finished",  # type: ignore[union-attr]
     )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def test_an_hour_costs_as_little_at_its_end_and_does_not_grow() -> None:
     """Events of an hour at entry 2's pace, folded and drawn every 2000 steps."""
 
     preset = load_preset("2")
-    view = RunView(resolved(run_config(preset, steps=10**6)))
+    view = RunState(resolved(run_config(preset, steps=10**6)))
     view.status = Status.TRAINING
     chart, judge = LossChart(), Judge()
     feed = ChartFeed(chart)

@@ -8,12 +8,12 @@ import msgspec
 from run_folders import make_run
 from stage import Stage, training
 
-from femtotui.chart_picture import MAX_OVERLAYS
-from femtotui.core.lock import RunLock
-from femtotui.run_shelf import read_rows, write_title
-from femtotui.screens.glancing import NEWEST
-from femtotui.widgets.loss_chart import LossChart
-from femtotui.widgets.run_list import Glance, RunList, run_line, run_words
+from femtotui.chart.frame_data import MAX_OVERLAYS
+from femtotui.chart.loss_chart import LossChart
+from femtotui.core.run_folder.lock import RunLock
+from femtotui.runs.library import read_rows, write_title
+from femtotui.runs.run_list import Glance, RunList, run_line, run_words
+from femtotui.train.glancing import NEWEST
 
 
 def lines(it: Stage) -> list[str]:
@@ -108,7 +108,7 @@ async def test_the_run_on_the_chart_is_not_laid_over_itself(runs: Path) -> None:
     folder = make_run(runs, "10", 30)
     async with training(runs) as it:
         await it.playing(5)
-        current = it.desk.current
+        current = it.manager.current
         assert current is not None and current.view.started is not None
         row = read_rows(runs)[0]
         current.view.started = msgspec.structs.replace(current.view.started, run=str(folder))

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from run_folders import make_run
 
-from femtotui.core.runs import list_runs
-from femtotui.run_table import runs_table
+from femtotui.cli.runs_table import runs_table
+from femtotui.core.run_folder.catalog import list_runs
 
 
 def printed(runs: Path, width: int) -> list[str]:

@@ -9,10 +9,9 @@ from fake_trainer import recorded_loss, run_started, step_done, steps
 
 from femtotui.core.config import RunConfig
 from femtotui.core.events import CheckpointSaved, EvalDone, Paused, Resumed, RunFailed, RunFinished
-from femtotui.panel_lines import figures_line, panel_lines, summary_facts
 from femtotui.presets import list_presets, load_preset, run_config
-from femtotui.run_view import RunView, Status
-from femtotui.wording import (
+from femtotui.runs.state import RunState, Status
+from femtotui.text.formats import (
     duration,
     loss,
     memory,
@@ -23,6 +22,7 @@ from femtotui.wording import (
     short_title,
     size,
 )
+from femtotui.train.panels import figures_line, panel_lines, summary_facts
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def config() -> RunConfig:
 
 
 @pytest.fixture
-def view(config: RunConfig) -> RunView:
-    view = RunView(config)
+def view(config: RunConfig) -> RunState:
+    view = RunState(config)
     view.fold([run_started(config, "/runs/one")])
     return view
 
@@ -51,13 +51,13 @@ def finished(step: int, reason: str) -> RunFinished:
 
 
 def test_a_view_is_starting_until_its_run_has_started(config: RunConfig) -> None:
-    view = RunView(config)
+    view = RunState(config)
     assert view.status is Status.STARTING and view.run is None and view.parameters is None
     view.fold([run_started(config, "/runs/one")])
     assert view.status is Status.TRAINING and view.run == "/runs/one" and view.parameters == 232_320
 
 
-def test_steps_become_the_curve(view: RunView) -> None:
+def test_steps_become_the_curve(view: RunState) -> None:
     view.fold(steps(1, 250))
     assert list(view.steps) == list(range(1, 251))
     assert view.losses[-1] == recorded_loss(250)
@@ -65,7 +65,7 @@ def test_steps_become_the_curve(view: RunView) -> None:
     assert view.step == 250 and view.elapsed_s == pytest.approx(250 * 0.0169)
 
 
-def test_the_loss_is_the_mean_of_the_last_twenty_steps(view: RunView) -> None:
+def test_the_loss_is_the_mean_of_the_last_twenty_steps(view: RunState) -> None:
     assert view.smoothed_loss is None
     view.fold([step_done(1, loss=3.0), step_done(2, loss=1.0)])
     assert view.smoothed_loss == 2.0
@@ -73,7 +73,7 @@ def test_the_loss_is_the_mean_of_the_last_twenty_steps(view: RunView) -> None:
     assert view.smoothed_loss == 0.5
 
 
-def test_speed_and_time_left_follow_the_recent_steps(view: RunView) -> None:
+def test_speed_and_time_left_follow_the_recent_steps(view: RunState) -> None:
     assert view.left_s is None and view.tokens_per_s is None
     view.fold(step_done(step, ms=100.0) for step in range(1, 101))
     assert view.ms_per_step == pytest.approx(100)
@@ -81,13 +81,13 @@ def test_speed_and_time_left_follow_the_recent_steps(view: RunView) -> None:
     assert view.left_s == pytest.approx((view.total_steps - 100) * 0.1)
 
 
-def test_time_left_counts_what_happens_between_the_steps(view: RunView) -> None:
+def test_time_left_counts_what_happens_between_the_steps(view: RunState) -> None:
     first, second = step_done(1, ms=10.0), step_done(2, ms=15.0)  # 30 ms after the start, 20 after the first
     view.fold([first, second])
     assert view.left_s == pytest.approx((view.total_steps - 2) * 0.02)
 
 
-def test_pause_resume_and_the_end_set_the_status(view: RunView) -> None:
+def test_pause_resume_and_the_end_set_the_status(view: RunState) -> None:
     view.fold([*steps(1, 5), Paused(step=5)])
     assert view.status is Status.PAUSED
     view.fold([Resumed(step=5)])
@@ -98,7 +98,7 @@ def test_pause_resume_and_the_end_set_the_status(view: RunView) -> None:
     assert view.status is Status.FINISHED and view.left_s == 0 and view.smoothed_loss == 1.25
 
 
-def test_a_resumed_run_goes_over_the_lost_steps_again(view: RunView, config: RunConfig) -> None:
+def test_a_resumed_run_goes_over_the_lost_steps_again(view: RunState, config: RunConfig) -> None:
     view.fold(steps(1, 130))
     drawn = view.rewritten
     view.fold([run_started(config, "/runs/one", step=90, elapsed_s=1.5)])
@@ -109,7 +109,7 @@ def test_a_resumed_run_goes_over_the_lost_steps_again(view: RunView, config: Run
     assert list(view.steps) == list(range(1, 101))
 
 
-def test_a_trainer_that_dies_fails_the_run_and_keeps_its_numbers(view: RunView) -> None:
+def test_a_trainer_that_dies_fails_the_run_and_keeps_its_numbers(view: RunState) -> None:
     view.fold(steps(1, 40))
     view.trainer_lost(-9, "Traceback\nMemoryError: no more\n\n")
     assert view.status is Status.FAILED and view.failure is not None
@@ -117,18 +117,18 @@ def test_a_trainer_that_dies_fails_the_run_and_keeps_its_numbers(view: RunView) 
     assert view.step == 40 and len(view.losses) == 40
 
 
-def test_a_trainer_that_dies_in_silence_leaves_its_exit_code(view: RunView) -> None:
+def test_a_trainer_that_dies_in_silence_leaves_its_exit_code(view: RunState) -> None:
     view.trainer_lost(-9, "")
     assert view.failure is not None and "-9" in view.failure.message
 
 
-def test_a_trainer_that_ends_after_its_run_has_not_failed(view: RunView) -> None:
+def test_a_trainer_that_ends_after_its_run_has_not_failed(view: RunState) -> None:
     view.fold([finished(4000, "finished")])
     view.trainer_lost(0, "")
     assert view.status is Status.FINISHED
 
 
-def test_memory_is_trainer_and_app_together_with_its_peak(view: RunView) -> None:
+def test_memory_is_trainer_and_app_together_with_its_peak(view: RunState) -> None:
     view.fold([step_done(1)])
     view.note_memory(50.0)
     peak = view.total_mib
@@ -139,7 +139,7 @@ def test_memory_is_trainer_and_app_together_with_its_peak(view: RunView) -> None
     assert view.peak_mib == peak, "memory after the trainer has ended is not the run's"
 
 
-def test_panels_say_step_loss_time_memory_and_speed(view: RunView) -> None:
+def test_panels_say_step_loss_time_memory_and_speed(view: RunState) -> None:
     view.fold(steps(1, 1284))
     view.note_memory(40.0)
     lines = panel_lines(view)
@@ -158,12 +158,12 @@ def test_panels_without_a_run_have_dashes() -> None:
     assert summary_facts(None) == [] and figures_line(None) == ""
 
 
-def test_a_failed_run_promises_no_time_left(view: RunView) -> None:
+def test_a_failed_run_promises_no_time_left(view: RunState) -> None:
     view.fold([*steps(1, 10), RunFailed(step=10, title="Training diverged", message="m", run="/runs/one")])
     assert panel_lines(view)["elapsed"].sub == "–"
 
 
-def test_an_evaluation_without_steps_still_shows(view: RunView) -> None:
+def test_an_evaluation_without_steps_still_shows(view: RunState) -> None:
     view.fold([EvalDone(step=0, val_loss=5.5, train_loss=5.5, elapsed_s=0.0)])
     assert panel_lines(view)["loss"][:2] == ("–", "val 5.5000")
 

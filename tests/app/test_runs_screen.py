@@ -11,17 +11,16 @@ from run_folders import make_run
 from stage import Stage, training
 from textual.widgets import DataTable, Input
 
-from femtotui.commands import Continue
-from femtotui.comparison import compare
+from femtotui.chart.loss_chart import LossChart
 from femtotui.core.errors import RunError
-from femtotui.core.lock import RunLock
-from femtotui.core.note import read_note
-from femtotui.run_shelf import read_rows, view_of, write_title
-from femtotui.run_trash import TRASH, RunTrash
-from femtotui.screens.compare import CompareScreen
-from femtotui.screens.questions import TextQuestion, YesNo
-from femtotui.screens.runs import ORDERS, RunsScreen, in_order
-from femtotui.widgets.loss_chart import LossChart
+from femtotui.core.run_folder.entry import read_note
+from femtotui.core.run_folder.lock import RunLock
+from femtotui.runs.compare_screen import CompareScreen, compare
+from femtotui.runs.library import read_rows, view_of, write_title
+from femtotui.runs.runs_screen import ORDERS, RunsScreen, in_order
+from femtotui.runs.trash import TRASH, RunTrash
+from femtotui.trainer.protocol import Continue
+from femtotui.widgets.dialogs import TextQuestion, YesNo
 
 
 async def opened(it: Stage) -> RunsScreen:
@@ -156,7 +155,7 @@ async def test_a_run_from_the_disk_goes_on(runs: Path) -> None:
         await it.until(lambda: it.app.screen is it.app.train)
         await it.until(lambda: it.sent(Continue) == 1)
         order = next(command for command in it.trainer.commands if isinstance(command, Continue))
-        assert order.run == str(run) and list(it.desk.places["10"].view.steps)[-1] == 120
+        assert order.run == str(run) and list(it.manager.places["10"].view.steps)[-1] == 120
         assert "goes on from step 120" in it.news
 
 
@@ -189,7 +188,7 @@ def test_an_app_that_ends_leaves_the_trash_of_another_alone(runs: Path) -> None:
 
 
 def test_what_a_dead_app_left_in_the_trash_is_removed_by_the_next(runs: Path) -> None:
-    code = "import sys, os; from pathlib import Path; from femtotui.run_trash import RunTrash; \
+    code = "import sys, os; from pathlib import Path; from femtotui.runs.trash import RunTrash; \
 RunTrash(Path(sys.argv[1])).delete(Path(sys.argv[2])); os._exit(1)"
     run = make_run(runs)
     subprocess.run([sys.executable, "-c", code, str(runs), str(run)], check=False)

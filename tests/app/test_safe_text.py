@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from femtotui.safe_text import glyphs, incomplete_tail, narrow_line, one_line, printable
+from femtotui.text.safe import glyphs, incomplete_tail, narrow_line, one_line, printable
 
 FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Mc", "Me", "Zl", "Zp"}
 

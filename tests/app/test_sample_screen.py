@@ -15,14 +15,11 @@ from stage import Stage, stage, training
 from textual.widgets import Input, Static
 
 from femtotui.core.events import SampleDone
-from femtotui.screens.sample import SampleScreen
-from femtotui.widgets.alternatives import Alternatives
-from femtotui.widgets.branch_list import BranchList
-from femtotui.widgets.model_suggester import completed_model
-from femtotui.widgets.own_text import OwnText
-from femtotui.widgets.prompt import Prompt
-from femtotui.widgets.sampling_fields import SamplingFields
-from femtotui.widgets.token_view import TokenView
+from femtotui.sampling.branches import BranchList
+from femtotui.sampling.fields import Prompt, SamplingFields, UserText, completed_model
+from femtotui.sampling.sample_screen import SampleScreen
+from femtotui.tokens.alternatives import Alternatives
+from femtotui.tokens.token_view import TokenView
 
 
 class Studio:
@@ -160,7 +157,7 @@ async def test_ones_own_text_is_read_as_it_is_typed_and_as_the_training_goes_on(
 async def test_what_is_pasted_cannot_move_the_terminals_cursor(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
         await it.press("t")
-        own = it.screen.query_one(OwnText)
+        own = it.screen.query_one(UserText)
         own.insert("a\x1b[31mb\u202ec\r\nd\te")
         assert own.text == "a[31mbc\nd\te"
 
@@ -308,7 +305,7 @@ def test_a_name_is_completed_to_the_newest_that_begins_so(tmp_path: Path) -> Non
 
 async def test_the_time_lapse_goes_back_to_what_an_earlier_session_wrote(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
-        samples = Path(it.screen.helm.current.view.run) / "samples.jsonl"
+        samples = Path(it.screen.actions.current.view.run) / "samples.jsonl"
         lines = [SampleDone(step=step, prompt="\n", text=f"at {step}\x1b", seed=0) for step in (1, 2)]
         lines.append(SampleDone(step=2, prompt="other", text="x", seed=0))
         samples.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b"torn")

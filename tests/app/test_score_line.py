@@ -8,7 +8,7 @@ from fake_trainer import run_started
 from stage import Stage, training
 
 from femtotui.core.events import ScoreDone
-from femtotui.widgets.score_line import ScoreLine
+from femtotui.train.panels import ScoreLine
 
 
 def score(
@@ -39,7 +39,7 @@ async def test_a_run_resumed_from_an_earlier_step_forgets_what_came_after_it(tmp
     async with training(tmp_path) as it:
         it.trainer.say(score(50, 0.25), score(100, 0.5))
         await it.until(lambda: "step 100" in line(it))
-        it.trainer.say(run_started(it.desk.current.config, str(tmp_path), step=60))
+        it.trainer.say(run_started(it.manager.current.config, str(tmp_path), step=60))
         await it.until(lambda: "step 50" in line(it))
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from stage import training
 
-from femtotui.commands import Pause
-from femtotui.femto_app import KNOWN_ACTIONS
-from femtotui.glyphs import ASCII
-from femtotui.settings import Settings, key_name, known_keys, load_settings, parse_settings
-from femtotui.widgets.loss_chart import LossChart
+from femtotui.app.app import KNOWN_ACTIONS
+from femtotui.app.settings import Settings, key_name, known_keys, load_settings, parse_settings
+from femtotui.chart.glyphs import ASCII
+from femtotui.chart.loss_chart import LossChart
+from femtotui.trainer.protocol import Pause
 
 GOOD = b"""
 theme = "nord"

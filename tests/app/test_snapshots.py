@@ -17,16 +17,16 @@ from stage import Stage, training
 from textual.geometry import Region
 from textual.widgets import DataTable
 
+from femtotui.app.settings import Settings
+from femtotui.chart.loss_chart import LossChart
+from femtotui.edit.edit_screen import EditScreen
+from femtotui.experiments.experiment_screen import ExperimentScreen
+from femtotui.experiments.trials import tries
 from femtotui.presets import load_preset
-from femtotui.screens.compare import CompareScreen
-from femtotui.screens.contest import ContestScreen
-from femtotui.screens.edit import EditScreen
-from femtotui.screens.help import HelpScreen
-from femtotui.screens.runs import RunsScreen
-from femtotui.settings import Settings
-from femtotui.trials import tries
-from femtotui.widgets.loss_chart import LossChart
-from femtotui.widgets.run_list import RunList
+from femtotui.runs.compare_screen import CompareScreen
+from femtotui.runs.run_list import RunList
+from femtotui.runs.runs_screen import RunsScreen
+from femtotui.widgets.help_screen import HelpScreen
 
 SIZES = ((80, 24), (120, 36), (200, 50))
 THEMES = ("textual-dark", "textual-light")
@@ -35,11 +35,13 @@ THEMES = ("textual-dark", "textual-light")
 @pytest.fixture(autouse=True)
 def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same memory, time of day and cores everywhere."""
-    for module in ("screens.train", "helm"):
+    for module in ("train.train_screen", "runs.actions"):
         monkeypatch.setattr(f"femtotui.{module}.rss_mib", lambda: 75.0)
-    monkeypatch.setattr("femtotui.screens.train.available_mib", lambda: 4096.0)
-    monkeypatch.setattr("femtotui.screens.train.local_now", lambda: datetime(2026, 1, 5, 20, 15, tzinfo=UTC))
-    monkeypatch.setattr("femtotui.forecast.choose_threads", lambda _batch: 2)
+    monkeypatch.setattr("femtotui.train.train_screen.available_mib", lambda: 4096.0)
+    monkeypatch.setattr(
+        "femtotui.train.train_screen.local_now", lambda: datetime(2026, 1, 5, 20, 15, tzinfo=UTC)
+    )
+    monkeypatch.setattr("femtotui.runs.forecast.choose_threads", lambda _batch: 2)
 
 
 def recorded_run(runs: Path, name: str, key: str, last: int, seed: int) -> None:
@@ -113,7 +115,7 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
         await it.pilot.press("escape", "escape")
 
         await it.pilot.press("v")
-        await it.until(lambda: isinstance(it.app.screen, ContestScreen))
+        await it.until(lambda: isinstance(it.app.screen, ExperimentScreen))
         await it.until(lambda: "space trains" in screen_text(it.app))
         await settled(it)
         check(f"race-{kind}", screen_text(it.app))

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from femtotui.ticks import Tick, duration_label, linear_ticks, log_ticks, nice_ceiling, nice_step, time_ticks
+from femtotui.chart.ticks import (
+    Tick,
+    duration_label,
+    linear_ticks,
+    log_ticks,
+    nice_ceiling,
+    nice_step,
+    time_ticks,
+)
 
 RANGES = st.tuples(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12)).map(
     lambda pair: (pair[0], pair[0] + pair[1])

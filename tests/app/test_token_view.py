@@ -14,9 +14,9 @@ from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.color import Color
 
-from femtotui.palette import N_SHADES, contrast, shade_of, shades, text_on
-from femtotui.token_layout import TokenLayout
-from femtotui.widgets.token_view import TokenView
+from femtotui.tokens.colours import N_SHADES, contrast, shade_of, shades, text_on
+from femtotui.tokens.layout import TokenLayout
+from femtotui.tokens.token_view import TokenView
 
 
 @dataclass(frozen=True)

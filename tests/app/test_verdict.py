@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from femtotui.verdict import Landmarks, Trend, judge, slope
+from femtotui.runs.verdict import Landmarks, Trend, judge, slope
 
 CURVES = Path(__file__).parent / "curves"
 LANDMARKS = Landmarks(uniform=5.545, bigram=1.66, floor=1.2413, journal_step=528, journal_loss=1.5303)

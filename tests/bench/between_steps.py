@@ -15,14 +15,14 @@ from collections import Counter
 from pathlib import Path
 from queue import SimpleQueue
 
-from femtotui.environment import limit_blas_threads, prepare_blas
+from femtotui.blas.environment import limit_blas_threads, prepare_blas
 
 prepare_blas()
 limit_blas_threads()
 
 from femtotui.core.events import Event, ScoreDone, StepDone  # noqa: E402
 from femtotui.presets import load_preset, run_config  # noqa: E402
-from femtotui.session import prepare  # noqa: E402
+from femtotui.trainer.session import prepare  # noqa: E402
 
 STEPS, REST, THOROUGH = "steps", "recording, memory and messages", "the thorough score at the end"
 NAMES = {"EvalDone": "validation", "SampleDone": "samples", "CheckpointSaved": "checkpoints"}

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from femtotui.chart_frame import compose
-from femtotui.chart_model import ChartModel, Overlay
+from femtotui.chart.chart_model import ChartModel, Overlay
+from femtotui.chart.render import compose
 
 ROWS, COLUMNS = 14, 116
 

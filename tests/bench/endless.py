@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from femtotui.own_presets import Shelf
 from femtotui.presets import load_preset
+from femtotui.runs.choices import UserPresets
 
 STEPS = 100_000_000
 
@@ -15,4 +15,4 @@ STEPS = 100_000_000
 def endless(preset: str, folder: Path) -> str:
     """The path of a preset file that is `preset` but for its steps; it is written into `folder`."""
     lasting = msgspec.structs.replace(load_preset(preset), key=f"endless-{preset}", steps=STEPS)
-    return str(Shelf(folder / "presets").save(lasting))
+    return str(UserPresets(folder / "presets").save(lasting))

@@ -24,9 +24,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from femtotui.core.config import ModelConfig
-from femtotui.core.model import Model
-from femtotui.core.parallel import Workers
-from femtotui.core.parameters import initial_parameters
+from femtotui.core.model.gpt import Model
+from femtotui.core.model.parameters import initial_parameters
+from femtotui.core.training.workers import Workers
 from femtotui.presets import load_preset, load_recipe
 
 BATCH = 32

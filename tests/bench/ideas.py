@@ -17,8 +17,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from femtotui.core import layers
-from femtotui.core.attention import AttentionShape, attention_backward, attention_forward
+from femtotui.core.model import layers
+from femtotui.core.model.attention import AttentionShape, attention_backward, attention_forward
 
 B, T, D, H, V = 16, 64, 64, 4, 256
 N, S = B * T, D // H

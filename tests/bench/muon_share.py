@@ -16,10 +16,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from femtotui.environment import prepare_blas
+from femtotui.blas.environment import prepare_blas
 
 if TYPE_CHECKING:
-    from femtotui.core.train import Training
+    from femtotui.core.training.training import Training
 
 TARGETS = {"2": 0.15, "5": 0.40}
 WARMUP = 3
@@ -57,7 +57,7 @@ class TimedOptimizer:
 
 def measure(preset: str, rounds: int, steps: int) -> Share:
     """Times steps with Muon and with AdamW in turn."""
-    from femtotui.bench_orders import bench_orders  # noqa: PLC0415  (loads NumPy: BLAS is settled by now)
+    from femtotui.cli.bench_orders import bench_orders  # noqa: PLC0415  (loads NumPy: BLAS is settled by now)
 
     options = {"recipe": "modern", "steps": steps, "threads": None, "chunk": None}
     muon, adamw = (
@@ -89,7 +89,7 @@ def measure(preset: str, rounds: int, steps: int) -> Share:
 
 
 def _training(order) -> Training:
-    from femtotui.bench import _training as begin  # noqa: PLC0415
+    from femtotui.cli.step_timer import _training as begin  # noqa: PLC0415
 
     return begin(order.config)
 

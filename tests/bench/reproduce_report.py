@@ -19,7 +19,7 @@ from typing import Any
 
 from reproduce_chart import chart
 
-from femtotui.wording import UNKNOWN, duration
+from femtotui.text.formats import UNKNOWN, duration
 
 BEGIN, END = "<!-- reproduce: begin -->", "<!-- reproduce: end -->"
 HEADER = (

@@ -11,16 +11,16 @@ from __future__ import annotations
 import sys
 import time
 
-from femtotui.environment import limit_blas_threads
+from femtotui.blas.environment import limit_blas_threads
 
 limit_blas_threads()
 
 import msgspec  # noqa: E402  (NumPy reads the limit when it is first imported)
 
 from femtotui.core.config import TokenizerConfig  # noqa: E402
-from femtotui.core.parameters import initial_parameters  # noqa: E402
-from femtotui.core.sample import JOURNAL_SAMPLING, Sampler, Sampling  # noqa: E402
-from femtotui.core.tokenizer import build_tokenizer  # noqa: E402
+from femtotui.core.model.parameters import initial_parameters  # noqa: E402
+from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampler, Sampling  # noqa: E402
+from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: E402
 from femtotui.presets import load_preset, run_config  # noqa: E402
 
 ROUNDS = 5

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scaling_chart import Point, Series
 
-from femtotui.bench import step_gflop, time_steps
+from femtotui.cli.step_timer import step_gflop, time_steps
 from femtotui.core.config import DataConfig, ModelConfig, RunConfig, TokenizerConfig, TrainConfig
-from femtotui.core.data import Source
-from femtotui.core.train import Training
+from femtotui.core.training.batches import Source
+from femtotui.core.training.training import Training
 from femtotui.presets import load_recipe
 
 HEAD_SIZE = 16

@@ -10,15 +10,12 @@ import msgspec
 import pytest
 from textual.widgets import DataTable
 
-from femtotui.cluster.errors import SweepError
-from femtotui.cluster.live import REPORTS, Lead, Watch
-from femtotui.cluster.messages import Outcome, Report
-from femtotui.cluster.spec import SweepSpec
-from femtotui.cluster.standing import standings
-from femtotui.cluster.sweep import new_sweep
-from femtotui.cluster.sweep_folder import SweepFolder
-from femtotui.screens.sweep import SweepScreen
-from femtotui.sweep_app import SweepApp
+from femtotui.sweep.coordinator import new_sweep
+from femtotui.sweep.live import REPORTS, Lead, Watch
+from femtotui.sweep.messages import Outcome, SweepReport
+from femtotui.sweep.spec import SweepError, SweepSpec
+from femtotui.sweep.sweep_folder import SweepFolder
+from femtotui.sweep.sweep_screen import SweepApp, SweepScreen, standings
 
 
 @pytest.fixture
@@ -27,9 +24,9 @@ def folder(tmp_path: Path) -> SweepFolder:
     return new_sweep(spec, tmp_path, threads=1)
 
 
-def report(index: int, step: int, loss: float, **more: object) -> Report:
+def report(index: int, step: int, loss: float, **more: object) -> SweepReport:
     figures = {"worker": f"worker {index}", "steps": 100, "ms": 20.0, "elapsed_s": step / 50, **more}
-    return Report(index=index, begins=False, step=step, loss=loss, **figures)
+    return SweepReport(index=index, begins=False, step=step, loss=loss, **figures)
 
 
 def test_a_watcher_sees_what_the_leader_notes(folder: SweepFolder) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dask_processes import Cluster, SweepProcess, femtotui, preset_file
 
-from femtotui.core.runs import find_run, list_runs
+from femtotui.core.run_folder.catalog import find_run, list_runs
 
 STEPS = 500
 OFTEN = ("--set", "eval_every=25", "--set", "checkpoint_seconds=0.05")

@@ -15,21 +15,24 @@ from threading import Barrier
 import msgspec
 import pytest
 
-from femtotui.cli import main
-from femtotui.cluster.archive import pack_run, unpack_run
-from femtotui.cluster.errors import SweepError
-from femtotui.cluster.grid import Trial, differing_names, trials_of
-from femtotui.cluster.halving import Halving
-from femtotui.cluster.messages import MAX_REPORT_BYTES, Outcome, Reply, decode, encode
-from femtotui.cluster.named_setting import with_setting
-from femtotui.cluster.ranking import ranked
-from femtotui.cluster.spec import SweepSpec, read_spec
-from femtotui.cluster.sweep import local_shape, new_sweep
-from femtotui.cluster.sweep_folder import SweepFolder, find_sweep
-from femtotui.cluster.table import csv_table, markdown_table
-from femtotui.cluster.text_store import keep_text
+from femtotui.cli.main import main
 from femtotui.core.errors import FemtoError
 from femtotui.presets import load_preset, run_config
+from femtotui.sweep.coordinator import local_shape, new_sweep
+from femtotui.sweep.halving import Halving
+from femtotui.sweep.messages import MAX_REPORT_BYTES, Outcome, Reply, decode, encode
+from femtotui.sweep.spec import (
+    SweepError,
+    SweepSpec,
+    SweepTrial,
+    differing_names,
+    read_spec,
+    trials_of,
+    with_setting,
+)
+from femtotui.sweep.sweep_folder import SweepFolder, find_sweep
+from femtotui.sweep.sweep_table import csv_table, markdown_table, ranked
+from femtotui.sweep.work import keep_text, pack_run, unpack_run
 
 CONFIG = run_config(load_preset("10"))
 
@@ -171,11 +174,11 @@ def test_halving_keeps_the_best_of_those_that_came_so_far() -> None:
 
 
 @pytest.fixture
-def trials() -> tuple[Trial, ...]:
+def trials() -> tuple[SweepTrial, ...]:
     return trials_of(SweepSpec(presets=("10",), settings={"lr": (1e-3, 3e-3)}), threads=1)
 
 
-def test_tables_show_what_differs_best_first(trials: tuple[Trial, ...]) -> None:
+def test_tables_show_what_differs_best_first(trials: tuple[SweepTrial, ...]) -> None:
     outcomes = [
         outcome(0, val_loss=1.5, train_loss=1.4, run="/r/first"),
         outcome(1, state="failed", reason="it | \x1b[2J broke"),
@@ -265,7 +268,7 @@ def test_runs_that_begin_at_once_share_a_text(tmp_path: Path) -> None:
 
 
 def test_local_runs_take_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("femtotui.cluster.sweep.usable_cores", lambda: 8)
+    monkeypatch.setattr("femtotui.sweep.coordinator.usable_cores", lambda: 8)
     assert local_shape(12, None, None) == (8, 1)
     assert local_shape(2, None, None) == (2, 4)
     assert local_shape(12, 3, None) == (3, 2)
@@ -327,8 +330,8 @@ def test_without_the_extra_one_line_says_what_to_install(
 
 def test_other_commands_import_nothing_of_it() -> None:
     program = (
-        "import sys\nfrom femtotui.cli import main\nmain(['--help'])\n"
-        "print([n for n in sys.modules if n in ('distributed', 'dask', 'numpy', 'femtotui.cluster')])"
+        "import sys\nfrom femtotui.cli.main import main\nmain(['--help'])\n"
+        "print([n for n in sys.modules if n in ('distributed', 'dask', 'numpy', 'femtotui.sweep')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -13,14 +13,14 @@ import pytest
 from dask_processes import Cluster, SweepProcess, preset_file, wait_for
 from distributed.security import Security
 
-from femtotui.cli import main
+from femtotui.cli.main import main
 
 HOSTILE = """\
 import os, pathlib, pickle
 import distributed.protocol
 import distributed.worker
 from distributed import get_worker
-from femtotui.cluster import worker_task
+from femtotui.sweep import worker_task
 
 HERE = pathlib.Path({folder!r})
 

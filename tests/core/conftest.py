@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from femtotui.core.config import AdamWConfig, Initialisation, ModelConfig, Recipe, ScheduleConfig
-from femtotui.core.parameters import parameter_table
+from femtotui.core.model.parameters import parameter_table
 
 SIZES = ("two_layers", "one_head")
 WIRINGS = ("journal", "prenorm")

@@ -9,12 +9,12 @@ from tiny_config import tiny_config
 
 from femtotui.core.commands import Steering
 from femtotui.core.config import AdamWConfig, RunConfig, ScheduleConfig, TrainConfig
-from femtotui.core.data import Source
 from femtotui.core.events import Event
-from femtotui.core.recorder import record
-from femtotui.core.run import RunFolder
-from femtotui.core.tokenizer import build_tokenizer
-from femtotui.core.train import Training
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.recorder import record
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.training.batches import Source
+from femtotui.core.training.training import Training
 
 
 def small_config(steps: int = 6, *, base_lr: float = 0.01, **train: float) -> RunConfig:

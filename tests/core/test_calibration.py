@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from conftest import recipe  # type: ignore[attr-defined]
 
-from femtotui.core import calibration
-from femtotui.core.calibration import Choice, measured_choice, remembered_choice
 from femtotui.core.config import ModelConfig
+from femtotui.core.training import calibration
+from femtotui.core.training.calibration import ThreadChoice, measured_choice, remembered_choice
 
 MODEL = ModelConfig(n_layers=1, width=8, n_heads=2, context=8, vocab_size=5)
 RECIPE = recipe("prenorm")
@@ -19,7 +19,7 @@ def pretend(monkeypatch, ms):
 
     def measured(_model, _recipe, _batch, threads, chunk):
         asked.append((threads, chunk))
-        return Choice(threads=threads, chunk=chunk, ms=ms[min(len(asked), len(ms)) - 1])
+        return ThreadChoice(threads=threads, chunk=chunk, ms=ms[min(len(asked), len(ms)) - 1])
 
     monkeypatch.setattr(calibration, "_measured", measured)
     monkeypatch.setattr(calibration, "choose_threads", lambda _batch: 4)
@@ -28,13 +28,13 @@ def pretend(monkeypatch, ms):
 
 def test_the_usual_choice_stays_unless_another_is_clearly_faster(monkeypatch):
     asked = pretend(monkeypatch, [10.0, 9.9, 9.8])
-    assert measured_choice(MODEL, RECIPE, 32) == Choice(threads=4, chunk=8, ms=10.0)
+    assert measured_choice(MODEL, RECIPE, 32) == ThreadChoice(threads=4, chunk=8, ms=10.0)
     assert asked == [(4, 8), (4, 4), (2, 16), (1, 32)]
 
 
 def test_the_fastest_wins(monkeypatch):
     pretend(monkeypatch, [10.0, 9.0, 5.0, 6.0])
-    assert measured_choice(MODEL, RECIPE, 32) == Choice(threads=2, chunk=16, ms=5.0)
+    assert measured_choice(MODEL, RECIPE, 32) == ThreadChoice(threads=2, chunk=16, ms=5.0)
 
 
 def test_a_slow_model_is_measured_once(monkeypatch):

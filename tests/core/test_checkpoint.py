@@ -15,11 +15,11 @@ import pytest
 from safetensors.numpy import load_file
 from small_training import small_training
 
-from femtotui.core.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from femtotui.core.errors import CheckpointError
 from femtotui.core.machine import peak_rss_mib
-from femtotui.core.parameters import parameter_table
-from femtotui.core.train import Training
+from femtotui.core.model.parameters import parameter_table
+from femtotui.core.run_folder.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from femtotui.core.training.training import Training
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_config import tiny_config
 
-from femtotui.core.baselines import measure_baselines
 from femtotui.core.config import RunConfig, TokenizerConfig, TrainConfig
-from femtotui.core.data import Batches, Source
 from femtotui.core.errors import DataError, TokenizerError
-from femtotui.core.tokenizer import Tokenizer, build_tokenizer
+from femtotui.core.tokenizers.tokenizer import Tokenizer, build_tokenizer
+from femtotui.core.training.baselines import measure_baselines
+from femtotui.core.training.batches import Batches, Source
 from femtotui.dummy_data import simple_dummy
 
 BYTE = build_tokenizer(TokenizerConfig(), b"")

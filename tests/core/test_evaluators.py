@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from small_training import small_config, small_training
 
+from femtotui.core import evaluators as evaluator
 from femtotui.core.config import DataConfig
-from femtotui.core.evaluators import SumsEvaluator, TextEvaluator, WordsEvaluator, evaluator
-from femtotui.core.evaluators.ngrams import ngram_losses
-from femtotui.core.evaluators.sums import Sum, held_out_sums
+from femtotui.core.evaluators import Sum, SumsEvaluator, TextEvaluator, WordsEvaluator, held_out_sums
 from femtotui.core.events import ScoreDone
-from femtotui.core.sample import SampledToken, Sampler
-from femtotui.core.train import Training
+from femtotui.core.sampling.sampler import SampledToken, Sampler
+from femtotui.core.training.baselines import ngram_losses
+from femtotui.core.training.training import Training
 from femtotui.dummy_data import simple_dummy
-from femtotui.presets.evaluators import choose_evaluator
+from femtotui.presets.load import choose_evaluator
 
 
 class Writer:
@@ -41,8 +41,7 @@ def training() -> Iterator[Training]:
 
 
 def judged(monkeypatch: pytest.MonkeyPatch, what, training: Training, writer: Writer) -> ScoreDone:
-    for module in ("words", "sums"):
-        monkeypatch.setattr(f"femtotui.core.evaluators.{module}.sampler_of", lambda _training: writer)
+    monkeypatch.setattr("femtotui.core.evaluators.sampler_of", lambda _training: writer)
     *looks, score = what.examine(training, 1.0, thorough=True)
     assert looks
     assert set(looks) == {None}

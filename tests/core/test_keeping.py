@@ -11,16 +11,23 @@ import pytest
 from small_training import record_all, resumed_run, small_config, small_run
 
 from femtotui.core.commands import Steering, Stop
-from femtotui.core.entry import gather_entry, train_command
-from femtotui.core.entry_text import code, duration, entry_markdown
 from femtotui.core.errors import CheckpointError, RunError
 from femtotui.core.events import EvalDone, SampleDone, ScoreDone
-from femtotui.core.history import read_history
-from femtotui.core.note import MAX_NOTE_BYTES, read_note, write_note
-from femtotui.core.progress import read_progress
-from femtotui.core.recorder import record
-from femtotui.core.run import RunFolder
-from femtotui.core.train import Training
+from femtotui.core.run_folder.entry import (
+    MAX_NOTE_BYTES,
+    code,
+    duration,
+    entry_markdown,
+    gather_entry,
+    read_note,
+    train_command,
+    write_note,
+)
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.info import read_progress
+from femtotui.core.run_folder.logs import read_history
+from femtotui.core.run_folder.recorder import record
+from femtotui.core.training.training import Training
 
 
 class Examiner:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from gradcheck import check_gradients
 
-from femtotui.core import layers
-from femtotui.core.attention import AttentionShape, attention_backward, attention_forward
+from femtotui.core.model import layers
+from femtotui.core.model.attention import AttentionShape, attention_backward, attention_forward
 
 N, D, F, V = 6, 5, 20, 7
 

@@ -11,14 +11,13 @@ from small_training import record_all, small_config, small_run
 from femtotui.core.errors import RunError
 from femtotui.core.events import RunFailed
 from femtotui.core.files import remove_leftovers, write_atomically
-from femtotui.core.history import read_history, read_samples, read_steps
-from femtotui.core.lock import LOCK_NAME, RunLock, holder_of
-from femtotui.core.note import read_note
-from femtotui.core.progress import read_progress
-from femtotui.core.run import RunFolder
-from femtotui.core.run_info import read_info
-from femtotui.core.runs import find_run, list_runs
-from femtotui.session import continue_run
+from femtotui.core.run_folder.catalog import find_run, list_runs
+from femtotui.core.run_folder.entry import read_note
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.info import read_info, read_progress
+from femtotui.core.run_folder.lock import LOCK_NAME, RunLock, holder_of
+from femtotui.core.run_folder.logs import read_history, read_samples, read_steps
+from femtotui.trainer.session import continue_run
 
 SECRET = b"step,loss,lr,grad_norm,ms,elapsed_s,rss_mib\n1,1.5,0.1,0.5,1,1,1\n"
 NAMES = (

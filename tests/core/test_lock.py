@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from femtotui.core.errors import RunError
-from femtotui.core.lock import LOCK_NAME, RunLock, holder_of
+from femtotui.core.run_folder.lock import LOCK_NAME, RunLock, holder_of
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from femtotui.core.lock import RunLock
+from femtotui.core.run_folder.lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

@@ -8,11 +8,12 @@ from conftest import Reference
 from gradcheck import check_gradients
 
 from femtotui.core.config import ModelConfig
-from femtotui.core.decoder import Decoder
-from femtotui.core.dropout import draw_masks
-from femtotui.core.model import Model
-from femtotui.core.optim import AdamW, gradient_norm, learning_rate
-from femtotui.core.parallel import (
+from femtotui.core.model.decoder import Decoder
+from femtotui.core.model.gpt import Model
+from femtotui.core.model.parameters import Tensors, parameter_table, position_table
+from femtotui.core.model.workspace import Pool, Workspace, draw_masks
+from femtotui.core.training.optimizers import AdamW, gradient_norm, learning_rate
+from femtotui.core.training.workers import (
     ACTIVATION_BYTES,
     CHUNK_TOKENS,
     Workers,
@@ -20,8 +21,6 @@ from femtotui.core.parallel import (
     choose_chunk,
     chunks_of,
 )
-from femtotui.core.parameters import Tensors, parameter_table, position_table
-from femtotui.core.workspace import Pool, Workspace
 
 
 def share(work, n):

@@ -8,9 +8,16 @@ import pytest
 from conftest import recipe
 
 from femtotui.core.config import AdamWConfig, ModelConfig, MuonConfig, Recipe, ScheduleConfig
-from femtotui.core.muon import Muon, Orthogonaliser, is_muons, make_optimizer, stacks_of
-from femtotui.core.optim import AdamW, gradient_norm
-from femtotui.core.parameters import Tensors, parameter_table
+from femtotui.core.model.parameters import Tensors, parameter_table
+from femtotui.core.training.optimizers import (
+    AdamW,
+    Muon,
+    Orthogonaliser,
+    gradient_norm,
+    is_muons,
+    make_optimizer,
+    stacks_of,
+)
 
 MODEL = ModelConfig(n_layers=3, width=8, n_heads=2, context=4, vocab_size=9)
 TABLE = parameter_table(MODEL)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from femtotui.core.config import AdamWConfig, ModelConfig, ScheduleConfig
-from femtotui.core.optim import BLOCK, AdamW, blocks_of, gradient_norm, learning_rate
-from femtotui.core.parameters import parameter_table
+from femtotui.core.model.parameters import parameter_table
+from femtotui.core.training.optimizers import BLOCK, AdamW, blocks_of, gradient_norm, learning_rate
 
 CONFIG = ModelConfig(n_layers=2, width=64, n_heads=4, context=8, vocab_size=300)
 TABLE = parameter_table(CONFIG)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from femtotui.core.config import Initialisation, ModelConfig
-from femtotui.core.parameters import Tensors, initial_parameters
+from femtotui.core.model.parameters import Tensors, initial_parameters
 
 MODEL = ModelConfig(n_layers=4, width=32, n_heads=2, context=8, vocab_size=100)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from small_training import small_config, small_source
 
-from femtotui.core import train
 from femtotui.core.arrays import FloatArray
-from femtotui.core.tokenizer import build_tokenizer
-from femtotui.core.train import Training
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.training import training as train
+from femtotui.core.training.training import Training
 
 PATIENCE_S = 60
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small_training import record_all, resumed_run, rows, small_config, small_run
 
-from femtotui.core.commands import Checkpoint, Pause, Resume, SetLearningRate, Snapshot, Steering, Stop
+from femtotui.core.commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Steering, Stop
 from femtotui.core.errors import ConfigError, DivergedError
 from femtotui.core.events import (
     CheckpointSaved,
@@ -25,8 +25,8 @@ from femtotui.core.events import (
     SavingFailed,
     StepDone,
 )
-from femtotui.core.recorder import record
-from femtotui.core.train import Training
+from femtotui.core.run_folder.recorder import record
+from femtotui.core.training.training import Training
 
 
 def kinds(events: list) -> list[type]:
@@ -138,7 +138,7 @@ def test_checkpoint_snapshot_and_learning_rate(tmp_path: Path) -> None:
 
     for event in record(run, training, commands, on_snapshot=on_snapshot):
         if isinstance(event, StepDone) and event.step == 2:
-            commands.put(Checkpoint())
+            commands.put(SaveCheckpoint())
             commands.put(Snapshot())
             commands.put(SetLearningRate(base_lr=0.02))
         elif isinstance(event, StepDone) and event.step == 3:
@@ -175,7 +175,7 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
     commands: SimpleQueue[Steering] = SimpleQueue()
     for event in record(broken, first, commands):
         if isinstance(event, StepDone) and event.step == 3:
-            commands.put(Checkpoint())
+            commands.put(SaveCheckpoint())
         if isinstance(event, StepDone) and event.step == 7:
             break  # as a crash would: the rows up to 7 are there, the checkpoint is of 3
     again, second = resumed_run(broken.path)
@@ -234,7 +234,7 @@ def test_a_state_that_has_overflowed_is_not_kept_as_good(tmp_path: Path) -> None
     for event in record(run, training, commands):
         events.append(event)
         if isinstance(event, StepDone) and event.step == 2:
-            commands.put(Checkpoint())
+            commands.put(SaveCheckpoint())
         if isinstance(event, StepDone) and event.step == 3:
             overflowed = np.full_like(training.parameters_P, np.inf)
             training.restore({**training.tensors(), "parameters": overflowed}, 3, training.elapsed_s)
@@ -269,7 +269,7 @@ def test_a_runs_folder_that_vanishes_whole_is_said_and_fails_at_the_end(tmp_path
         events.append(event)
         if isinstance(event, StepDone) and event.step == 2:
             (tmp_path / "runs").rename(tmp_path / "elsewhere")
-            commands.put(Checkpoint())
+            commands.put(SaveCheckpoint())
     assert any(isinstance(e, SavingFailed) and "moved or deleted" in e.message for e in events)
     assert steps_of(events) == [1, 2, 3, 4, 5, 6]
     assert isinstance(events[-1], RunFailed)

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from small_training import record_all, rows, small_config, small_run, small_training
 
-from femtotui.core import rows as row_files
 from femtotui.core.errors import CheckpointError, RunError
 from femtotui.core.events import EvalDone, SampleDone, StepDone
-from femtotui.core.run import RunFolder
-from femtotui.core.runs import find_run, list_runs
+from femtotui.core.run_folder import logs as row_files
+from femtotui.core.run_folder.catalog import find_run, list_runs
+from femtotui.core.run_folder.folder import RunFolder
 
 
 def step_done(step: int) -> StepDone:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from femtotui.core.config import ModelConfig, TokenizerConfig
-from femtotui.core.distribution import Distribution, choose, describe
 from femtotui.core.errors import ConfigError, ModelError, TokenizerError
-from femtotui.core.model import Model
-from femtotui.core.parameters import Tensors
-from femtotui.core.sample import JOURNAL_SAMPLING, Sampler, Sampling, window_start
-from femtotui.core.tokenizer import build_tokenizer
-from femtotui.core.workspace import Pool, Workspace
+from femtotui.core.model.gpt import Model
+from femtotui.core.model.parameters import Tensors
+from femtotui.core.model.workspace import Pool, Workspace
+from femtotui.core.sampling.distribution import Distribution, choose, describe
+from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampler, Sampling, window_start
+from femtotui.core.tokenizers.tokenizer import build_tokenizer
 
 CONTEXT = 8
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from femtotui.core.team import Team
+from femtotui.core.training.workers import Team
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

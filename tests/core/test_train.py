@@ -12,7 +12,7 @@ from small_training import small_config, small_training
 from femtotui.core.config import ModelConfig, RunConfig
 from femtotui.core.errors import CheckpointError, ConfigError, DivergedError
 from femtotui.core.events import EvalDone, StepDone
-from femtotui.core.train import RECENT_STEPS, train
+from femtotui.core.training.training import RECENT_STEPS, train
 
 
 def losses_of(config: RunConfig, steps: int | None = None) -> tuple[list[float], np.ndarray]:

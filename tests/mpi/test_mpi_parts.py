@@ -9,12 +9,12 @@ import sys
 import msgspec
 import pytest
 
-from femtotui.cli import main
+from femtotui.cli.main import main
 from femtotui.core.config import DataConfig
-from femtotui.core.data import Source
 from femtotui.core.errors import ConfigError, DataError
-from femtotui.mpi.agreement import threads_here, total_threads
-from femtotui.text_parcel import TextParcel, pack_text, unpack_text
+from femtotui.core.training.batches import Source
+from femtotui.mpi.world import threads_here, total_threads
+from femtotui.trainer.text_transfer import TextParcel, pack_text, unpack_text
 
 TEXT = Source(name="words", train=b"to train on", validation=b"to validate", notes=("a note",), command="cat")
 FILES = DataConfig(source="files", paths=("elsewhere.txt",))
@@ -87,7 +87,7 @@ def test_without_the_extra_one_line_says_what_to_install(
 
 def test_without_mpi_nothing_of_it_is_imported() -> None:
     program = (
-        "import sys\nfrom femtotui.cli import main\nmain(['train', '--help'])\n"
+        "import sys\nfrom femtotui.cli.main import main\nmain(['train', '--help'])\n"
         "print(*(name for name in sys.modules if 'mpi' in name.split('.')[-1] and 'femtotui' in name), "
         "'mpi4py' in sys.modules, 'numpy' in sys.modules)"
     )

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from mpirun import command, femtotui, mpirun, preset_file, rank_pid, run, start, wait_for
 
-from femtotui.core.lock import holder_of
-from femtotui.core.runs import list_runs, summarise
+from femtotui.core.run_folder.catalog import list_runs, summarise
+from femtotui.core.run_folder.lock import holder_of
 
 EQUAL = {"rtol": 2e-5, "atol": 0}
 
@@ -113,7 +113,7 @@ def test_a_rank_with_another_version_is_refused_with_both(tmp_path: Path) -> Non
     arguments = ["train", preset_file(tmp_path), "--mpi"]
     other = (
         "import sys, femtotui; femtotui.__version__ = '0.0.7'\n"
-        f"from femtotui.cli import main; sys.exit(main({arguments!r}))"
+        f"from femtotui.cli.main import main; sys.exit(main({arguments!r}))"
     )
     mixed = [mpirun(), "-n", "1", *femtotui(*arguments), ":", "-n", "1", sys.executable, "-c", other]
     done = run(mixed, tmp_path / "runs")

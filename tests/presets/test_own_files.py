@@ -11,7 +11,7 @@ from source_texts import TEXT
 
 from femtotui.core.config import DataConfig
 from femtotui.core.errors import DataError
-from femtotui.presets import own_files
+from femtotui.presets import user_files as own_files
 from femtotui.presets.sources import open_source
 
 

@@ -10,13 +10,7 @@ import pytest
 
 from femtotui.core.config import MuonConfig, RunConfig
 from femtotui.core.errors import ConfigError, PresetError
-from femtotui.presets import (
-    list_presets,
-    list_recipes,
-    load_preset,
-    load_recipe,
-    run_config,
-)
+from femtotui.presets import list_presets, list_recipes, load_preset, load_recipe, run_config
 
 KEYS = [str(number) for number in range(1, 13)]
 AFTER_THE_JOURNAL = ["13", "14"]

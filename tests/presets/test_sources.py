@@ -15,7 +15,7 @@ from femtotui.core.errors import DataError
 from femtotui.dummy_data.addition_dummy import is_held_out
 from femtotui.dummy_data.simple_dummy import broken_rules
 from femtotui.presets.sources import open_source
-from femtotui.presets.split import split_text
+from femtotui.presets.user_files import split_text
 
 # Synthetic sources
 

@@ -23,10 +23,10 @@ import psutil
 from small_runs import small_config
 
 from femtotui.core.events import RunStarted
-from femtotui.core.runs import list_runs
-from femtotui.desk import Desk
-from femtotui.run_view import Status
-from femtotui.trainer import Trainer
+from femtotui.core.run_folder.catalog import list_runs
+from femtotui.runs.manager import RunManager
+from femtotui.runs.state import Status
+from femtotui.trainer.client import Trainer
 
 PATIENCE_S = 60.0
 
@@ -57,44 +57,44 @@ def _names(folder: Path) -> frozenset[str]:
     return frozenset(path.name for path in folder.glob("*femto*"))
 
 
-def _until(desk: Desk, condition: Callable[[], bool]) -> None:
+def _until(manager: RunManager, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        desk.take()
+        manager.take()
         time.sleep(0.01)
 
 
-def _training(desk: Desk) -> bool:
-    view = desk.current.view if desk.current else None
+def _training(manager: RunManager) -> bool:
+    view = manager.current.view if manager.current else None
     assert view is None or view.status is not Status.FAILED, view and view.failure
     return view is not None and view.status is Status.TRAINING and view.step > 0
 
 
 def cycle(runs: Path, number: int) -> None:
     """Start a run, switch to another, come back to the first, pause, go on, quit."""
-    desk = Desk(runs, Trainer)
+    manager = RunManager(runs, Trainer)
     first = small_config("modern", "byte", steps=1_000_000, seed=number)
     other = small_config("journal", "char", steps=1_000_000, seed=number)
     other = msgspec.structs.replace(other, preset="1")
     try:
-        desk.begin(first)
-        _until(desk, lambda: _training(desk))
-        desk.begin(other)
-        _until(desk, lambda: _training(desk))
-        desk.go_on(first.preset)
-        _until(desk, lambda: _training(desk) and _resumed(desk))
-        desk.pause()
-        _until(desk, lambda: desk.current is not None and desk.current.view.status is Status.PAUSED)
-        desk.resume()
-        _until(desk, lambda: _training(desk))
+        manager.begin(first)
+        _until(manager, lambda: _training(manager))
+        manager.begin(other)
+        _until(manager, lambda: _training(manager))
+        manager.go_on(first.preset)
+        _until(manager, lambda: _training(manager) and _resumed(manager))
+        manager.pause()
+        _until(manager, lambda: manager.current is not None and manager.current.view.status is Status.PAUSED)
+        manager.resume()
+        _until(manager, lambda: _training(manager))
     finally:
-        desk.close()
-        desk.take()
+        manager.close()
+        manager.take()
 
 
-def _resumed(desk: Desk) -> bool:
-    started = desk.current.view.started if desk.current else None
+def _resumed(manager: RunManager) -> bool:
+    started = manager.current.view.started if manager.current else None
     return isinstance(started, RunStarted) and started.resumed
 
 

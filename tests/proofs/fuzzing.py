@@ -24,18 +24,17 @@ from pathlib import Path
 
 from small_runs import small_config, train_to_the_end
 
-from femtotui.core.entry import gather_entry
 from femtotui.core.errors import FemtoError
-from femtotui.core.history import read_history
 from femtotui.core.machine import peak_rss_mib
-from femtotui.core.note import write_note
-from femtotui.core.runs import summarise
-from femtotui.core.saved import open_saved
-from femtotui.door import read_address
-from femtotui.lapse import kept_film
+from femtotui.core.run_folder.catalog import summarise
+from femtotui.core.run_folder.entry import gather_entry, write_note
+from femtotui.core.run_folder.logs import read_history
+from femtotui.core.run_folder.saved_model import open_saved
 from femtotui.presets import load_preset
-from femtotui.run_shelf import read_rows, view_of, write_title
-from femtotui.session import continue_run, prepare
+from femtotui.runs.library import read_rows, view_of, write_title
+from femtotui.sampling.timelapse import kept_film
+from femtotui.trainer.remote import read_address
+from femtotui.trainer.session import continue_run, prepare
 
 MOST_MIB = 300
 FORBIDDEN = {

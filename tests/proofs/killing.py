@@ -24,8 +24,8 @@ from small_runs import ALL_CONFIGS, STEPS, Outcome, outcome_of, train_to_the_end
 
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
-from femtotui.core.run import RunFolder
-from femtotui.session import continue_run, prepare
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.trainer.session import continue_run, prepare
 
 LONGEST_SECONDS = 0.35
 WRITING_CALLS = ("fsync", "replace", "write", "ftruncate", "open", "rename")

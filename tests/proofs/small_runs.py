@@ -9,11 +9,11 @@ from typing import get_args
 
 import msgspec
 
-from femtotui.core.checkpoint import load_weights
 from femtotui.core.config import RunConfig, TokenizerConfig, TokenizerKind
-from femtotui.core.run import RunFolder
+from femtotui.core.run_folder.checkpoint import load_weights
+from femtotui.core.run_folder.folder import RunFolder
 from femtotui.presets import load_preset, run_config
-from femtotui.session import Session
+from femtotui.trainer.session import Session
 
 STEPS = 120
 """Two blocks of fresh data, the second begun in the middle."""

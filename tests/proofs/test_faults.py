@@ -15,15 +15,17 @@ from queue import SimpleQueue
 import pytest
 from small_runs import outcome_of, small_config, train_to_the_end
 
-from femtotui.core import checkpoint, lock, rows, run_info
-from femtotui.core import run as run_module
-from femtotui.core.commands import Checkpoint, Steering, Stop
+from femtotui.core.commands import SaveCheckpoint, Steering, Stop
 from femtotui.core.errors import CheckpointError
 from femtotui.core.events import Event, RunFailed, RunFinished, RunStarted, SavingFailed, StepDone
-from femtotui.core.history import read_steps
-from femtotui.core.progress import read_progress
-from femtotui.core.runs import list_runs
-from femtotui.session import continue_run, prepare
+from femtotui.core.run_folder import checkpoint, lock
+from femtotui.core.run_folder import folder as run_module
+from femtotui.core.run_folder import info as run_info
+from femtotui.core.run_folder import logs as rows
+from femtotui.core.run_folder.catalog import list_runs
+from femtotui.core.run_folder.info import read_progress
+from femtotui.core.run_folder.logs import read_steps
+from femtotui.trainer.session import continue_run, prepare
 
 FAULTY = range(30, 60)
 """The steps during which nothing can be written."""
@@ -40,11 +42,11 @@ def recorded(
         for event in session.record(commands):
             events.append(event)
             if isinstance(event, StepDone) and event.step == FAULTY.start - 1:
-                commands.put(Checkpoint())
+                commands.put(SaveCheckpoint())
             if isinstance(event, StepDone) and event.step == FAULTY.start:
                 break_()
             if isinstance(event, StepDone) and event.step in FAULTY:
-                commands.put(Checkpoint())
+                commands.put(SaveCheckpoint())
             if isinstance(event, StepDone) and event.step == FAULTY.stop and mend is not None:
                 mend()
     finally:
@@ -142,7 +144,7 @@ def test_a_device_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         events.append(event)
         if isinstance(event, StepDone) and event.step == 30:
             monkeypatch.setattr(rows, "open_own", lambda _path, flags: os.open("/dev/full", flags))
-            commands.put(Checkpoint())
+            commands.put(SaveCheckpoint())
         if isinstance(event, StepDone) and event.step == 60:
             monkeypatch.undo()
     session.close()

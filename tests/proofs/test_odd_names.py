@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from small_runs import outcome_of, small_config, train_to_the_end
 
-from femtotui import cli
-from femtotui.core.entry import gather_entry
+from femtotui.cli import main as cli
 from femtotui.core.errors import RunError
-from femtotui.core.run import RunFolder
-from femtotui.core.runs import list_runs
+from femtotui.core.run_folder.catalog import list_runs
+from femtotui.core.run_folder.entry import gather_entry
+from femtotui.core.run_folder.folder import RunFolder
 from femtotui.presets.sources import open_source
-from femtotui.session import continue_run, prepare
+from femtotui.trainer.session import continue_run, prepare
 
 ODD = "-ru ns 漢é \u202e'$(x) [a];" + ("" if sys.platform == "win32" else '\n"*?\\')
 NO_UTF8 = os.fsdecode(b"stray \xff")

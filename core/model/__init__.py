@@ -1,0 +1,1 @@
+"""The transformer: layers, forward beside backward, in one flat parameter vector."""

@@ -1,0 +1,1 @@
+"""Sampling: next-token distributions, and text generated from them."""

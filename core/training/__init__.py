@@ -1,0 +1,1 @@
+"""Training: the loop, optimizers, batches and the threads and processes that share a step."""

@@ -1,0 +1,1 @@
+"""The BLAS library: its threads, its kernel, its speed."""

@@ -1,0 +1,1 @@
+"""The Edit screen: a preset as a form."""

@@ -1,0 +1,1 @@
+"""The Sample screen, and sampling beside a training."""

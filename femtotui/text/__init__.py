@@ -1,0 +1,1 @@
+"""Text for people: inert characters, numbers and times in fixed forms."""

@@ -1,0 +1,1 @@
+"""Tokens on the screen: layout, colours, alternatives, export."""

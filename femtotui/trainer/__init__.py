@@ -1,0 +1,1 @@
+"""The trainer process, and the app's connection to it."""
