@@ -20,7 +20,7 @@ import os, pathlib, pickle
 import distributed.protocol
 import distributed.worker
 from distributed import get_worker
-from femtotui.sweep import worker_task
+from femtotui.sweep import dask_worker as worker_task
 
 HERE = pathlib.Path({folder!r})
 
