@@ -184,6 +184,7 @@ def test_nothing_of_a_hostile_worker_s_runs_here(
     sweep = SweepProcess(tmp_path / "runs", preset_file(tmp_path, steps=5), *cluster.options)
     code, said = sweep.end()
     assert code == 2, said
+    assert "has no workers" not in said  # the hostile one is there
     assert not (folder / str(sweep.process.pid)).exists()
     assert words in said + str(sweep.seen)
     assert "forged" not in said + str(sweep.seen)
