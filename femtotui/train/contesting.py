@@ -16,9 +16,8 @@ from ..experiments.experiment import Experiment, ExperimentRunner
 from ..experiments.experiment_screen import ExperimentScreen
 from ..experiments.race import race
 from ..experiments.why_layers import WHY_LAYERS, why_layers_experiment
-from ..sweep.live import Watch
 from ..sweep.spec import SweepError
-from ..sweep.sweep_folder import find_sweep
+from ..sweep.sweep_folder import SweepWatcher, find_sweep
 from ..sweep.sweep_screen import SweepScreen
 from .arranging import ArrangingScreen
 
@@ -83,8 +82,8 @@ class ContestingScreen(ArrangingScreen):
 
     def action_sweep(self) -> None:
         try:
-            watch = Watch(find_sweep(self.actions.manager.runs, "latest"))
+            watcher = SweepWatcher(find_sweep(self.actions.manager.runs, "latest"))
         except SweepError as error:
             self.say(f"{error}; femtotui sweep --help says how to begin one", "warning")
             return
-        self.app.push_screen(SweepScreen(watch, self.glyphs))
+        self.app.push_screen(SweepScreen(watcher, self.glyphs))

@@ -20,7 +20,7 @@ import os, pathlib, pickle
 import distributed.protocol
 import distributed.worker
 from distributed import get_worker
-from femtotui.sweep import dask_worker as worker_task
+from femtotui.sweep import worker as worker_task
 
 HERE = pathlib.Path({folder!r})
 
@@ -57,7 +57,7 @@ def hostile_versions(true_versions=worker_task.worker_versions):
     return Payload() if (HERE / "mode").read_text() == "versions" else true_versions()
 
 
-worker_task.train_trial = hostile
+worker_task.train_order = hostile
 worker_task.worker_versions = hostile_versions
 """
 
