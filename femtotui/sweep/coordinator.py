@@ -17,8 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -34,6 +33,9 @@ from .halving import Halving
 from .messages import Order, Outcome, Reply, SweepReport
 from .spec import SweepSpec, SweepTrial, trials_of
 from .sweep_folder import FORMAT, LOG_NAME, SweepFolder, SweepInfo
+
+if TYPE_CHECKING:
+    from .dask_engine import DaskEngine
 
 _POLL_S = 0.5
 _CLOSING_S = 5.0
@@ -87,41 +89,14 @@ def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[by
 
 @dataclass(frozen=True)
 class OrderEnded:
-    """The end of an order: a worker's reply, or the reason why there is none."""
+    """The end of an order."""
 
     index: int
-    reply: Reply | None
-    reason: str = ""
-
-
-class Engine(Protocol):
-    """Carries out orders and reports on them."""
-
-    @property
-    def slots(self) -> int:
-        """Number of orders carried out at a time."""
-
-    def submit(self, order: Order, text: bytes) -> None:
-        """Begin an order."""
-
-    def next_message(self, timeout: float) -> SweepReport | OrderEnded | None:
-        """Return the next message; None if none comes in time. Raises: ClusterError."""
-
-    def stop(self, indices: Iterable[int]) -> None:
-        """Ask for these runs to be saved and ended."""
-
-    def discard(self) -> None:
-        """Remove the sweep's temporary files."""
-
-    def check_workers(self) -> None:
-        """Find the workers that may be used. Raises: ClusterError if there are none."""
-
-    def refusals(self) -> list[str]:
-        """Return a sentence for each worker that is not used."""
+    reply: Reply
 
 
 class LocalEngine:
-    """A thread per order, which watches its trainer; use it in a `with`."""
+    """A thread per order, which watches its trainer; use it in a `with`. The same methods as DaskEngine."""
 
     def __init__(self, sweep: str, workers: int) -> None:
         self._sweep = sweep
@@ -133,9 +108,7 @@ class LocalEngine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Have unfinished runs saved; a trainer that needs longer saves its run after this process ended."""
         self.stop(self._threads)
         deadline = time.monotonic() + _CLOSING_S
@@ -184,7 +157,10 @@ class Sweep:
     """
 
     def __init__(
-        self, folder: SweepFolder, engine: Engine, stop_requests: Callable[[], set[int]] = set
+        self,
+        folder: SweepFolder,
+        engine: LocalEngine | DaskEngine,
+        stop_requests: Callable[[], set[int]] = set,
     ) -> None:
         self.folder = folder
         self._engine = engine
@@ -268,10 +244,8 @@ class Sweep:
 
     def _collect(self, ended: OrderEnded) -> Iterator[SweepEvent]:
         """Save what an order brought; one that was refused waits for another worker."""
-        trial = self._running.pop(ended.index)
-        index, worker_name = trial.index, self._workers.get(ended.index, "")
-        lost = Outcome(index=index, state="failed", worker=worker_name, reason=ended.reason)
-        reply = ended.reply or Reply(outcome=lost)
+        index, reply = ended.index, ended.reply
+        trial = self._running.pop(index)
         if reply.outcome is None:
             self._engine.check_workers()  # one that came later, and has another version
             self._waiting.appendleft(trial)
@@ -280,7 +254,7 @@ class Sweep:
         run = ""
         if reply.archive:
             run = str(worker.unpack_run(reply.archive, self.folder.runs, reply.outcome.run))
-        note = self._notes.get(index, "")
-        outcome = msgspec.structs.replace(reply.outcome, index=index, note=note, run=run)
+        name, note = reply.outcome.worker or self._workers.get(index, ""), self._notes.get(index, "")
+        outcome = msgspec.structs.replace(reply.outcome, index=index, worker=name, note=note, run=run)
         self.folder.add(outcome)
         yield outcome

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any, Self
 
 from distributed import Client, Future
@@ -18,7 +17,7 @@ from distributed.security import Security
 from ..packages import versions_here
 from . import worker
 from .coordinator import OrderEnded
-from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode
+from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode, failed_outcome
 from .pickles import ErrorNotReadError, refuse_pickles, require_no_refusal
 from .spec import ClusterError
 
@@ -70,9 +69,7 @@ class DaskEngine:
         self._client.subscribe_topic(worker.topic_of(self._sweep), self._receive)
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._futures and self._lost_since is None:
             with suppress(Exception):  # the cluster may be what failed
                 self.stop(self._futures.values())
@@ -174,16 +171,16 @@ class DaskEngine:
     def _ended(self, future: Future) -> OrderEnded:
         index = self._futures[future]
         try:
-            ended = OrderEnded(index, decode(future.result(timeout=PATIENCE_S), Reply))
+            reply = decode(future.result(timeout=PATIENCE_S), Reply)
         except (FutureCancelledError, OSError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
         except ClusterError as error:
-            ended = OrderEnded(index, None, str(error))
+            reply = Reply(outcome=failed_outcome(index, "", str(error)))
         except Exception as error:  # raised on the worker
-            ended = OrderEnded(index, None, _words(error))
+            reply = Reply(outcome=failed_outcome(index, "", _words(error)))
         require_no_refusal()
         del self._futures[future]
-        return ended
+        return OrderEnded(index, reply)
 
     def _require_scheduler(self) -> None:
         if self._client.status == "running":

@@ -75,6 +75,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     run: Words = ""
 
 
+def failed_outcome(index: int, worker: str, reason: str, step: int = 0, run: str = "") -> Outcome:
+    return Outcome(index=index, state="failed", worker=worker, step=step, reason=reason, run=run)
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """From a worker whose versions differ from the order's."""
 

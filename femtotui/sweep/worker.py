@@ -19,11 +19,9 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
-import msgspec
-
 from femtotui.core.commands import Stop
 from femtotui.core.errors import FemtoError, RunError
-from femtotui.core.events import AnyEvent, EvalDone, RunFailed, RunFinished, RunStarted, ScoreDone, StepDone
+from femtotui.core.events import AnyEvent, EvalDone, RunStarted, StepDone
 from femtotui.core.files import os_error_words, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
 from femtotui.core.run_folder.info import read_info, read_progress
@@ -31,9 +29,10 @@ from femtotui.core.run_folder.logs import read_scores, read_steps
 
 from ..packages import versions_here
 from ..paths import cache_folder
+from ..runs.state import RunState, Status
 from ..trainer.client import EventsArrived, Trainer, TrainerExited, TrainerMessage
 from ..trainer.protocol import Continue, Start
-from .messages import EndState, Order, Outcome, Refusal, Reply, SweepReport, decode, encode
+from .messages import EndState, Order, Outcome, Refusal, Reply, SweepReport, decode, encode, failed_outcome
 from .spec import ClusterError, SweepError
 
 REPORT_SECONDS = 1.0
@@ -60,7 +59,7 @@ def carry_out(
         reason = f"on its worker: {os_error_words(error)}"
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-    return Reply(outcome=Outcome(index=order.index, state="failed", worker=worker, reason=reason))
+    return Reply(outcome=failed_outcome(order.index, worker, reason))
 
 
 def discard(sweep: str) -> None:
@@ -94,39 +93,35 @@ class TrialRunner:
     def __init__(
         self, order: Order, folder: Path, worker: str, report: ReportCallback, must_stop: Callable[[], bool]
     ) -> None:
-        self._order, self._folder = order, folder
+        self._order, self._folder, self._worker = order, folder, worker
         self._send, self._must_stop = report, must_stop
-        self._report = SweepReport(
-            index=order.index, worker=worker, begins=True, step=0, steps=order.config.train.steps
-        )
+        self._state = RunState(order.config)
         self._due = 0.0
-        self._finished: RunFinished | None = None
-        self._failure = ""
 
     def run(self, text: Path) -> tuple[Outcome, Path | None]:
         """Return the outcome, and the run's folder if there is one. Raises: FemtoError."""
         earlier = self._earlier_run()
         if earlier is None or not earlier.finished:
             self._train(earlier, str(text))
-        run = self._run()
-        worker, index = self._report.worker, self._order.index
-        if self._failure:
-            step, name = self._report.step, run.name if run else ""
-            failed = Outcome(
-                index=index, state="failed", worker=worker, step=step, reason=self._failure, run=name
-            )
+        run, failure = self._run(), self._state.failure
+        if failure is not None:
+            reason = f"{failure.title}: {failure.message}"
+            name = run.name if run else ""
+            failed = failed_outcome(self._order.index, self._worker, reason, step=self._state.step, run=name)
             return failed, run
         if run is None:
             raise ClusterError("the trainer ended before it made a run")
-        return read_outcome(index, run, worker, "stopped" if self._was_stopped else "finished"), run
+        end: EndState = "stopped" if self._was_stopped else "finished"
+        return read_outcome(self._order.index, run, self._worker, end), run
 
     @property
     def _was_stopped(self) -> bool:
         """Whether it ended before its budget was used up."""
-        if self._finished is None or self._finished.reason == "finished":
-            return False
-        seconds = self._order.seconds
-        return seconds is None or self._finished.elapsed_s < seconds
+        return self._state.status is Status.PARKED and not self._is_over_budget
+
+    @property
+    def _is_over_budget(self) -> bool:
+        return self._order.seconds is not None and self._state.elapsed_s >= self._order.seconds
 
     def _run(self) -> Path | None:
         runs = list_runs(self._folder)
@@ -165,53 +160,46 @@ class TrialRunner:
 
     def _watch(self, trainer: Trainer, messages: SimpleQueue[TrainerMessage]) -> None:
         """Report until the trainer exits; ask it to stop when the budget is used up, or on request."""
+        message: TrainerMessage | None = None
         stopping = False
-        while True:
+        while not isinstance(message, TrainerExited):
             try:
                 message = messages.get(timeout=_POLL_SECONDS)
             except Empty:
                 message = None
             if isinstance(message, EventsArrived):
                 for event in message.events:
-                    self._note(event)
-            elif isinstance(message, TrainerExited):
-                if self._finished is None and not self._failure:
-                    last = (message.stderr.strip().splitlines() or ["no output"])[-1]
-                    self._failure = f"its trainer ended with code {message.code}: {last}"
-                return
+                    self._fold(event)
             if not stopping and (self._must_stop() or self._is_over_budget):
                 stopping = True
                 trainer.send(Stop())
+        self._state.trainer_lost(message.code, message.stderr)
 
-    @property
-    def _is_over_budget(self) -> bool:
-        return self._order.seconds is not None and self._report.elapsed_s >= self._order.seconds
-
-    def _note(self, event: AnyEvent) -> None:
-        match event:
-            case RunStarted():
-                self._update(step=event.step, elapsed_s=event.elapsed_s)
-                self._send(self._report)
-                self._update(begins=False)
-            case StepDone():
-                self._update(step=event.step, loss=event.loss, elapsed_s=event.elapsed_s, ms=event.ms)
-                if time.monotonic() >= self._due:
-                    self._due = time.monotonic() + REPORT_SECONDS
-                    self._send(self._report)
-            case EvalDone():
-                self._update(eval_step=event.step, val_loss=event.val_loss, elapsed_s=event.elapsed_s)
-                self._send(self._report)
-            case ScoreDone():
-                self._update(score=event.score, unit=event.unit)
-            case RunFinished():
-                self._finished = event
-            case RunFailed():
-                self._failure = f"{event.title}: {event.message}"
-            case _:
-                pass
-
-    def _update(self, **figures: Any) -> None:
-        self._report = msgspec.structs.replace(self._report, **figures)
+    def _fold(self, event: AnyEvent) -> None:
+        """Fold an event; report every start and evaluation, and steps about once per second."""
+        state = self._state
+        state.fold([event])
+        is_due = isinstance(event, StepDone) and time.monotonic() >= self._due
+        if not (is_due or isinstance(event, RunStarted | EvalDone)):
+            return
+        if is_due:
+            self._due = time.monotonic() + REPORT_SECONDS
+        eval_step, val_loss = state.evals[-1] if state.evals else (0, None)
+        report = SweepReport(
+            index=self._order.index,
+            worker=self._worker,
+            begins=isinstance(event, RunStarted),
+            step=state.step,
+            steps=self._order.config.train.steps,
+            loss=state.losses[-1] if state.losses else None,
+            val_loss=val_loss,
+            eval_step=eval_step,
+            score=state.score.score if state.score else None,
+            unit=state.score.unit if state.score else "",
+            elapsed_s=state.elapsed_s,
+            ms=state.ms_per_step or 0.0,
+        )
+        self._send(report)
 
 
 def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome:
