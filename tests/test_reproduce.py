@@ -34,7 +34,7 @@ def small(goal: Goal, journal_step: int = 3, steps: int = 5) -> Preset:
     )
 
 
-class Watch:
+class Recorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
@@ -51,7 +51,7 @@ REACHED_AT_ONCE = Goal(seconds=10, score=1e-9)
 
 
 def test_a_goal_missed_at_the_journals_step_is_tried_at_the_usual_steps(tmp_path: Path) -> None:
-    watch = Watch()
+    watch = Recorder()
     outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch)
     assert watch.steps == 3 + 5
     assert (outcome.verdict, outcome.steps_to_success, outcome.seconds_to_success) == ("fail", None, None)
@@ -61,8 +61,8 @@ def test_a_goal_missed_at_the_journals_step_is_tried_at_the_usual_steps(tmp_path
 
 
 def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
-    first = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
-    watch = Watch()
+    first = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder())
+    watch = Recorder()
     again = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch)
     assert watch.steps == 0
     assert again == first
@@ -72,7 +72,7 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
 
 def test_a_stop_is_saved_and_the_same_request_goes_on(tmp_path: Path) -> None:
     commands: SimpleQueue[Steering] = SimpleQueue()
-    watch = Watch()
+    watch = Recorder()
 
     def stop_after_two(event: Event) -> None:
         watch(event)
@@ -82,13 +82,13 @@ def test_a_stop_is_saved_and_the_same_request_goes_on(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         reproduce(small(UNREACHABLE), "modern", 0, tmp_path, stop_after_two, commands)
     assert watch.steps == 2
-    rest = Watch()
+    rest = Recorder()
     reproduce(small(UNREACHABLE), "modern", 0, tmp_path, rest)
     assert rest.steps == 1 + 5
 
 
 def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None:
-    watch = Watch()
+    watch = Recorder()
     outcome = reproduce(small(UNREACHABLE), "journal", 0, tmp_path, watch)
     assert watch.steps == 3
     assert outcome.recipe == "journal"
@@ -97,15 +97,15 @@ def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None
 def test_success_says_after_how_many_steps_and_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("femtotui.experiments.reproduction.reaches", lambda _goal, score: score.step == 5)
-    outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Watch())
+    monkeypatch.setattr("femtotui.experiments.experiment.reaches", lambda _goal, score: score.step == 5)
+    outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Recorder())
     assert (outcome.verdict, outcome.steps_to_success) == ("success", 5)
     assert outcome.seconds_to_success is not None
     assert outcome.seconds_to_success > 0
 
 
 def test_a_preset_without_a_record_is_trained_once_and_set_beside_its_peer(tmp_path: Path) -> None:
-    watch = Watch()
+    watch = Recorder()
     peer = Peer(name="nobody", val_loss=6.0, note="knows nothing", elapsed_s=76)
     own = msgspec.structs.replace(small(UNREACHABLE), journal=None, peer=peer)
     outcome = reproduce(own, "modern", 0, tmp_path, watch)
@@ -121,7 +121,7 @@ def test_a_preset_without_a_record_is_trained_once_and_set_beside_its_peer(tmp_p
 
 
 def test_several_seeds_are_summed_up_as_median_and_spread(tmp_path: Path) -> None:
-    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder())
     seeds = [
         msgspec.structs.replace(outcome, seed=i, loss_at_journal_step=loss, score_at_journal_step=i / 10)
         for i, loss in enumerate((1.5, 1.25, 1.75))
@@ -137,7 +137,7 @@ def test_several_seeds_are_summed_up_as_median_and_spread(tmp_path: Path) -> Non
 def test_a_preset_without_a_goal_has_nothing_to_reproduce(tmp_path: Path) -> None:
     own = msgspec.structs.replace(small(UNREACHABLE), goal=None)
     with pytest.raises(RunError, match="nothing to reproduce"):
-        reproduce(own, "modern", 0, tmp_path, Watch())
+        reproduce(own, "modern", 0, tmp_path, Recorder())
 
 
 def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
@@ -150,7 +150,7 @@ def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
 
 
 def test_misses_and_slow_successes_show_in_the_table(tmp_path: Path) -> None:
-    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Watch())
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder())
     slow = msgspec.structs.replace(
         outcome, entry="9", verdict="success", steps_to_success=5, seconds_to_success=99.0
     )
@@ -182,7 +182,7 @@ def test_mistakes_are_one_line(arguments: list[str], capsys: pytest.CaptureFixtu
 
 
 def test_settings_name_the_folder() -> None:
-    from femtotui.experiments.trials import trial_folder  # noqa: PLC0415
+    from femtotui.experiments.experiment import trial_folder  # noqa: PLC0415
     from femtotui.presets import run_config  # noqa: PLC0415
 
     preset = small(UNREACHABLE)

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from femtotui.experiments.reproduction import Trained, train_to_the_end
+from femtotui.experiments.experiment import Trial
+from femtotui.experiments.reproduction import TrialResult, train_trial
 from femtotui.presets import load_preset, run_config
 
 GRAMMAR = 1.4165
 """Nats a character of simple_dummy for a reader that knows its grammar, but not the rules beyond it."""
 
 
-def trained(key: str, steps: int, runs: Path) -> Trained:
+def trained(key: str, steps: int, runs: Path) -> TrialResult:
     config = run_config(load_preset(key), steps=steps, threads=1, chunk=8)
-    return train_to_the_end(config, runs, lambda _event: None)
+    return train_trial(Trial(key, config), runs, lambda _event: None)
 
 
 def test_entry_2_learns_more_than_the_grammar_in_a_fifth_of_the_journals_steps(tmp_path: Path) -> None:

@@ -5,36 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from rich.console import Console
 
 from femtotui.cli.main import main
-from femtotui.experiments.why_layers import ANSWER, CurvesPicture, LossCurve, _smoothed
-
-
-def test_the_mean_of_the_last_steps() -> None:
-    losses = np.random.default_rng(0).normal(size=50)
-    smoothed = _smoothed(losses)
-    assert smoothed[0] == pytest.approx(losses[0])
-    assert smoothed[9] == pytest.approx(losses[:10].mean())
-    assert smoothed[-1] == pytest.approx(losses[-20:].mean())
-    assert len(_smoothed(losses[:5])) == 5
+from femtotui.core.events import StepDone
+from femtotui.experiments.why_layers import ANSWER, CASES, curves_text, why_layers_experiment
+from femtotui.runs.state import RunState
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_every_curve_is_drawn_in_its_colour_and_named(width: int, tmp_path: Path) -> None:
-    curves = [
-        LossCurve(f"curve {i}", colour, np.linspace(3.0 + i, 1.0 + i / 4, 200))
-        for i, colour in enumerate(("red", "green", "blue", "yellow"))
-    ]
+    experiment = why_layers_experiment(steps=200)
+    for number, trial in enumerate(experiment.trials):
+        trial.state = RunState(trial.config)
+        trial.state.fold(
+            StepDone(
+                step=step, loss=3.0 + number - step / 100, lr=1e-3, grad_norm=1.0, ms=1.0,
+                elapsed_s=step / 1000, rss_mib=1.0,
+            )
+            for step in range(1, 201)
+        )  # fmt: skip
     console = Console(width=width, record=True, file=(tmp_path / "out").open("w"), color_system="truecolor")
-    console.print(CurvesPicture(curves))
-    text = console.export_text(clear=False)
-    assert max(map(len, text.splitlines())) <= width
-    for curve in curves:
-        assert f"{curve.name}: {curve.end:.4f}" in text
-    assert len({segment.style for segment in console.render(CurvesPicture(curves)) if segment.style}) == 4
+    text = curves_text(experiment, width)
+    console.print(text)
+    shown = console.export_text()
+    assert max(map(len, shown.splitlines())) <= width
+    for number, case in enumerate(CASES):
+        assert f"{case.name}: {1.095 + number:.4f}" in shown
+    drawn = {
+        str(span.style)
+        for span in text.spans
+        if any("⠀" < dot <= "⣿" for dot in text.plain[span.start : span.end])
+    }
+    assert drawn == {case.colour for case in CASES}
     assert len(ANSWER) == 3
 
 

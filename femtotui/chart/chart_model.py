@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..runs.state import RunState
 from ..text.safe import narrow_line
 from .braille import Window
 from .frame_data import MAX_OVERLAYS, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
@@ -39,6 +40,19 @@ class Overlay:
     losses: Floats
     elapsed_s: Floats
     bytes_per_token: float | None = 1.0
+
+
+def state_overlay(name: str, state: RunState) -> Overlay:
+    """The curve of a run, named by `name`."""
+    is_byte = state.config.tokenizer.kind == "byte"
+    return Overlay(
+        key=name,
+        name=name,
+        steps=np.array(state.steps, np.float64),
+        losses=np.array(state.losses, np.float64),
+        elapsed_s=np.array(state.seconds, np.float64),
+        bytes_per_token=state.started.bytes_per_token if state.started else 1.0 if is_byte else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -142,21 +142,24 @@ def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
     takes a minute or two, and a second time nothing.
     """
     prepare_blas()
-    from ..experiments.why_layers import ANSWER, CurvesPicture, trained_curves  # noqa: PLC0415
+    from ..experiments.reproduction import train_trials  # noqa: PLC0415
+    from ..experiments.why_layers import ANSWER, CASES, curves_text, why_layers_experiment  # noqa: PLC0415
 
     say("four trainings, everything equal but the layers and the norms' gains")
     with saved_on_signals() as commands:
-        curves = trained_curves(seed, steps, runs_folder(runs), Narrator(), commands)
+        experiment = why_layers_experiment(steps, seed)
+        results = train_trials(experiment, runs_folder(runs), Narrator(), commands)
     if as_json:
         import msgspec  # noqa: PLC0415
 
-        found = {"steps": steps, "seed": seed, "losses": {curve.name: curve.end for curve in curves}}
+        ends = {case.name: result.finished.train_loss for case, result in zip(CASES, results, strict=True)}
+        found = {"steps": steps, "seed": seed, "losses": ends}
         sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
         sys.stdout.buffer.flush()
         return
     from rich.console import Console  # noqa: PLC0415
 
     console = Console()
-    console.print(CurvesPicture(curves))
+    console.print(curves_text(experiment, console.width), end="")
     for sentence in ANSWER:
         console.print(sentence, highlight=False)

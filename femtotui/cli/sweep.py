@@ -16,8 +16,8 @@ from .options import RUNS_HELP, DataCommand, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..sweep.coordinator import LocalEngine
     from ..sweep.dask_engine import DaskEngine
-    from ..sweep.engine import LocalEngine
     from ..sweep.spec import SweepSpec, Value
     from ..sweep.sweep_folder import SweepFolder
 
@@ -208,27 +208,27 @@ def _train(
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
     """Trains what is missing. Raises: FemtoError, KeyboardInterrupt; what is home then is safe."""
     from ..sweep.coordinator import Sweep, local_shape  # noqa: PLC0415
-    from ..sweep.live import Lead  # noqa: PLC0415
     from ..sweep.messages import SweepReport  # noqa: PLC0415
+    from ..sweep.sweep_folder import CoordinatorFiles  # noqa: PLC0415
     from .sweep_output import sweep_face  # noqa: PLC0415
 
     missing = folder.missing()
     n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
     with (
-        Lead(folder) as lead,
+        CoordinatorFiles(folder) as files,
         sweep_face(folder, as_json=as_json) as face,
         _engine(folder.name, scheduler, n_workers) as engine,
     ):
-        for event in Sweep(folder, engine, lead.wishes).run():
+        for event in Sweep(folder, engine, files.stop_requests).run():
             if isinstance(event, SweepReport):
-                lead.note(event)
+                files.write_report(event)
             face.show(event)
 
 
 def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
     """Dask is imported only where it is needed."""
     if scheduler is None:
-        from ..sweep.engine import LocalEngine  # noqa: PLC0415
+        from ..sweep.coordinator import LocalEngine  # noqa: PLC0415
 
         return LocalEngine(sweep, workers)
     from ..sweep.dask_engine import DaskEngine  # noqa: PLC0415
@@ -238,12 +238,12 @@ def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | Loc
 
 def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:
     _require_terminal()
-    from ..sweep.sweep_screen import start_leader  # noqa: PLC0415
+    from ..sweep.coordinator import start_coordinator  # noqa: PLC0415
 
     # Whether it may be without tls:// has been asked already.
     options = ("--scheduler", scheduler, "--insecure-network") if scheduler else ()
-    leader = start_leader(folder, *options, *(("--workers", str(workers)) if workers else ()))
-    return _show(folder, lambda: leader.poll() is None)
+    coordinator = start_coordinator(folder, *options, *(("--workers", str(workers)) if workers else ()))
+    return _show(folder, lambda: coordinator.poll() is None)
 
 
 def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) -> int:
@@ -251,10 +251,10 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     _require_terminal()
     from ..app.settings import load_settings  # noqa: PLC0415
     from ..paths import config_folder  # noqa: PLC0415
-    from ..sweep.live import Watch  # noqa: PLC0415
+    from ..sweep.sweep_folder import SweepWatcher  # noqa: PLC0415
     from ..sweep.sweep_screen import SweepApp  # noqa: PLC0415
 
-    SweepApp(Watch(folder, is_starting), load_settings(config_folder() / "settings.toml")).run()
+    SweepApp(SweepWatcher(folder, is_starting), load_settings(config_folder() / "settings.toml")).run()
     say(f"come back to the sweep with: femtotui sweep --watch {folder.name}")
     return EXIT_DONE
 

@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ..sweep.coordinator import Remark, SweepEvent
+from ..sweep.coordinator import SweepEvent, SweepNotice
 from ..sweep.messages import Outcome, SweepReport
 from ..sweep.spec import differing_names
 from ..sweep.sweep_folder import SweepFolder
@@ -20,7 +20,7 @@ from ..sweep.sweep_table import ranked
 from ..text.formats import UNKNOWN, duration, loss
 from .options import say
 
-_EVENTS = {SweepReport: "run_reported", Outcome: "run_ended", Remark: "remark"}
+_EVENTS = {SweepReport: "run_reported", Outcome: "run_ended", SweepNotice: "remark"}
 
 
 class SweepFace(Protocol):
@@ -57,7 +57,7 @@ class PlainLines:
         self._folder = folder
 
     def show(self, event: SweepEvent) -> None:
-        if isinstance(event, Remark):
+        if isinstance(event, SweepNotice):
             say(f"note: {event.text}")
         elif isinstance(event, Outcome):
             say(outcome_line(self._folder, event))

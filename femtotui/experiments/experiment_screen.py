@@ -1,86 +1,173 @@
-"""Several trainings on one chart, a table under it: the race of the recipes, the question of entry 3."""
+"""The experiment screen: the curves of all trials in one chart, and a table of results under it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
-from femtotui.presets import Preset
-
-from ..chart.chart_model import Overlay
+from ..chart.chart_model import state_overlay
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
-from ..text.formats import TONES, printable
+from ..runs.state import RunState, Status
+from ..text.formats import TONES, UNKNOWN, Tone, duration, loss, printable
 from ..widgets.dialogs import InTurn
-from .experiment import Experiment, Trial, contest_rows, table_lines
+from .experiment import Experiment, ExperimentRunner, Reference, Trial
 
-LISTEN_SECONDS = 0.25
-"""How often the trainers' news are taken in: as often as on the Train screen."""
+READ_TICKS = 6
+"""Ticks between two looks at the disk, for what other processes train: about 2 seconds."""
 
-LOOK_SECONDS = 2.0
-"""How often the disk is looked at for what others train."""
+COLUMNS = ("run", "step", "loss", "validation", "score", "time", "verdict")
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """The cells of a line, and the tone of the last one."""
+
+    cells: tuple[str, ...]
+    tone: Tone = "plain"
+
+
+def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
+    """A row per trial, after the reference; losses in nats per token, times of training."""
+    rows = [_reference_row(experiment.reference)] if experiment.reference is not None else []
+    return rows + [_trial_row(experiment, trial) for trial in experiment.trials]
+
+
+def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, str, Tone]]:
+    """Yield each line in two parts, the last cell apart with its tone; the header first.
+
+    Where there is no room for all columns, validation goes first, then time, then step.
+    """
+    kept = list(range(len(COLUMNS)))
+    widths = [max(len(COLUMNS[at]), *(len(row.cells[at]) for row in rows)) for at in kept]
+    for spare in (3, 5, 1):
+        if sum(widths[at] for at in kept) + len(_GAP) * (len(kept) - 1) <= width:
+            break
+        kept.remove(spare)
+    for row in (ExperimentRow(COLUMNS), *rows):
+        first = _GAP.join(row.cells[at].ljust(widths[at]) for at in kept[:-1]) + _GAP
+        yield first, row.cells[-1], row.tone
+
+
+def _reference_row(reference: Reference) -> ExperimentRow:
+    step = f"{reference.step:,}" if reference.step is not None else UNKNOWN
+    time = duration(reference.seconds) if reference.seconds is not None else UNKNOWN
+    is_validation = reference.verdict == "validation"
+    losses = (UNKNOWN, loss(reference.loss)) if is_validation else (loss(reference.loss), UNKNOWN)
+    verdict = UNKNOWN if is_validation else reference.verdict
+    tones: dict[str, Tone] = {"success": "good", "fail": "error"}
+    return ExperimentRow((reference.name, step, *losses, UNKNOWN, time, verdict), tones.get(verdict, "plain"))
+
+
+def _trial_row(experiment: Experiment, trial: Trial) -> ExperimentRow:
+    state, (verdict, tone) = trial.state, _verdict(experiment, trial)
+    if state is None:
+        steps = f"{trial.config.train.steps:,}"
+        return ExperimentRow((trial.name, steps, *([UNKNOWN] * 4), verdict), tone)
+    step = f"{state.step:,}" if trial.is_done else f"{state.step:,} of {state.total_steps:,}"
+    figures = (loss(state.smoothed_loss), loss(state.val_loss), _score(trial), duration(state.elapsed_s))
+    return ExperimentRow((trial.name, step, *figures, verdict), tone)
+
+
+def _score(trial: Trial) -> str:
+    score = trial.score
+    if score is None:
+        return UNKNOWN
+    return f"{score.score:.1%}" if score.unit == "share" else f"{score.score:.3f} bits"
+
+
+def _verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
+    """The verdict on a trial, or why there is none yet."""
+    if trial.is_done:
+        return _final_verdict(experiment, trial)
+    if trial.is_training:
+        return _time_left(trial.state), "good"
+    if trial.has_failed:
+        return "aborted", "error"
+    if experiment.is_unneeded(trial):
+        return "not needed", "plain"
+    if trial.trained_elsewhere:
+        return "trained elsewhere", "warning"
+    return ("stopped", "warning") if trial.state is not None and trial.state.step else ("not yet", "plain")
+
+
+def _final_verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
+    goal = experiment.goal
+    if goal is None:
+        return "finished", "good"
+    if not experiment.succeeded(trial):
+        return "fail", "error"
+    slow = trial.state is not None and trial.state.elapsed_s > goal.seconds
+    return (f"success, over {duration(goal.seconds)}", "warning") if slow else ("success", "good")
+
+
+def _time_left(state: RunState | None) -> str:
+    if state is None or state.status is Status.STARTING or state.left_s is None:
+        return "starting"
+    return f"{duration(state.left_s)} left"
 
 
 class ExperimentScreen(InTurn[None]):
-    """Shows a contest, and trains what is left of it while it is open: leaving saves, coming back goes on.
+    """Shows an experiment, and trains what is left of it: leaving saves it, space resumes it later.
 
-    `give_way` is called before anything is trained here, so that two trainings need not share the cores.
+    `pause_current` is called before anything is trained here, so that two trainings need not share the cores.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "train", "train", id="contest-train", tooltip="Train what is missing, one by one"),
-        Binding("space", "stop", "stop", id="contest-train", tooltip="Save, and stop training here"),
+        Binding(
+            "space", "train", "train", id="experiment-train", tooltip="Train what is missing, one by one"
+        ),
+        Binding("space", "stop", "stop", id="experiment-train", tooltip="Save, and stop training here"),
         Binding("x", "chart('toggle_x_axis')", "steps/time", id="loss-time"),
         Binding("l", "chart('toggle_log_y')", "linear/log", id="loss-log"),
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
         Binding("plus", "chart_smooth(1)", "smoother", show=False, id="loss-smoother"),
         Binding("minus", "chart_smooth(-1)", "rougher", show=False, id="loss-rougher"),
-        Binding("escape,q", "leave", "back", id="contest-back"),
+        Binding("escape,q", "leave", "back", id="experiment-back"),
     ]
 
-    def __init__(
-        self, contest: Experiment, preset: Preset | None, glyphs: Glyphs, give_way: Callable[[], None]
-    ) -> None:
+    def __init__(self, runner: ExperimentRunner, glyphs: Glyphs, pause_current: Callable[[], None]) -> None:
         super().__init__()
-        self._contest, self._preset, self._give_way = contest, preset, give_way
-        self._chart = LossChart(id="contest-chart")
+        self._runner, self._experiment, self._pause_current = runner, runner.experiment, pause_current
+        self._ticks = 0
+        self._chart = LossChart(id="experiment-chart")
         self._chart.glyphs = glyphs
-        self._table, self._words = Static(id="contest-table"), Static(id="contest-answer")
+        self._table = Static(id="experiment-table")
 
     def compose(self) -> ComposeResult:
         yield self._chart
-        with VerticalScroll(id="contest-facts") as facts:
-            facts.border_title = Content(printable(self._contest.title))
+        with VerticalScroll(id="experiment-facts") as facts:
+            facts.border_title = Content(printable(self._experiment.title))
             yield self._table
-            yield self._words
+            if self._experiment.answer:
+                yield Static(Content(" ".join(self._experiment.answer)), id="experiment-answer")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._contest.read()
-        self.query_one("#contest-facts").focus()
-        self._words.update(Content(" ".join(self._contest.answer)))
-        self._words.display = bool(self._contest.answer)
-        self.set_interval(LISTEN_SECONDS, self._listen)
-        self.set_interval(LOOK_SECONDS, self._look)
+        self._runner.read()
+        self.query_one("#experiment-facts").focus()
+        self.set_interval(0.3, self.tick)  # INTEGRATOR: remove once the app ticks its screens
         self._show_landmarks()
         self._show_curves()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_table)
 
-    def _listen(self) -> None:
-        if self._contest.take():
-            self._show()
-
-    def _look(self) -> None:
-        if self._contest.read():
+    def tick(self) -> None:
+        """Show what the trainers sent and, now and then, what lies on disk."""
+        self._ticks += 1
+        news = self._runner.drain()
+        if self._ticks % READ_TICKS == 0:
+            news = self._runner.read() or news
+        if news:
             self._show()
 
     def _show(self) -> None:
@@ -91,62 +178,61 @@ class ExperimentScreen(InTurn[None]):
     # -- showing ---------------------------------------------------------------------------------------
 
     def _show_curves(self) -> None:
-        """Every lane is laid over a chart without a run of its own, so that all are drawn alike."""
-        begun = [lane for lane in self._contest.lanes if lane.view is not None and lane.view.steps]
-        self._chart.set_overlays([overlay_of(lane) for lane in begun])
+        """Every trial is an overlay of an empty chart, so that all are drawn alike."""
+        begun = [(trial.name, trial.state) for trial in self._experiment.trials]
+        self._chart.set_overlays(
+            [state_overlay(name, state) for name, state in begun if state and state.steps]
+        )
 
     def _show_landmarks(self) -> None:
-        """The end point that the journal noted, or the level that a peer reached."""
-        record = self._preset.journal if self._preset is not None else None
-        peer = self._preset.peer if self._preset is not None else None
-        if record is not None:
+        """Mark the end of the journal's run, or the loss that a peer reached."""
+        preset = self._experiment.preset
+        if preset is not None and preset.journal is not None:
+            record = preset.journal
             self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
-        if peer is not None:
-            self._chart.set_baselines([(peer.name, peer.val_loss)])
+        if preset is not None and preset.peer is not None:
+            self._chart.set_baselines([(preset.peer.name, preset.peer.val_loss)])
 
     def _show_table(self) -> None:
-        lines: list[Content] = []
-        for number, (cells, last, tone) in enumerate(
-            table_lines(contest_rows(self._contest), self._table.content_size.width)
-        ):
-            quiet = "$foreground-muted" if number == 0 else "$text"
-            lines.append(Content.assemble((cells, quiet), (last, quiet if number == 0 else TONES[tone])))
-        lines.append(Content.styled(f"\n{self._hint()}" if self._hint() else "", "$foreground-muted"))
+        width = self._table.content_size.width
+        (names, last_name, _), *rows = table_lines(experiment_rows(self._experiment), width)
+        lines = [Content.styled(names + last_name, "$foreground-muted")]
+        lines += [Content.assemble((cells, "$text"), (last, TONES[tone])) for cells, last, tone in rows]
+        hint = self._hint()
+        lines.append(Content.styled(f"\n{hint}" if hint else "", "$foreground-muted"))
         self._table.update(Content("\n").join(lines))
 
     def _hint(self) -> str:
-        """What there is to do or to know; nothing when all is said."""
-        contest = self._contest
-        troubles = [lane.problem or _failure(lane) for lane in contest.lanes]
-        trouble = next((printable(words) for words in troubles if words), "")
-        if trouble:
-            return trouble
-        if contest.current is not None:
-            return f"training {contest.current.name}; leaving saves it, coming back goes on"
-        if contest.next_lane is not None:
-            return f"space trains what is missing, {contest.next_lane.name} first"
-        return ""
+        """A problem, or the next thing to do; empty when everything is done."""
+        problems = (trial.problem or _failure(trial) for trial in self._experiment.trials)
+        problem = next((printable(words) for words in problems if words), "")
+        current, following = self._runner.current, self._experiment.next_trial
+        if problem:
+            return problem
+        if current is not None:
+            return f"training {current.name}; leaving saves it, space resumes it later"
+        return f"space trains what is missing, {following.name} first" if following is not None else ""
 
-    # -- what can be done ------------------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
         del parameters
-        moving = self._contest.current is not None
-        offered = {"train": not moving and self._contest.next_lane is not None, "stop": moving}
+        training = self._runner.current is not None
+        offered = {"train": not training and self._experiment.next_trial is not None, "stop": training}
         return offered.get(action, True)
 
     def action_train(self) -> None:
-        self._give_way()
-        self._contest.start()
+        self._pause_current()
+        self._runner.start()
         self._show()
 
     def action_stop(self) -> None:
-        self._contest.stop()
+        self._runner.stop()
         self._show()
 
     def action_leave(self) -> None:
-        self._contest.stop()
+        self._runner.stop()
         self.dismiss()
 
     def action_chart(self, action: str) -> None:
@@ -156,22 +242,6 @@ class ExperimentScreen(InTurn[None]):
         self._chart.action_smooth(direction)
 
 
-def overlay_of(lane: Trial) -> Overlay:
-    """A lane's curve, to lay over another's of the same tokens."""
-    view = lane.view
-    steps, losses, seconds = (view.steps, view.losses, view.seconds) if view is not None else ((), (), ())
-    started = view.started if view is not None else None
-    is_byte = lane.config.tokenizer.kind == "byte"
-    return Overlay(
-        key=lane.name,
-        name=lane.name,
-        steps=np.array(steps, np.float64),
-        losses=np.array(losses, np.float64),
-        elapsed_s=np.array(seconds, np.float64),
-        bytes_per_token=started.bytes_per_token if started is not None else (1.0 if is_byte else None),
-    )
-
-
-def _failure(lane: Trial) -> str:
-    failure = lane.view.failure if lane.view is not None else None
+def _failure(trial: Trial) -> str:
+    failure = trial.state.failure if trial.state is not None else None
     return f"{failure.title}: {failure.message}" if failure is not None else ""

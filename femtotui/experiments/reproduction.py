@@ -1,37 +1,35 @@
-"""The journal's entries trained again, by its own recipe or ours, and judged by measure.
-
-Each training is an ordinary run in a folder of its own that its settings name. Asked for a second time, what
-is finished is only read, and what was broken off goes on.
-"""
+"""The journal's entries trained again in this process, and the results beside what the journal noted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
+from typing import cast
 
 import msgspec
 
 from femtotui.core.commands import Steering
-from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
-from femtotui.core.events import Event, RunFailed, RunFinished, ScoreDone
-from femtotui.core.run_folder.catalog import list_runs
+from femtotui.core.events import AnyEvent, Event, RunFailed, RunFinished, ScoreDone
 from femtotui.core.run_folder.info import read_info
+from femtotui.core.run_folder.logs import read_evals
 from femtotui.presets import Goal, Preset
 
+from ..runs.state import RunState
 from ..trainer.session import Session, continue_run, prepare
-from .trials import goal_words, reaches, seconds_to_validation, thorough_score, trial_folder, tries
+from .experiment import Experiment, Trial, trial_folder, trial_run
+from .race import recipe_trials
 
-Watcher = Callable[[Event], None]
+EventCallback = Callable[[Event], None]
 
 
 class ReproductionResult(msgspec.Struct, frozen=True, kw_only=True):
     """One entry by one recipe and seed, beside what the journal noted, or what another program reached.
 
     Losses are in nats a token. `score` is in `unit`; `steps_to_success` and `seconds_to_success` (of
-    training) are those of the shortest of its runs that succeeded, None if none did. What is the journal's
-    is None for a preset that is not, and what is the peer's (see `presets.Peer`) for one that is;
+    training) are those of the shortest of its runs that succeeded, None if none did. The journal's fields
+    are None for a preset that is not of the journal, and the peer's (see `presets.Peer`) for one that is;
     `seconds_to_peer` is the time to the first validation that was no worse than the peer's. `steps`,
     `seconds`, `data` (a stand-in says so), `machine` and `created` are of the last training.
     """
@@ -65,11 +63,11 @@ class ReproductionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody asked it to stop; all that was trained is saved, and the same request goes on from there."""
+    """A Stop was obeyed; everything is saved, and the same request resumes it."""
 
 
-class Trained(msgspec.Struct, frozen=True):
-    """What became of one run."""
+class TrialResult(msgspec.Struct, frozen=True):
+    """The end of a trial."""
 
     finished: RunFinished
     score: ScoreDone
@@ -80,10 +78,10 @@ def reproduce(
     recipe: str,
     seed: int,
     runs: Path,
-    watch: Watcher,
+    watch: EventCallback,
     commands: SimpleQueue[Steering] | None = None,
 ) -> ReproductionResult:
-    """Train an entry as `trials.tries` has it, until it succeeds or no further try is left.
+    """Train an entry by one recipe, until it succeeds or no longer trial is left.
 
     Raises
     ------
@@ -94,20 +92,69 @@ def reproduce(
     """
     if preset.goal is None:
         raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")
-    trained: list[Trained] = []
-    for config in tries(preset, recipe, seed):
-        trained.append(train_to_the_end(config, runs, watch, commands))
-        if reaches(preset.goal, trained[-1].score):
-            break
-    return _outcome(preset, preset.goal, seed, trained)
+    experiment = Experiment(preset.key, preset.title, recipe_trials(preset, recipe, seed), preset)
+    results = train_trials(experiment, runs, watch, commands)
+    success = any(experiment.succeeded(trial) for trial in experiment.trials)
+    return _result(preset, preset.goal, seed, results, success=success)
 
 
-def _outcome(preset: Preset, goal: Goal, seed: int, trained: Sequence[Trained]) -> ReproductionResult:
+def train_trials(
+    experiment: Experiment,
+    runs: Path,
+    watch: EventCallback,
+    commands: SimpleQueue[Steering] | None = None,
+) -> list[TrialResult]:
+    """Train the trials in this process, one after another, without those that a success makes unneeded.
+
+    Raises: FemtoError, Interrupted.
+    """
+    results = []
+    for trial in experiment.trials:
+        if not experiment.is_unneeded(trial):
+            results.append(train_trial(trial, runs, watch, commands))
+    return results
+
+
+def train_trial(
+    trial: Trial, runs: Path, watch: EventCallback, commands: SimpleQueue[Steering] | None = None
+) -> TrialResult:
+    """Train one trial from where its run is to its end. Raises: FemtoError, Interrupted."""
+    config = trial.config
+    trial.read(runs)
+    state = trial.state = trial.state or RunState(config)
+    trial.is_ours = True
+    session = _session(trial, runs)
+    try:
+        for event in session.record(SimpleQueue() if commands is None else commands):
+            watch(event)
+            state.fold([cast("AnyEvent", event)])
+            if isinstance(event, RunFailed):
+                raise RunError(
+                    f"entry {config.preset} by {config.recipe.name}: {event.title}: {event.message}"
+                )
+    finally:
+        session.close()
+    if state.finished is not None and state.finished.reason == "stopped":
+        raise Interrupted
+    if state.finished is None or trial.score is None:
+        raise RunError(f"entry {config.preset}, {config.recipe.name}: it ended before it was scored")
+    return TrialResult(state.finished, trial.score)
+
+
+def _session(trial: Trial, runs: Path) -> Session:
+    run = trial_run(trial.config, runs)
+    if run is not None and (run.finished or run.can_continue):
+        return continue_run(run.path)
+    return prepare(trial.config, trial_folder(trial.config, runs))
+
+
+def _result(
+    preset: Preset, goal: Goal, seed: int, results: Sequence[TrialResult], *, success: bool
+) -> ReproductionResult:
     record, peer = preset.journal, preset.peer
-    first, last = (trained[0] if record else None), trained[-1]
-    success = reaches(goal, last.score)
-    ours, judged = last.finished, last.score
-    run = Path(ours.run)
+    first = results[0] if record else None
+    last, score = results[-1].finished, results[-1].score
+    run = Path(last.run)
     info = read_info(run)
     return ReproductionResult(
         entry=preset.key,
@@ -119,56 +166,36 @@ def _outcome(preset: Preset, goal: Goal, seed: int, trained: Sequence[Trained]) 
         journal_verdict=record.verdict if record else None,
         loss_at_journal_step=first.finished.train_loss if first else None,
         score_at_journal_step=first.score.score if first else None,
-        steps_to_success=ours.step if success else None,
-        seconds_to_success=ours.elapsed_s if success else None,
+        steps_to_success=last.step if success else None,
+        seconds_to_success=last.elapsed_s if success else None,
         seconds_allowed=goal.seconds,
-        val_loss=ours.val_loss,
-        score=judged.score,
-        unit=judged.unit,
-        goal=goal_words(goal, judged),
+        val_loss=last.val_loss,
+        score=score.score,
+        unit=score.unit,
+        goal=_goal_words(goal, score),
         verdict="success" if success else "fail",
-        steps=ours.step,
-        seconds=ours.elapsed_s,
+        steps=last.step,
+        seconds=last.elapsed_s,
         peer=peer.name if peer else None,
         peer_loss=peer.val_loss if peer else None,
         peer_seconds=peer.elapsed_s if peer else None,
-        seconds_to_peer=seconds_to_validation(run, peer.val_loss) if peer else None,
+        seconds_to_peer=_seconds_to_validation(run, peer.val_loss) if peer else None,
         data=info.data.name,
         machine=info.machine,
         created=info.created,
     )
 
 
-def train_to_the_end(
-    config: RunConfig, runs: Path, watch: Watcher, commands: SimpleQueue[Steering] | None = None
-) -> Trained:
-    """A run of `config` under `runs`, taken up where it is, to its end. Raises: FemtoError, Interrupted."""
-    session = _session(config, trial_folder(config, runs))
-    finished: RunFinished | None = None
-    score: ScoreDone | None = None
-    try:
-        for event in session.record(SimpleQueue() if commands is None else commands):
-            watch(event)
-            if isinstance(event, RunFailed):
-                raise RunError(
-                    f"entry {config.preset} by {config.recipe.name}: {event.title}: {event.message}"
-                )
-            if isinstance(event, ScoreDone) and event.thorough:
-                score = event
-            if isinstance(event, RunFinished):
-                finished = event
-        if finished is not None and finished.reason == "stopped":
-            raise Interrupted
-        score = score or thorough_score(session.run.path)
-        if finished is None or score is None:
-            raise RunError(f"entry {config.preset}, {config.recipe.name}: it ended before it was judged")
-        return Trained(finished, score)
-    finally:
-        session.close()
+def _goal_words(goal: Goal, score: ScoreDone) -> str:
+    """The goal, in the unit of a score."""
+    if goal.score is None:
+        return f"below a trigram model's {score.details['bits_a_byte.trigram']:.3f} bits a byte"
+    if score.unit == "bits a byte":
+        return f"at most {goal.score:.3f} bits a byte"
+    return f"at least {goal.score:.0%}"
 
 
-def _session(config: RunConfig, folder: Path) -> Session:
-    for run in list_runs(folder):
-        if run.can_continue or run.finished:
-            return continue_run(run.path)
-    return prepare(config, folder)
+def _seconds_to_validation(run: Path, level: float) -> float | None:
+    """Seconds of training to the first validation at or below `level`; None if none was."""
+    evals = read_evals(run / "evals.csv")
+    return next((found.elapsed_s for found in evals if found.val_loss <= level), None)

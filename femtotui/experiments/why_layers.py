@@ -6,30 +6,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from queue import SimpleQueue
 
-import numpy as np
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 
-from femtotui.core.commands import Steering
-from femtotui.core.run_folder.logs import read_steps
 from femtotui.presets import load_preset, run_config
 
-from ..chart.braille import NOBODY, Floats, Window, draw
-from .reproduction import Watcher, train_to_the_end
+from ..chart.chart_model import ChartModel, state_overlay
+from ..chart.frame_data import Ink
+from ..chart.render import compose
+from .experiment import Experiment, Trial
+
+WHY_LAYERS = "why-layers"
 
 STEPS = 600
 """By then the entries that learn well stand on the plateau of the grammar, and the other does not."""
 
 SEED = 1
 """One of the seeds in which the difference is plain; in others six layers lag by less."""
-
-SMOOTHED_STEPS = 20
 
 ANSWER = (
     "In femtoGPT's wiring the residual stream itself runs through both norms of every layer, and their gains "
@@ -40,10 +35,12 @@ ANSWER = (
     "better than before: it was never the size, and longer training only hid the reason.",
 )
 
+CHART_HEIGHT = 18
+
 
 @dataclass(frozen=True)
 class Case:
-    """One of the trainings; `short_name` has room beside a chart."""
+    """One of the trainings; `short_name` fits beside a chart."""
 
     name: str
     short_name: str
@@ -60,62 +57,35 @@ CASES = (
 )
 
 
-@dataclass(frozen=True)
-class LossCurve:
-    """One training: its loss (nats a token), smoothed, by step."""
-
-    name: str
-    colour: str
-    loss_K: Floats
-
-    @property
-    def end(self) -> float:
-        return float(self.loss_K[-1])
-
-
-def trained_curves(
-    seed: int, steps: int, runs: Path, watch: Watcher, commands: SimpleQueue[Steering] | None = None
-) -> list[LossCurve]:
-    """Train all four, or read them where they are finished. Raises: FemtoError, Interrupted."""
-    curves = []
-    for case in CASES:
-        config = run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
-        run = train_to_the_end(config, runs, watch, commands).finished.run
-        losses_K = np.array([step.loss for step in read_steps(Path(run) / "metrics.csv")])
-        curves.append(LossCurve(case.name, case.colour, _smoothed(losses_K)))
-    return curves
+def why_layers_experiment(steps: int = STEPS, seed: int = SEED) -> Experiment:
+    """A trial for each of `CASES`, in their order."""
+    trials = (
+        Trial(
+            case.short_name, run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
+        )
+        for case in CASES
+    )
+    title = "entry 3 asks: why did more layers make it worse?"
+    return Experiment(WHY_LAYERS, title, tuple(trials), answer=ANSWER)
 
 
-def _smoothed(losses_K: Floats) -> Floats:
-    """The mean of the last steps, fewer at the beginning."""
-    sums_K = np.cumsum(losses_K)
-    before_K = np.concatenate([np.zeros(SMOOTHED_STEPS), sums_K[:-SMOOTHED_STEPS]])[: len(sums_K)]
-    means_K: Floats = (sums_K - before_K) / np.minimum(np.arange(1, len(sums_K) + 1), SMOOTHED_STEPS)
-    return means_K
-
-
-class CurvesPicture:
-    """The curves in one chart, as high as `height` lines and as wide as the console."""
-
-    def __init__(self, curves: Sequence[LossCurve], height: int = 16) -> None:
-        self._curves, self._height = curves, height
-
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        width = max(20, options.max_width - 8)
-        losses = np.concatenate([curve.loss_K for curve in self._curves])
-        low, high = float(losses.min()), min(float(losses.max()), 4.0)
-        steps = max(len(curve.loss_K) for curve in self._curves)
-        window = Window(1.0, float(steps), low, max(high, low + 0.1))
-        series = [(np.arange(1.0, len(c.loss_K) + 1), c.loss_K) for c in self._curves]
-        cells = draw(series, window, self._height, width)
-        for row in range(self._height):
-            level = window.y_high - (window.y_high - low) * row / (self._height - 1)
-            yield Segment(f"{level:6.2f} │" if row % 3 == 0 else "       │")
-            for code, owner in zip(cells.codes_HW[row], cells.owners_HW[row], strict=True):
-                style = None if owner == NOBODY else Style.parse(self._curves[owner].colour)
-                yield Segment(chr(code) if owner != NOBODY else " ", style)
-            yield Segment.line()
-        yield Segment(f"       ╰ 1{'─' * (width - len(f'{steps:,}') - 10)} step {steps:,}\n")
-        for curve in self._curves:
-            yield Segment("        ━━ ", Style.parse(curve.colour))
-            yield Segment(f"{curve.name}: {curve.end:.4f}\n")
+def curves_text(experiment: Experiment, width: int, height: int = CHART_HEIGHT) -> Text:
+    """The loss curves as a chart for the terminal, and below it the final loss of each."""
+    model = ChartModel()
+    states = [trial.state for trial in experiment.trials if trial.state is not None]
+    model.set_overlays([state_overlay(case.short_name, s) for case, s in zip(CASES, states, strict=True)])
+    picture = model.picture()
+    text = Text(no_wrap=True)
+    if picture is None:
+        return text
+    styles = [Style()] * len(Ink)
+    for number, case in enumerate(CASES):
+        styles[Ink.OTHER_1 + number] = Style.parse(case.colour)
+    grid = compose(picture, height, width)
+    for row in range(grid.height):
+        text.append_text(
+            Text.assemble(*((part.text, part.style or "") for part in grid.strip(row, styles)), "\n")
+        )
+    for case, state in zip(CASES, states, strict=True):
+        text.append("━━ ", case.colour).append(f"{case.name}: {state.smoothed_loss:.4f}\n")
+    return text

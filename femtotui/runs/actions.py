@@ -12,7 +12,7 @@ from femtotui.core.machine import rss_mib
 from femtotui.core.run_folder.catalog import RunSummary, unfinished_run
 from femtotui.presets import Preset
 
-from ..experiments.experiment import Experiment
+from ..experiments.experiment import ExperimentRunner
 from ..paths import choices_file
 from ..text.formats import Tone
 from .choices import Choices, wants_english
@@ -40,7 +40,7 @@ class RunActions:
     def __init__(self, manager: RunManager, choices: Choices, measured: Path | None = None) -> None:
         self.manager, self.choices = manager, choices
         self._left: RunSummary | None = None
-        self._contests: dict[str, Experiment] = {}
+        self._experiments: dict[str, ExperimentRunner] = {}
         self.measured = measured if measured is not None else choices_file()
 
     @property
@@ -207,16 +207,16 @@ class RunActions:
         busy = place is not None and place.view.status in {Status.STARTING, Status.TRAINING}
         return busy and self.manager.pause()
 
-    def contest(self, key: str, make: Callable[[], Experiment]) -> Experiment:
-        """The contest of that name, made when it is asked for first. Raises: what `make` raises."""
-        if key not in self._contests:
-            self._contests[key] = make()
-        return self._contests[key]
+    def experiment(self, key: str, make: Callable[[], ExperimentRunner]) -> ExperimentRunner:
+        """The experiment of that name, made when it is first asked for. Raises: what `make` raises."""
+        if key not in self._experiments:
+            self._experiments[key] = make()
+        return self._experiments[key]
 
     def close(self) -> None:
         """End every trainer, each with time to save, and wait. From any thread."""
-        for contest in self._contests.values():
-            contest.close()
+        for runner in self._experiments.values():
+            runner.close()
         self.manager.close()
 
     def resume(self) -> StatusMessage:

@@ -1,41 +1,57 @@
-"""All of a sweep: orders out, reports and runs in, until every run has ended."""
+"""The coordinator of a sweep: hands out runs, collects reports and results, until every run has ended.
+
+An engine carries the runs out. `LocalEngine` does so on this machine by trainer processes, each at the end of
+its own pipes: no port and no socket, so nothing that another user of the machine could connect to.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from femtotui.core.files import open_own
 from femtotui.core.training.batches import Source
 from femtotui.core.training.workers import usable_cores
 from femtotui.presets.sources import open_source
 
 from ..packages import versions_here
 from ..trainer.text_transfer import encode_text, pack_text
-from .engine import Ended, Engine
+from . import worker
 from .halving import Halving
 from .messages import Order, Outcome, Reply, SweepReport
 from .spec import SweepSpec, SweepTrial, trials_of
-from .sweep_folder import FORMAT, SweepFolder, SweepInfo
-from .work import unpack_run
+from .sweep_folder import FORMAT, LOG_NAME, SweepFolder, SweepInfo
 
-_TICK_S = 0.5
+if TYPE_CHECKING:
+    from .dask_engine import DaskEngine
+
+_POLL_S = 0.5
+_CLOSING_S = 5.0
 
 
-class Remark(msgspec.Struct, frozen=True):
-    """Something to be said plainly."""
+class SweepNotice(msgspec.Struct, frozen=True):
+    """A sentence for the user."""
 
     text: str
 
 
-SweepEvent = SweepReport | Outcome | Remark
+SweepEvent = SweepReport | Outcome | SweepNotice
 
 
 def new_sweep(spec: SweepSpec, runs: Path, threads: int) -> SweepFolder:
-    """A sweep whose runs are all known to be possible. Raises: FemtoError."""
+    """Create a sweep whose settings are all known to be valid. Raises: FemtoError."""
     trials = trials_of(spec, threads)
     created = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
     info = SweepInfo(format=FORMAT, created=created, versions=versions_here(), spec=spec, trials=trials)
@@ -43,9 +59,9 @@ def new_sweep(spec: SweepSpec, runs: Path, threads: int) -> SweepFolder:
 
 
 def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[int, int]:
-    """Workers on this machine and threads for each of their runs.
+    """Number of workers on this machine, and of threads for each of their runs.
 
-    Runs beside each other never wait for one another, and threads of one run do: so a run a core, and more
+    Runs beside each other never wait for one another, and threads of one run do: so a run per core, and more
     threads only where there are fewer runs than cores. Measured by tests/bench/sweeps.py --shapes.
     """
     cores = usable_cores()
@@ -53,43 +69,135 @@ def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[
     return chosen, threads or max(1, cores // chosen)
 
 
-class Sweep:
-    """A sweep that goes on, by `engine`."""
+def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
+    """Start a process that resumes the sweep and outlives this one; its output goes to a log."""
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    command = [sys.executable, "-P", "-m", "femtotui", "sweep", "--resume", folder.name]
+    with open(folder.path / LOG_NAME, "ab", opener=open_own) as log:
+        return subprocess.Popen(
+            [*command, "--runs", str(folder.runs), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=dict(os.environ),
+            start_new_session=True,
+            creationflags=flags,
+        )
 
-    def __init__(self, folder: SweepFolder, engine: Engine, wishes: Callable[[], set[int]] = set) -> None:
-        """`wishes` gives the runs that somebody wants to end, again and again while the sweep goes on."""
+
+@dataclass(frozen=True)
+class OrderEnded:
+    """The end of an order."""
+
+    index: int
+    reply: Reply
+
+
+class LocalEngine:
+    """A thread per order, which watches its trainer; use it in a `with`. The same methods as DaskEngine."""
+
+    def __init__(self, sweep: str, workers: int) -> None:
+        self._sweep = sweep
+        self.slots = workers
+        self._messages: SimpleQueue[SweepReport | OrderEnded] = SimpleQueue()
+        self._threads: dict[int, Thread] = {}
+        self._stop_requests: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Have unfinished runs saved; a trainer that needs longer saves its run after this process ended."""
+        self.stop(self._threads)
+        deadline = time.monotonic() + _CLOSING_S
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def submit(self, order: Order, text: bytes) -> None:
+        # A daemon: the process need not wait for it, see __exit__.
+        thread = Thread(target=self._work, args=(order, text), name=f"run {order.index}", daemon=True)
+        self._threads[order.index] = thread
+        thread.start()
+
+    def _work(self, order: Order, text: bytes) -> None:
+        index = order.index
+        reply = worker.carry_out(
+            order, text, "here", self._messages.put, lambda: index in self._stop_requests
+        )
+        self._messages.put(OrderEnded(index, reply))
+
+    def next_message(self, timeout: float) -> SweepReport | OrderEnded | None:
+        try:
+            message = self._messages.get(timeout=timeout)
+        except Empty:
+            return None
+        if isinstance(message, OrderEnded):
+            del self._threads[message.index]
+        return message
+
+    def stop(self, indices: Iterable[int]) -> None:
+        self._stop_requests.update(indices)
+
+    def discard(self) -> None:
+        worker.discard(self._sweep)
+
+    def check_workers(self) -> None:
+        """This process is the only worker, of its own version."""
+
+    def refusals(self) -> list[str]:
+        return []
+
+
+class Sweep:
+    """The runs of `folder` that are missing, carried out by `engine`.
+
+    `stop_requests` returns the runs that a watcher has asked to stop since its last call.
+    """
+
+    def __init__(
+        self,
+        folder: SweepFolder,
+        engine: LocalEngine | DaskEngine,
+        stop_requests: Callable[[], set[int]] = set,
+    ) -> None:
         self.folder = folder
         self._engine = engine
-        self._wishes = wishes
+        self._stop_requests = stop_requests
         self._waiting = deque(folder.missing())
         self._running: dict[int, SweepTrial] = {}
         self._texts: dict[tuple[object, int], bytes] = {}
-        self._placed: dict[int, str] = {}
+        self._workers: dict[int, str] = {}
         self._notes: dict[int, str] = {}
         spec = folder.info.spec
         self._halving = Halving(spec.halving) if spec.halving else None
 
     def run(self) -> Iterator[SweepEvent]:
-        """Everything that happens, to the end. Raises: ClusterError if the scheduler goes; SweepError."""
-        yield from (Remark(words) for words in self._engine.refusals())
+        """Yield every event to the end. Raises: ClusterError if the scheduler is lost; SweepError."""
+        yield from self._refusals()
         while self._waiting or self._running:
-            yield from self._stop(self._wishes())
+            yield from self._stop(self._stop_requests())
             self._hand_out()
-            message = self._engine.next_message(_TICK_S)
+            message = self._engine.next_message(_POLL_S)
             if isinstance(message, SweepReport) and message.index in self._running:
-                yield self._noted(message)
-            elif isinstance(message, Ended):
-                yield from self._taken_in(message)
+                self._note(message)
+                yield message
+            elif isinstance(message, OrderEnded):
+                yield from self._collect(message)
         self._engine.discard()
 
+    def _refusals(self) -> Iterator[SweepNotice]:
+        return (SweepNotice(words) for words in self._engine.refusals())
+
     def _stop(self, indices: set[int]) -> Iterator[SweepEvent]:
-        """Lets these runs end where they are; those that have not begun do not begin."""
-        if under_way := indices & self._running.keys():
-            self._notes.update(dict.fromkeys(under_way, "stopped when asked to"))
-            self._engine.stop(under_way)
+        """Stop these runs where they are; waiting ones never begin."""
+        if running := indices & self._running.keys():
+            self._notes.update(dict.fromkeys(running, "stopped on request"))
+            self._engine.stop(running)
         for trial in [trial for trial in self._waiting if trial.index in indices]:
             self._waiting.remove(trial)
-            outcome = Outcome(index=trial.index, state="stopped", note="stopped before it had begun")
+            outcome = Outcome(index=trial.index, state="stopped", note="stopped before it began")
             self.folder.add(outcome)
             yield outcome
 
@@ -115,45 +223,38 @@ class Sweep:
             self._texts[key] = encode_text(pack_text(source, config.data))
         return self._texts[key]
 
-    def _noted(self, report: SweepReport) -> SweepReport:
+    def _note(self, report: SweepReport) -> None:
+        """Note where and how a run began; stop it if halving says so."""
         index = report.index
         if report.begins:
-            before = self._placed.get(index)
-            self._placed[index] = report.worker
+            before = self._workers.get(index)
+            self._workers[index] = report.worker
             how = f"continued from step {report.step:,}" if report.step else "restarted from the beginning"
             if before is not None:
                 self._notes[index] = f"worker {before} was lost; {how} on {report.worker}"
             elif report.step:
                 self._notes[index] = how
-        elif self._halving is not None and report.val_loss is not None:
-            self._halve(report, report.val_loss)
-        return report
+        elif (
+            self._halving is not None
+            and report.val_loss is not None
+            and self._halving.must_stop(index, report.steps, report.eval_step, report.val_loss)
+        ):
+            self._notes[index] = f"stopped by successive halving at step {report.eval_step:,}"
+            self._engine.stop([index])
 
-    def _halve(self, report: SweepReport, val_loss: float) -> None:
-        if self._halving and self._halving.must_stop(report.index, report.steps, report.eval_step, val_loss):
-            self._notes[report.index] = f"stopped by successive halving at step {report.eval_step:,}"
-            self._engine.stop([report.index])
-
-    def _taken_in(self, ended: Ended) -> Iterator[SweepEvent]:
-        trial = self._running.pop(ended.index)
-        reply = ended.reply or Reply(
-            outcome=Outcome(
-                index=ended.index,
-                state="failed",
-                worker=self._placed.get(ended.index, ""),
-                reason=ended.reason,
-            )
-        )
+    def _collect(self, ended: OrderEnded) -> Iterator[SweepEvent]:
+        """Save what an order brought; one that was refused waits for another worker."""
+        index, reply = ended.index, ended.reply
+        trial = self._running.pop(index)
         if reply.outcome is None:
             self._engine.check_workers()  # one that came later, and has another version
             self._waiting.appendleft(trial)
-            yield from (Remark(words) for words in self._engine.refusals())
+            yield from self._refusals()
             return
         run = ""
         if reply.archive:
-            run = str(unpack_run(reply.archive, self.folder.runs, reply.outcome.run))
-        outcome = msgspec.structs.replace(
-            reply.outcome, index=trial.index, note=self._notes.get(trial.index, ""), run=run
-        )
+            run = str(worker.unpack_run(reply.archive, self.folder.runs, reply.outcome.run))
+        name, note = reply.outcome.worker or self._workers.get(index, ""), self._notes.get(index, "")
+        outcome = msgspec.structs.replace(reply.outcome, index=index, worker=name, note=note, run=run)
         self.folder.add(outcome)
         yield outcome

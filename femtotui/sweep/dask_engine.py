@@ -1,4 +1,4 @@
-"""The engine of sweeps on other machines: dask.distributed, on a cluster that is there already."""
+"""The engine of sweeps on other machines: dask.distributed, on a cluster that exists already."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any, Self
 
 from distributed import Client, Future
@@ -16,9 +15,9 @@ from distributed.client import FutureCancelledError
 from distributed.security import Security
 
 from ..packages import versions_here
-from . import dask_worker as worker_task
-from .engine import Ended
-from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode
+from . import worker
+from .coordinator import OrderEnded
+from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode, failed_outcome
 from .pickles import ErrorNotReadError, refuse_pickles, require_no_refusal
 from .spec import ClusterError
 
@@ -30,7 +29,7 @@ _CLOSING_S = 5.0
 
 
 class DaskEngine:
-    """Workers that take orders; use it in a `with`. `slots` are how many orders they work on at a time."""
+    """Carries out orders on Dask workers; use it in a `with`."""
 
     def __init__(self, sweep: str, scheduler: str) -> None:
         self._sweep = sweep
@@ -46,7 +45,7 @@ class DaskEngine:
 
     def __enter__(self) -> Self:
         """Raises: ClusterError if there is no scheduler, or no worker of this version."""
-        logging.disable()  # Dask alone writes logs here; what matters is said by us
+        logging.disable()  # only Dask writes logs here; errors that matter are raised
         refuse_pickles()
         security = _tls() if self._scheduler.startswith("tls://") else None
         try:
@@ -67,12 +66,10 @@ class DaskEngine:
         for topic in ("print", "warn"):  # Dask writes what workers say there straight to our own output
             with suppress(ValueError):
                 self._client.unsubscribe_topic(topic)
-        self._client.subscribe_topic(worker_task.topic_of(self._sweep), self._hear)
+        self._client.subscribe_topic(worker.topic_of(self._sweep), self._receive)
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._futures and self._lost_since is None:
             with suppress(Exception):  # the cluster may be what failed
                 self.stop(self._futures.values())
@@ -80,31 +77,31 @@ class DaskEngine:
 
     @property
     def slots(self) -> int:
-        """Of the workers that may be used, as many of them as there are now."""
-        threads: dict[str, int] = self._ask(self._client.nthreads)
+        """Threads of the workers that are connected now and may be used."""
+        threads: dict[str, int] = self._call(self._client.nthreads)
         return max(1, sum(n for address, n in threads.items() if address not in self.refused))
 
     def check_workers(self) -> None:
-        """Finds out who may be used. Raises: ClusterError, with both versions, if nobody may."""
+        """Find the workers of this version. Raises: ClusterError, with both versions, if there are none."""
         here = versions_here()
-        theirs = {address: self._versions(address) for address in self._ask(self._client.nthreads)}
+        theirs = {address: self._versions(address) for address in self._call(self._client.nthreads)}
         self._usable = [address for address, versions in theirs.items() if versions == here]
         self.refused = {address: versions for address, versions in theirs.items() if versions != here}
         if not self._usable:
             raise ClusterError(self.refusals()[0])
 
     def _versions(self, address: str) -> str:
-        """What one worker says. One at a time: an error of one would hide the answers of the others."""
+        """One worker's versions. One at a time: an error of one would hide the answers of the others."""
         try:
-            found = self._ask(self._client.run, worker_task.worker_versions, workers=[address])[address]
+            found = self._call(self._client.run, worker.worker_versions, workers=[address])[address]
         except ClusterError:
             raise
-        except Exception:  # whatever was raised over there: most likely that there is no such module
+        except Exception:  # raised on the worker: most likely that there is no such module
             return "no femtotui that answers"
         return found if isinstance(found, str) else "no femtotui that answers"
 
     def refusals(self) -> list[str]:
-        """A sentence for each worker that is not used."""
+        """Return a sentence for each worker that is not used."""
         here = versions_here()
         return [
             f"worker {address} has {versions}, but here is {here}: it gets no runs until it has the same"
@@ -112,31 +109,31 @@ class DaskEngine:
         ]
 
     def submit(self, order: Order, text: bytes) -> None:
-        """Gives an order to whichever worker is free; it moves to another if that one dies."""
+        """Give an order to a free worker; it moves to another if that one dies."""
         self._attempts += 1
         future = self._client.submit(
-            worker_task.train_trial,
+            worker.train_order,
             encode(order),
             self._text(text),
             key=f"{self._sweep}-{order.index}-{self._attempts}",
             pure=False,
-            # Only where there is somebody to keep out: workers that come later are welcome. Should those that
-            # may be used be gone, one of another version says so itself, and they are looked at again.
+            # Only where a worker is refused: those that come later are welcome. Should those that may be used
+            # be gone, one of another version refuses the order itself, and they are checked again.
             **({"workers": self._usable, "allow_other_workers": True} if self.refused else {}),
         )
         self._futures[future] = order.index
         future.add_done_callback(self._messages.put)
 
     def _text(self, text: bytes) -> Future:
-        """The text on the cluster: it travels to each worker once."""
+        """The text as a task of the cluster: each worker fetches it once."""
         if text not in self._texts:
-            # With a key of our own: to find one, Dask would pickle the text and unpickle it again.
+            # The key is given: to make one, Dask would pickle the text and unpickle it again.
             key = f"{self._sweep}-text-{hashlib.sha256(text).hexdigest()}"
-            self._texts[text] = self._client.submit(worker_task.text_of, text, key=key)
+            self._texts[text] = self._client.submit(worker.text_of, text, key=key)
         return self._texts[text]
 
-    def next_message(self, timeout: float) -> SweepReport | Ended | None:
-        """What a worker says next; None if nothing comes in time. Raises: ClusterError."""
+    def next_message(self, timeout: float) -> SweepReport | OrderEnded | None:
+        """Return the next message; None if none comes in time. Raises: ClusterError."""
         require_no_refusal()
         try:
             message = self._messages.get(timeout=timeout)
@@ -148,44 +145,42 @@ class DaskEngine:
         return self._ended(message)
 
     def stop(self, indices: Iterable[int]) -> None:
-        """Asks for these runs to be saved and to end."""
-        self._tell(worker_task.ask_to_stop, self._sweep, list(indices))
+        """Ask for these runs to be saved and ended."""
+        self._run_on_all(worker.ask_to_stop, self._sweep, list(indices))
 
     def discard(self) -> None:
-        """Clears away what the sweep has left with the workers."""
-        self._tell(worker_task.discard, self._sweep)
+        """Remove the sweep's temporary files on the workers."""
+        self._run_on_all(worker.discard, self._sweep)
 
-    def _tell(self, function: Callable[..., None], *arguments: object) -> None:
-        """Has all workers do something; those that cannot are left alone. Raises: ClusterError."""
+    def _run_on_all(self, function: Callable[..., None], *arguments: object) -> None:
+        """Run a function on all workers; errors on them are ignored. Raises: ClusterError."""
         with suppress(ErrorNotReadError):
-            self._ask(self._client.run, function, *arguments, on_error="ignore")
+            self._call(self._client.run, function, *arguments, on_error="ignore")
 
-    def _ask(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:
-        """Something of the scheduler's. Raises: ClusterError if it is gone."""
+    def _call(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:
+        """Call a function of the client. Raises: ClusterError if the scheduler is gone."""
         try:
             return call(*arguments, **options)
         except (OSError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
 
-    # -- what happens ------------------------------------------------------------------------------------
-
-    def _hear(self, event: tuple[float, Any]) -> None:
-        with suppress(ClusterError):  # somebody else's, on our topic
+    def _receive(self, event: tuple[float, Any]) -> None:
+        with suppress(ClusterError):  # from another sender on this topic
             self._messages.put(decode(event[1], SweepReport, MAX_REPORT_BYTES))
 
-    def _ended(self, future: Future) -> Ended:
+    def _ended(self, future: Future) -> OrderEnded:
         index = self._futures[future]
         try:
-            ended = Ended(index, decode(future.result(timeout=PATIENCE_S), Reply))
+            reply = decode(future.result(timeout=PATIENCE_S), Reply)
         except (FutureCancelledError, OSError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
         except ClusterError as error:
-            ended = Ended(index, None, str(error))
-        except Exception as error:  # whatever was raised over there
-            ended = Ended(index, None, _words(error))
+            reply = Reply(outcome=failed_outcome(index, "", str(error)))
+        except Exception as error:  # raised on the worker
+            reply = Reply(outcome=failed_outcome(index, "", _words(error)))
         require_no_refusal()
         del self._futures[future]
-        return ended
+        return OrderEnded(index, reply)
 
     def _require_scheduler(self) -> None:
         if self._client.status == "running":
@@ -205,7 +200,7 @@ class DaskEngine:
 
 
 def _words(error: Exception) -> str:
-    """What was raised elsewhere, if it could be read: exceptions travel as pickles."""
+    """A worker's exception in words, as far as it could be read: exceptions travel as pickles."""
     pickle = next((part for part in error.args if isinstance(part, bytes)), None)
     if pickle is None:
         return f"{type(error).__name__}: {error}"

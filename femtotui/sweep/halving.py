@@ -1,6 +1,6 @@
-"""Early stopping of hopeless runs: successive halving, asynchronous, so that nobody waits for the slowest.
+"""Early stopping by successive halving, asynchronous, so that no run waits for the slowest.
 
-A run that reaches a rung goes on only if its validation loss is among the best 1/factor of those that have
+A run that reaches a rung continues only if its validation loss is among the best 1/factor of those that have
 reached that rung so far.
 
 Source: Li and others, "A System for Massively Parallel Hyperparameter Tuning" (2020), with the stopping rule
@@ -10,7 +10,7 @@ of Ray Tune's ASHA; after Jamieson and Talwalkar, "Non-stochastic Best Arm Ident
 from __future__ import annotations
 
 RUNGS = 3
-"""At most so many: with a factor of 3 the first is at 1/27 of the steps."""
+"""Maximum number of rungs: with a factor of 3 the first is at 1/27 of the steps."""
 
 
 class Halving:
@@ -21,7 +21,7 @@ class Halving:
         self._losses: dict[int, dict[int, float]] = {}
 
     def must_stop(self, index: int, steps: int, eval_step: int, val_loss: float) -> bool:
-        """Whether run `index`, of `steps` steps, evaluated at `eval_step`, is not worth going on with."""
+        """Whether run `index`, of `steps` steps, evaluated at `eval_step`, should be stopped."""
         stops = False
         for rung in range(1, RUNGS + 1):
             losses = self._losses.setdefault(rung, {})

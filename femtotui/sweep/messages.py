@@ -1,4 +1,4 @@
-"""What a sweep and its workers say to each other: MessagePack of typed structs, as bytes.
+"""Messages between a sweep's coordinator and its workers: MessagePack of typed structs, as bytes.
 
 Dask wraps these bytes in messages of its own, which may hold pickles: see pickles.
 """
@@ -17,7 +17,7 @@ MAX_REPORT_BYTES = 2**16
 MAX_REPLY_BYTES = 2**32
 """A run folder, of which MessagePack cannot hold more."""
 
-State = Literal["finished", "stopped", "failed"]
+EndState = Literal["finished", "stopped", "failed"]
 Words = Annotated[str, msgspec.Meta(max_length=10_000)]
 _Message = TypeVar("_Message", bound=msgspec.Struct)
 
@@ -33,9 +33,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
-    """From a worker, about once a second while a run goes on: where and how far it is.
+    """From a worker, about once a second: the progress of a run.
 
-    `begins` marks the first of an attempt; `step` is then where it starts from.
+    `begins` marks the first report of an attempt; `step` is then where it starts from.
     """
 
     index: int
@@ -53,14 +53,14 @@ class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a run. Losses in nats a token, `score` in `unit`, times in seconds of training.
+    """The result of a run. Losses in nats per token, `score` in `unit`, times in seconds of training.
 
-    `success_step` and `success_s` are those of the first score that counts as success. `note` says what
-    happened on the way, `reason` why it failed; `run` is its folder: a name, and a path once it is home.
+    `success_step` and `success_s` are those of the first score that counts as success. `note` tells of
+    interruptions, `reason` why it failed; `run` is its folder: a name from a worker, a path once unpacked.
     """
 
     index: int
-    state: State
+    state: EndState
     worker: Words = ""
     step: int = 0
     train_loss: float | None = None
@@ -75,15 +75,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     run: Words = ""
 
 
+def failed_outcome(index: int, worker: str, reason: str, step: int = 0, run: str = "") -> Outcome:
+    return Outcome(index=index, state="failed", worker=worker, step=step, reason=reason, run=run)
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """From a worker that is of another version than the order."""
+    """From a worker whose versions differ from the order's."""
 
     worker: Words
     versions: Words
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of an order: what became of it, and the run folder as an archive; or a refusal."""
+    """The end of an order: its outcome with the run folder as an archive, or a refusal."""
 
     outcome: Outcome | None = None
     archive: bytes = b""
@@ -95,7 +99,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def decode(data: object, kind: type[_Message], limit: int = MAX_REPLY_BYTES) -> _Message:
-    """Raises: ClusterError for what is no such message."""
+    """Raises: ClusterError if `data` is no such message."""
     if not isinstance(data, bytes):
         raise ClusterError(f"a message that cannot be understood arrived: {type(data).__name__}, not bytes")
     if len(data) > limit:

@@ -1,4 +1,4 @@
-"""What a sweep is to try: presets x recipes x seeds x settings, how long, and what the best is."""
+"""The specification of a sweep: presets x recipes x seeds x settings, the budget, and the ranking."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MAX_TRIALS = 10_000
 
 
 class SweepSpec(ConfigStruct, frozen=True):
-    """A sweep as its author writes it, in TOML or as flags.
+    """A sweep as the user writes it, in TOML or as options.
 
-    Without `recipes` every preset has its own. `settings` are any fields of a run's settings, each with the
-    values to try (see named_setting). The budget of each run is `steps`, or `seconds` of training; without
+    Without `recipes` every preset has its own. `settings` are any fields of RunConfig, each with the values
+    to try (see `with_setting`). The budget of each run is `steps`, or `seconds` of training; without
     either it is the preset's steps. `rank_by` is the validation loss, the task's score, or the training time
     until the task counts as done. A `halving` of 2 or more stops all but the best 1/halving of the runs at
-    each of some rungs (see halving); 0 lets all of them end.
+    each of some rungs (see halving); 0 trains all to their end.
     """
 
     presets: tuple[str, ...]
@@ -61,13 +61,13 @@ class SweepSpec(ConfigStruct, frozen=True):
 
     @property
     def size(self) -> int:
-        """How many runs it takes."""
+        """Number of runs."""
         values = math.prod(len(values) for values in self.settings.values())
         return len(self.presets) * max(1, len(self.recipes)) * len(self.seeds) * values
 
 
 def read_spec(path: str) -> SweepSpec:
-    """The sweep in a TOML file. Raises: SweepError, in words that say what will not do."""
+    """Read a sweep from a TOML file. Raises: SweepError, naming what is not valid."""
     try:
         return to_settings(parse_toml(read_file(path), path), SweepSpec, path)
     except PresetError as error:
@@ -75,7 +75,7 @@ def read_spec(path: str) -> SweepSpec:
 
 
 class SweepError(FemtoError):
-    """A sweep that cannot be made, found, or gone on with."""
+    """A sweep that cannot be made, found or resumed."""
 
     title = "Trouble with a sweep"
 
@@ -87,23 +87,23 @@ class ClusterError(FemtoError):
 
 
 class SweepTrial(ConfigStruct, frozen=True):
-    """One run of a sweep. `settings` are the spec's, at this run's values."""
+    """One run of a sweep. `settings` are the spec's, with this run's values."""
 
     index: int
     settings: dict[str, Value]
     config: RunConfig
 
     def differing(self) -> dict[str, Value]:
-        """What tells this run from the others of a sweep, by name."""
+        """The settings that may differ between the runs, by name."""
         config = self.config
         chosen: dict[str, Value] = {"preset": config.preset, "recipe": config.recipe.name}
         return {**chosen, **self.settings, "seed": config.train.seed}
 
 
 def trials_of(spec: SweepSpec, threads: int) -> tuple[SweepTrial, ...]:
-    """All runs of a sweep; one seed of everything comes before the next seed.
+    """Return all runs of a sweep; every combination with one seed comes before the next seed.
 
-    Raises: FemtoError for a preset, recipe or setting that will not do.
+    Raises: FemtoError for an invalid preset, recipe or setting.
     """
     return tuple(
         SweepTrial(index=index, settings=settings, config=config)
@@ -122,21 +122,23 @@ def _combinations(spec: SweepSpec, threads: int) -> Iterator[tuple[dict[str, Val
         )
         for name, value in settings.items():
             config = with_setting(config, name, value)
-        yield settings, msgspec.structs.replace(config, train=_watched(config.train, spec))
+        yield settings, msgspec.structs.replace(config, train=_for_sweep(config.train, spec))
 
 
-def _watched(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
-    """What travels home is the end of a run, and its best. Where the score decides and may come at any time,
-    it is looked at with every evaluation: a run that its seconds end has no thorough one.
+def _for_sweep(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
+    """Keep one checkpoint, the one that is sent back, and score as often as the ranking needs.
+
+    Where the ranking needs scores before the end, they come with every evaluation: a run that is ended by
+    its budget of seconds has no thorough score.
     """
-    closely = spec.rank_by == "time" or (spec.rank_by == "score" and spec.seconds is not None)
-    asked = {"score_every", "train.score_every"} & spec.settings.keys()
-    score_every = train.eval_every if closely and not asked else train.score_every
+    often = spec.rank_by == "time" or (spec.rank_by == "score" and spec.seconds is not None)
+    chosen = {"score_every", "train.score_every"} & spec.settings.keys()
+    score_every = train.eval_every if often and not chosen else train.score_every
     return msgspec.structs.replace(train, keep_checkpoints=1, score_every=score_every)
 
 
 def differing_names(trials: tuple[SweepTrial, ...]) -> tuple[str, ...]:
-    """The settings that are not the same in all runs, in order; preset alone if nothing differs."""
+    """Names of the settings that differ between runs, in order; `preset` if none does."""
     rows = [trial.differing() for trial in trials]
     names = list(rows[0]) if rows else []
     return tuple(name for name in names if len({str(row[name]) for row in rows}) > 1) or ("preset",)
@@ -148,7 +150,7 @@ _ALIASES = {
     "heads": "model.n_heads",
     "recipe": "recipe.name",
 }
-# Where a name without a path is looked for, in this order.
+# The groups searched for a name without a path, in this order.
 _GROUPS = (
     "model",
     "train",
@@ -159,7 +161,7 @@ _GROUPS = (
     "tokenizer",
     "data",
 )
-_DECIDED_ELSEWHERE = {
+_GIVEN_ELSEWHERE = {
     "train.seed": "seeds",
     "train.threads": "--threads",
     "recipe.name": "recipes",
@@ -174,7 +176,7 @@ def with_setting(config: RunConfig, name: str, value: Value) -> RunConfig:
 
     The lowest learning rate follows the base rate in proportion, as in presets.
 
-    Raises: SweepError, naming the setting and what would do.
+    Raises: SweepError, naming the setting and the nearest valid one.
     """
     tree: dict[str, Any] = msgspec.to_builtins(config)
     path = _path_of(name, tree)
@@ -196,9 +198,9 @@ def _path_of(name: str, tree: dict[str, Any]) -> list[str]:
     if "." not in full:
         full = next((f"{group}.{full}" for group in _GROUPS if full in _at(tree, group.split("."))), full)
     path = full.split(".")
-    if full in _DECIDED_ELSEWHERE:
+    if full in _GIVEN_ELSEWHERE:
         raise SweepError(
-            f"{visible(name)} is not one of the settings to try: give it in {_DECIDED_ELSEWHERE[full]}"
+            f"{visible(name)} is not one of the settings to try: give it in {_GIVEN_ELSEWHERE[full]}"
         )
     owner = _at(tree, path[:-1])
     if len(path) < 2 or path[-1] not in owner or isinstance(owner[path[-1]], dict):
@@ -207,7 +209,7 @@ def _path_of(name: str, tree: dict[str, Any]) -> list[str]:
 
 
 def _at(tree: dict[str, Any], path: list[str]) -> dict[str, Any]:
-    """The group at a path; an empty one if there is none."""
+    """Return the group at `path`; an empty one if there is none."""
     group: Any = tree
     for part in path:
         group = group.get(part) if isinstance(group, dict) else None

@@ -1,38 +1,49 @@
-"""A sweep on disk: what was asked for, and what has come home.
+"""A sweep on disk: what it trains, its results, and the files by which a running sweep is watched.
 
-sweep.json       the spec and every run's resolved settings; written once
-outcomes.jsonl   a line for each run that is home, or failed
-table.md, table.csv   the same for people and spreadsheets, replaced with every line
+sweep.json              the spec and every run's resolved settings; written once
+outcomes.jsonl          a line per run that has ended
+table.md, table.csv     the same for people and spreadsheets, replaced with every line
+reports.jsonl           a line per report of a worker; appended by the coordinator
+stop_requests.jsonl     a line per request of a watcher to stop runs
+coordinator.log         output of a coordinator that was started for a screen
+run.lock                held by the coordinator
+
+So watchers may leave and come back: the sweep neither waits for them nor needs them.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
-from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from femtotui.core.config import ConfigStruct
 from femtotui.core.errors import RunError
-from femtotui.core.files import os_error_words, read_limited, read_record, write_atomically
-from femtotui.core.run_folder.info import read_progress
-from femtotui.core.run_folder.logs import read_scores, read_steps
+from femtotui.core.events import EvalDone, StepDone
+from femtotui.core.files import open_own, os_error_words, read_limited, read_record, write_atomically
+from femtotui.core.run_folder.lock import RunLock, holder_of
 
-from .messages import Outcome, State
+from ..runs.state import RunState
+from .messages import Outcome, SweepReport
 from .spec import SweepError, SweepSpec, SweepTrial
 from .sweep_table import csv_table, markdown_table
 
 FORMAT = 1
 FOLDER_NAME = "sweeps"
+REPORTS, STOP_REQUESTS, LOG_NAME = "reports.jsonl", "stop_requests.jsonl", "coordinator.log"
 
 _MAX_BYTES = 256 * 2**20
+_MAX_LOG_BYTES = 2**20
 
 
 class SweepInfo(ConfigStruct, frozen=True):
-    """What sweep.json holds. `created` is local time with its offset, ISO 8601."""
+    """The content of sweep.json. `created` is local time with its offset, ISO 8601."""
 
     format: int
     created: str
@@ -42,7 +53,7 @@ class SweepInfo(ConfigStruct, frozen=True):
 
 
 class SweepFolder:
-    """One sweep on disk, in `runs`/sweeps; its runs lie in `runs` like all others."""
+    """One sweep, in `runs`/sweeps; its runs lie in `runs` like all others."""
 
     def __init__(self, path: Path, info: SweepInfo) -> None:
         self.path, self.info = path, info
@@ -77,12 +88,12 @@ class SweepFolder:
 
     @property
     def runs(self) -> Path:
-        """Where its runs come home to."""
+        """Folder of the finished runs."""
         return self.path.parent.parent
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """What there is of each run, in the order of the sweep."""
+        """The outcomes so far, in the order of the sweep."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]
 
     def missing(self) -> list[SweepTrial]:
@@ -90,21 +101,20 @@ class SweepFolder:
         return [trial for trial in self.info.trials if trial.index not in self._outcomes]
 
     def add(self, outcome: Outcome) -> None:
-        """Notes what became of a run. Raises: SweepError."""
+        """Save the outcome of a run. Raises: SweepError."""
         self._outcomes[outcome.index] = outcome
+        table = self.info.trials, self.outcomes, self.info.spec.rank_by
         lines = b"".join(msgspec.json.encode(known) + b"\n" for known in self.outcomes)
-        spec, trials = self.info.spec, self.info.trials
         try:
             write_atomically(self.path / "outcomes.jsonl", lines)
-            markdown = markdown_table(trials, self.outcomes, spec.rank_by)
-            write_atomically(self.path / "table.md", markdown.encode())
-            write_atomically(self.path / "table.csv", csv_table(trials, self.outcomes, spec.rank_by).encode())
+            write_atomically(self.path / "table.md", markdown_table(*table).encode())
+            write_atomically(self.path / "table.csv", csv_table(*table).encode())
         except OSError as error:
             raise SweepError(f"cannot write {self.path}: {os_error_words(error)}") from error
 
 
 def find_sweep(runs: Path, name: str) -> SweepFolder:
-    """The sweep that a person means: its name, a part of it, or `latest`. Raises: SweepError."""
+    """Open a sweep by its name, a part of it, or `latest`. Raises: SweepError."""
     folder = runs / FOLDER_NAME
     names: list[str] = []
     with suppress(OSError):
@@ -118,7 +128,7 @@ def find_sweep(runs: Path, name: str) -> SweepFolder:
 
 
 def read_outcomes(folder: Path) -> list[Outcome]:
-    """The outcomes that are noted in a sweep's folder; lines that are torn or foreign are passed over."""
+    """Read the outcomes in a sweep's folder; torn and foreign lines are skipped."""
     found = []
     with suppress(OSError, ValueError):
         for line in read_limited(folder / "outcomes.jsonl", _MAX_BYTES).splitlines():
@@ -127,32 +137,147 @@ def read_outcomes(folder: Path) -> list[Outcome]:
     return found
 
 
-def read_outcome(index: int, folder: Path, worker: str, state: State) -> Outcome:
-    """The figures of a run at its newest checkpoint. Raises: RunError if nothing was saved."""
-    progress = read_progress(folder)
-    if progress is None:
-        raise RunError(f"{folder} was never saved")
-    scores = [score for score in read_scores(folder / "scores.jsonl") if score.step <= progress.step]
-    last = scores[-1] if scores else None
-    success_step = next((score.step for score in scores if score.verdict == "success"), None)
-    return Outcome(
-        index=index,
-        state=state,
-        worker=worker,
-        step=progress.step,
-        train_loss=progress.train_loss,
-        val_loss=progress.val_loss,
-        score=last.score if last else None,
-        unit=last.unit if last else "",
-        success_step=success_step,
-        success_s=None if success_step is None else _elapsed_at(folder, success_step),
-        elapsed_s=progress.elapsed_s,
-        run=folder.name,
-    )
+# -- the files of a running sweep --------------------------------------------------------------------------
 
 
-def _elapsed_at(folder: Path, step: int) -> float | None:
-    """Seconds of training until a step was done."""
-    steps = list(read_steps(folder / "metrics.csv"))
-    at = bisect_right(steps, step, key=lambda row: row.step)
-    return steps[at - 1].elapsed_s if at else None
+class StopRequest(msgspec.Struct, frozen=True):
+    """Runs to be saved and ended."""
+
+    stop: tuple[int, ...]
+
+
+class CoordinatorFiles:
+    """The coordinator's side: holds the lock, writes reports, reads stop requests. Use it in a `with`."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self._folder = folder
+        self._requests = LineReader(folder.path / STOP_REQUESTS)
+
+    def __enter__(self) -> Self:
+        """Raises: SweepError if another process coordinates the sweep already."""
+        path = self._folder.path
+        try:
+            self._lock = RunLock(path)
+        except RunError as error:
+            if (holder := holder_of(path)) is None:
+                raise SweepError(str(error)) from error
+            raise SweepError(
+                f"the sweep is running already, in process {holder.pid} on {holder.host}: "
+                f"femtotui sweep --watch {path.name}"
+            ) from error
+        self._requests.lines()  # skips those to an earlier coordinator
+        try:
+            self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
+        except OSError as error:
+            self._lock.release()
+            raise SweepError(f"cannot write in {path}: {os_error_words(error)}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reports.close()
+        self._lock.release()
+
+    def write_report(self, report: SweepReport) -> None:
+        """Publish a report; watchers miss it if it cannot be written."""
+        with suppress(OSError):
+            self._reports.write(msgspec.json.encode(report) + b"\n")
+
+    def stop_requests(self) -> set[int]:
+        """The runs that watchers have asked to stop since the last call."""
+        found: set[int] = set()
+        for line in self._requests.lines():
+            with suppress(ValueError, RecursionError):
+                found.update(msgspec.json.decode(line, type=StopRequest).stop)
+        return found
+
+
+class SweepWatcher:
+    """A watcher's side: the state of every run that has begun, folded from its reports.
+
+    `is_starting` tells whether a coordinator has been started that may not hold the lock yet.
+    """
+
+    def __init__(self, folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) -> None:
+        self.folder = folder
+        self._is_starting = is_starting
+        self.trials = {trial.index: trial for trial in folder.info.trials}
+        self.states: dict[int, RunState] = {}
+        self.reports: dict[int, SweepReport] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self._lines = LineReader(folder.path / REPORTS)
+
+    def read(self) -> bool:
+        """Read what is new; return whether there was anything."""
+        news = False
+        for line in self._lines.lines():
+            with suppress(ValueError, RecursionError):
+                self._fold(msgspec.json.decode(line, type=SweepReport))
+                news = True
+        outcomes = {o.index: o for o in read_outcomes(self.folder.path) if o.index in self.trials}
+        news = news or outcomes != self.outcomes
+        self.outcomes = outcomes
+        return news
+
+    def _fold(self, report: SweepReport) -> None:
+        if report.index not in self.trials:
+            return
+        self.reports[report.index] = report
+        state = self.states.setdefault(report.index, RunState(self.trials[report.index].config))
+        train_loss = math.nan if report.loss is None else report.loss
+        if report.loss is not None:
+            step = StepDone(
+                step=report.step,
+                loss=train_loss,
+                lr=math.nan,
+                grad_norm=math.nan,
+                ms=report.ms,
+                elapsed_s=report.elapsed_s,
+                rss_mib=0.0,
+            )
+            state.fold([step])
+        if report.val_loss is not None and report.eval_step not in {step for step, _ in state.evals[-1:]}:
+            done = EvalDone(
+                step=report.eval_step,
+                val_loss=report.val_loss,
+                train_loss=train_loss,
+                elapsed_s=report.elapsed_s,
+            )
+            state.fold([done])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process coordinates the sweep now."""
+        return self._is_starting() or holder_of(self.folder.path) is not None
+
+    @property
+    def last_error(self) -> str:
+        """The last error in the log of a coordinator that was started for a screen."""
+        with suppress(OSError, ValueError):
+            log = read_limited(self.folder.path / LOG_NAME, _MAX_LOG_BYTES).decode(errors="replace")
+            errors = [line for line in log.splitlines() if line.startswith("femtotui: ")]
+            return errors[-1] if errors else ""
+        return ""
+
+    def request_stop(self, indices: Iterable[int]) -> None:
+        """Ask the coordinator to stop these runs. Raises: SweepError."""
+        line = msgspec.json.encode(StopRequest(tuple(indices))) + b"\n"
+        try:
+            with open(self.folder.path / STOP_REQUESTS, "ab", opener=open_own) as file:
+                file.write(line)
+        except OSError as error:
+            raise SweepError(f"cannot write in {self.folder.path}: {os_error_words(error)}") from error
+
+
+class LineReader:
+    """Reads the whole lines that a growing file has gained since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._position = path, 0
+
+    def lines(self) -> list[bytes]:
+        with suppress(OSError), open(self._path, "rb", opener=open_own) as file:
+            file.seek(self._position)
+            new, newline, _ = file.read().rpartition(b"\n")
+            self._position += len(new) + len(newline)
+            return new.splitlines()
+        return []

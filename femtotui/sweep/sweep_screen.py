@@ -1,15 +1,11 @@
-"""A sweep while it goes on: its runs, best first, over their curves. Leaving does not disturb it."""
+"""The sweep screen: runs, best first, over their curves. Leaving it does not disturb the sweep."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from rich.text import Text
 from textual import on, work
 from textual.app import App, ComposeResult
@@ -19,39 +15,115 @@ from textual.content import Content
 from textual.widgets import DataTable, Footer, Static
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.files import open_own
 
 from ..app.settings import Settings
-from ..chart.chart_model import Overlay
+from ..chart.chart_model import state_overlay
+from ..chart.feed import ChartFeed
 from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import ASCII, Glyphs, choose_glyphs
 from ..chart.loss_chart import LossChart
+from ..runs.state import RunState
 from ..text.formats import UNKNOWN, duration, loss, printable
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
-from .live import LOG_NAME, Watch
 from .messages import Outcome, SweepReport
 from .spec import SweepTrial, differing_names
-from .sweep_folder import SweepFolder
+from .sweep_folder import SweepWatcher
 from .sweep_table import ranked
 
-LOOK_SECONDS = 0.5
 _SMOOTHING = 0.5
-"""Reports come once a second: more would lag far behind."""
+"""Reports come once per second: more would lag far behind."""
 
-COLUMNS = ("", "run", "state", "step", "loss", "val", "score", "left", "where")
-_MARKS = {"waits": "·", "trains": "●", "finished": "✓", "stopped": "■", "failed": "!"}
-_TONES = {"waits": "dim", "failed": "bold red", "trains": "bold"}
+COLUMNS = ("", "run", "state", "step", "loss", "val", "score", "left", "worker")
+_MARKS = {"waiting": "·", "training": "●", "finished": "✓", "stopped": "■", "failed": "!"}
+_STYLES = {"waiting": "dim", "failed": "bold red", "training": "bold"}
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One run now. `state` is `waiting`, `training`, `finished`, `stopped` or `failed`.
+
+    `name` are the settings that differ, with their values; `short_name` the values alone. `figures` are its
+    outcome, or the same as far as reported.
+    """
+
+    trial: SweepTrial
+    name: str
+    short_name: str
+    state: str
+    figures: Outcome
+    seconds_left: float | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in ("waiting", "training")
+
+
+def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
+    """All runs, best first by what the sweep ranks by; waiting ones last."""
+    known = {index: _figures_so_far(report) for index, report in watcher.reports.items()} | watcher.outcomes
+    order = [outcome.index for outcome in ranked(known.values(), watcher.folder.info.spec.rank_by)]
+    order += [index for index in watcher.trials if index not in known]
+    names = differing_names(watcher.folder.info.trials)
+    return [_row(watcher, watcher.trials[index], names, known.get(index)) for index in order]
+
+
+def _figures_so_far(report: SweepReport) -> Outcome:
+    """The outcome of a run if it ended now, to be ranked beside those that have."""
+    return Outcome(
+        index=report.index,
+        state="stopped",
+        worker=report.worker,
+        step=report.step,
+        train_loss=report.loss,
+        val_loss=report.val_loss,
+        score=report.score,
+        unit="" if report.score is None else report.unit,
+    )
+
+
+def _row(watcher: SweepWatcher, trial: SweepTrial, names: Sequence[str], figures: Outcome | None) -> SweepRow:
+    values = {key: value for key, value in trial.differing().items() if key in names}
+    name, short = (
+        " ".join(f"{key} {value}" for key, value in values.items()),
+        " ".join(map(str, values.values())),
+    )
+    if figures is None:
+        return SweepRow(trial, name, short, "waiting", Outcome(index=trial.index, state="stopped"))
+    if trial.index in watcher.outcomes:
+        return SweepRow(trial, name, short, figures.state, figures)
+    report, budget_s = watcher.reports[trial.index], watcher.folder.info.spec.seconds
+    left = (report.steps - report.step) * report.ms / 1000
+    if budget_s is not None:
+        left = min(left, max(0.0, budget_s - report.elapsed_s))
+    return SweepRow(trial, name, short, "training", figures, left)
+
+
+def row_cells(row: SweepRow) -> list[Text]:
+    """One line of the table; markup and control characters in it have no effect."""
+    figures, style = row.figures, _STYLES.get(row.state, "")
+    numbers = [
+        f"{figures.step:,}/{row.trial.config.train.steps:,}",
+        loss(figures.train_loss),
+        loss(figures.val_loss),
+        loss(figures.score),
+        UNKNOWN if row.seconds_left is None else duration(row.seconds_left),
+    ]
+    return [
+        *(Text(words, style=style) for words in (_MARKS[row.state], printable(row.name), row.state)),
+        *(Text(number, justify="right", style=style) for number in numbers),
+        Text(printable(figures.worker), style=style),
+    ]
 
 
 class SweepScreen(InTurn[None]):
-    """A row a run. What a watcher may do is to stop runs, and to leave."""
+    """A row per run. A watcher can stop runs, and leave."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "stop", "stop", tooltip="Save this run and end it"),
         Binding("S", "stop_all", "stop all", tooltip="Save all runs and end the sweep"),
         Binding("l", "chart('toggle_log_y')", "linear/log"),
         Binding("x", "chart('toggle_x_axis')", "steps/time"),
-        Binding("escape,q", "leave", "leave", tooltip="The sweep goes on without you"),
+        Binding("escape,q", "leave", "leave", tooltip="The sweep continues without this screen"),
     ]
     DEFAULT_CSS = """
     SweepScreen {
@@ -61,127 +133,111 @@ class SweepScreen(InTurn[None]):
         #sweep-table { height: 1fr; background: transparent; }
         #sweep-table > .datatable--header { background: transparent; color: $text-muted; text-style: none; }
         #sweep-table > .datatable--cursor { color: $foreground; background: $primary 30%; text-style: bold; }
-        #sweep-remark { height: 1; padding: 0 1; color: $text-muted; }
+        #sweep-note { height: 1; padding: 0 1; color: $text-muted; }
         #sweep-chart { height: 1fr; }
     }
     """
 
-    def __init__(self, watch: Watch, glyphs: Glyphs) -> None:
+    def __init__(self, watcher: SweepWatcher, glyphs: Glyphs) -> None:
         super().__init__()
-        self._watch = watch
-        self._glyphs = glyphs
-        self._rows: list[Standing] = []
-        self._led: bool | None = None
+        self._watcher = watcher
+        self._rows: list[SweepRow] = []
+        self._was_running: bool | None = None
+        self._box, self._note = Vertical(id="sweep-box"), Static(id="sweep-note", markup=False)
         self._table: DataTable[Text] = DataTable(id="sweep-table", cursor_type="row", zebra_stripes=False)
         self._chart = LossChart(id="sweep-chart")
+        self._chart.glyphs, self._chart.smoothing = glyphs, _SMOOTHING
+        self._feed = ChartFeed(self._chart)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="sweep-box"):
+        with self._box:
             self._table.add_columns(*COLUMNS)
             yield self._table
-            yield Static(id="sweep-remark", markup=False)
-        self._chart.glyphs = self._glyphs
-        self._chart.smoothing = _SMOOTHING
+            yield self._note
         yield self._chart
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self._table.focus()
-        self._look()
-        self.set_interval(LOOK_SECONDS, self._look)
+        self.tick()
+        self.set_interval(0.3, self.tick)  # INTEGRATOR: remove once the app ticks its screens
 
-    # -- what is shown ---------------------------------------------------------------------------------
-
-    def _look(self) -> None:
-        """Shows what is new, if anything is."""
-        led = self._watch.is_led
-        if not self._watch.look() and led == self._led and self._rows:
+    def tick(self) -> None:
+        """Show what is new, if anything is."""
+        is_running = self._watcher.is_running
+        if not self._watcher.read() and is_running == self._was_running and self._rows:
             return
-        self._led = led
-        here = self._here
-        self._rows = standings(self._watch)
+        self._was_running = is_running
+        selected = self._selected
+        self._rows = sweep_rows(self._watcher)
         self._table.clear()
         for row in self._rows:
             self._table.add_row(*row_cells(row))
-        if here is not None:
+        if selected is not None:
             indices = [row.trial.index for row in self._rows]
-            self._table.move_cursor(row=indices.index(here.trial.index))
+            self._table.move_cursor(row=indices.index(selected.trial.index))
         self._show_title()
         self._show_curves()
 
     def _show_title(self) -> None:
-        box = self.query_one("#sweep-box")
-        ended, n = len(self._watch.outcomes), len(self._rows)
-        box.border_title = Content(f"sweep {self._watch.folder.name} · {ended}/{n} runs ended")
-        spec = self._watch.folder.info.spec
-        by = {"loss": "validation loss", "score": "task score", "time": "time to success"}[spec.rank_by]
-        rule = f" · successive halving by {spec.halving}" if spec.halving else ""
-        if self._led or ended == n:
-            box.border_subtitle = Content(f"best {by} first{rule}")
+        watcher, spec = self._watcher, self._watcher.folder.info.spec
+        name, ended, n = watcher.folder.name, len(watcher.outcomes), len(self._rows)
+        self._box.border_title = Content(f"sweep {name} · {ended}/{n} runs ended")
+        if self._was_running or ended == n:
+            by = {"loss": "validation loss", "score": "task score", "time": "time to success"}[spec.rank_by]
+            rule = f" · successive halving by {spec.halving}" if spec.halving else ""
+            self._box.border_subtitle = Content(f"best {by} first{rule}")
         else:
-            why = self._watch.last_words or "nobody goes on with it"
-            words = f"{why}: femtotui sweep --resume {self._watch.folder.name}"
-            box.border_subtitle = Content(printable(words))
+            why = watcher.last_error or "not running; resume it with"
+            self._box.border_subtitle = Content(printable(f"{why}: femtotui sweep --resume {name}"))
 
     @on(DataTable.RowHighlighted)
     def _show_curves(self) -> None:
         """The curve of the run under the cursor, over those of the best others."""
-        here, chart = self._here, self._chart
-        self.query_one("#sweep-remark", Static).update(printable(here.remark) if here else "")
-        chart.clear()
-        if here is None:
+        selected, states = self._selected, self._watcher.states
+        if selected is None:
             return
-        chart.border_title = Content(printable(here.name))
-        steps, losses, seconds = self._curve(here)
-        chart.add_points(steps, losses, seconds)
-        for report in self._watch.curves.get(here.trial.index, []):
-            if report.val_loss is not None and report.step == report.eval_step:
-                chart.add_validation(report.step, report.val_loss)
-        others = [row for row in self._rows if row is not here and row.trial.index in self._watch.curves]
-        chart.set_overlays([self._overlay(row) for row in others[:MAX_OVERLAYS]])
-
-    def _overlay(self, row: Standing) -> Overlay:
-        steps, losses, seconds = (np.array(values, np.float64) for values in self._curve(row))
-        return Overlay(str(row.trial.index), printable(row.short_name), steps, losses, seconds, None)
-
-    def _curve(self, row: Standing) -> tuple[list[int], list[float], list[float]]:
-        points = [
-            (report.step, report.loss, report.elapsed_s)
-            for report in self._watch.curves.get(row.trial.index, [])
-            if report.loss is not None
-        ]
-        steps, losses, seconds = zip(*points, strict=True) if points else ((), (), ())
-        return list(steps), list(losses), list(seconds)
+        figures, index = selected.figures, selected.trial.index
+        self._note.update(printable(figures.reason or figures.note))
+        self._chart.border_title = Content(printable(selected.name))
+        self._feed.feed(states.get(index) or RunState(selected.trial.config), None)
+        others = [row for row in self._rows if row is not selected and row.trial.index in states]
+        self._chart.set_overlays(
+            [
+                state_overlay(printable(row.short_name), states[row.trial.index])
+                for row in others[:MAX_OVERLAYS]
+            ]
+        )
 
     @property
-    def _here(self) -> Standing | None:
+    def _selected(self) -> SweepRow | None:
         at = self._table.cursor_row
         return self._rows[at] if 0 <= at < len(self._rows) else None
 
-    # -- what can be done ------------------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------------------
 
     def action_stop(self) -> None:
-        here = self._here
-        if here is None or here.state not in ("waits", "trains"):
+        selected = self._selected
+        if selected is None or selected.has_ended:
             self.notify("this run has ended", severity="warning")
         else:
-            self._ask_to_stop([here])
+            self._request_stop([selected])
 
     @work(exclusive=True)
     async def action_stop_all(self) -> None:
-        left = [row for row in self._rows if row.state in ("waits", "trains")]
+        left = [row for row in self._rows if not row.has_ended]
         if not left:
             return
-        question = f"Stop {len(left)} runs? Each is saved as it is; those that wait do not begin."
+        question = f"Stop {len(left)} runs? Each is saved as it is; waiting runs do not start."
         if await self.app.push_screen_wait(YesNo("stop the sweep", question, "Stop")):
-            self._ask_to_stop(left)
+            self._request_stop(left)
 
-    def _ask_to_stop(self, rows: Sequence[Standing]) -> None:
-        if not self._watch.is_led:
-            self.notify("nobody goes on with this sweep: there is nothing to stop", severity="warning")
+    def _request_stop(self, rows: Sequence[SweepRow]) -> None:
+        if not self._watcher.is_running:
+            self.notify("this sweep is not running: nothing to stop", severity="warning")
             return
         try:
-            self._watch.ask_to_stop(row.trial.index for row in rows)
+            self._watcher.request_stop(row.trial.index for row in rows)
             self.notify(f"asked {len(rows)} run{'' if len(rows) == 1 else 's'} to end")
         except FemtoError as error:
             self.notify(str(error), title=error.title, severity="error", markup=False)
@@ -193,116 +249,8 @@ class SweepScreen(InTurn[None]):
         self.dismiss()
 
 
-def row_cells(row: Standing) -> list[Text]:
-    """One line of the table; nothing in it is obeyed."""
-    steps = row.trial.config.train.steps
-    figures = [
-        f"{row.step:,}/{steps:,}",
-        loss(row.loss),
-        loss(row.val_loss),
-        loss(row.score),
-        UNKNOWN if row.seconds_left is None else duration(row.seconds_left),
-    ]
-    style = _TONES.get(row.state, "")
-    return [
-        Text(_MARKS[row.state], style=style),
-        Text(printable(row.name), style=style),
-        Text(row.state, style=style),
-        *(Text(figure, justify="right", style=style) for figure in figures),
-        Text(printable(row.worker), style=style),
-    ]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """One run now. `state` is `waits`, `trains`, `finished`, `stopped` or `failed`.
-
-    `name` are the settings that differ, with their values; `short_name` the values alone.
-    """
-
-    trial: SweepTrial
-    name: str
-    short_name: str
-    state: str
-    worker: str = ""
-    step: int = 0
-    loss: float | None = None
-    val_loss: float | None = None
-    score: float | None = None
-    seconds_left: float | None = None
-    remark: str = ""
-
-
-def standings(watch: Watch) -> list[Standing]:
-    """All runs, best first by what the sweep ranks by; those that wait come last."""
-    info = watch.folder.info
-    names = differing_names(info.trials)
-    by_index = {trial.index: trial for trial in info.trials}
-    known = [watch.outcomes.get(index) or _so_far(report) for index, report in watch.last.items()]
-    known += [outcome for index, outcome in watch.outcomes.items() if index not in watch.last]
-    order = [outcome.index for outcome in ranked(known, info.spec.rank_by)]
-    order += [index for index in by_index if index not in order]
-    return [
-        _standing(by_index[index], names, watch.last.get(index), watch.outcomes.get(index), info.spec.seconds)
-        for index in order
-        if index in by_index
-    ]
-
-
-def _so_far(report: SweepReport) -> Outcome:
-    """What would become of a run if it ended now, to be ranked beside those that have."""
-    unit = "" if report.score is None else report.unit
-    return Outcome(
-        index=report.index, state="stopped", val_loss=report.val_loss, score=report.score, unit=unit
-    )
-
-
-def _standing(
-    trial: SweepTrial,
-    names: tuple[str, ...],
-    report: SweepReport | None,
-    outcome: Outcome | None,
-    budget_s: float | None,
-) -> Standing:
-    values = {key: value for key, value in trial.differing().items() if key in names}
-    name = " ".join(f"{key} {value}" for key, value in values.items())
-    short = " ".join(map(str, values.values()))
-    if outcome is not None:
-        return Standing(
-            trial,
-            name,
-            short,
-            outcome.state,
-            outcome.worker,
-            outcome.step,
-            outcome.train_loss,
-            outcome.val_loss,
-            outcome.score,
-            remark=outcome.reason or outcome.note,
-        )
-    if report is None:
-        return Standing(trial, name, short, "waits")
-    return Standing(
-        trial,
-        name,
-        short,
-        "trains",
-        report.worker,
-        report.step,
-        report.loss,
-        report.val_loss,
-        report.score,
-        _seconds_left(report, budget_s),
-    )
-
-
-def _seconds_left(report: SweepReport, budget_s: float | None) -> float:
-    by_steps = (report.steps - report.step) * report.ms / 1000
-    return by_steps if budget_s is None else min(by_steps, max(0.0, budget_s - report.elapsed_s))
-
-
 class SweepApp(App[None]):
-    """One screen; leaving it ends the app and nothing else."""
+    """The sweep screen alone; leaving it ends the app and nothing else."""
 
     TITLE = "femtotui sweep"
     CSS_PATH = "../app/femtotui.tcss"
@@ -311,9 +259,9 @@ class SweepApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
-    def __init__(self, watch: Watch, settings: Settings | None = None) -> None:
+    def __init__(self, watcher: SweepWatcher, settings: Settings | None = None) -> None:
         super().__init__()
-        self._watch = watch
+        self._watcher = watcher
         self._settings = settings if settings is not None else Settings()
 
     def on_mount(self) -> None:
@@ -321,31 +269,9 @@ class SweepApp(App[None]):
         self.set_class(glyphs is ASCII, "-ascii")
         if self._settings.theme in self.available_themes:
             self.theme = self._settings.theme
-        self.push_screen(SweepScreen(self._watch, glyphs), lambda _: self.exit())
-        if not fits(self.size):
-            self.push_screen(TooSmallScreen())
+        self.push_screen(SweepScreen(self._watcher, glyphs), lambda _: self.exit())
+        self.on_resize()
 
     def on_resize(self) -> None:
         if not fits(self.size) and not isinstance(self.screen, TooSmallScreen):
             self.push_screen(TooSmallScreen())
-
-
-def start_leader(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
-    """A process that goes on with the sweep, whatever becomes of this one; what it says goes to a log."""
-    command = [sys.executable, "-P", "-m", "femtotui", "sweep", "--resume", folder.name]
-    with open(folder.path / LOG_NAME, "ab", opener=open_own) as log:
-        return subprocess.Popen(
-            [*command, "--runs", str(folder.runs), *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=dict(os.environ),
-            start_new_session=True,
-            creationflags=_windows_flags(),
-        )
-
-
-def _windows_flags() -> int:
-    if sys.platform == "win32":
-        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-    return 0

@@ -1,4 +1,4 @@
-"""A sweep as a table: best first, with the settings that differ. For people, spreadsheets and programs."""
+"""The ranking of a sweep and its tables: best first, with the settings that differ."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .messages import Outcome
 from .spec import RankBy, SweepTrial, Value, differing_names
 
 _Row = dict[str, Value | None]
-_MOST = 120
+_MAX_CELL = 120
 
 
 def table_rows(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> list[_Row]:
-    """A dict a run, best first: rank, the settings that differ, and what came out."""
+    """A dict per run, best first: rank, the settings that differ, and the results."""
     names = differing_names(tuple(trials))
     settings = {trial.index: trial.differing() for trial in trials}
     rows: list[_Row] = []
@@ -46,7 +46,7 @@ def _figures(outcome: Outcome) -> _Row:
 
 
 def csv_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> str:
-    """All figures, in full."""
+    """All figures as CSV, with full precision."""
     rows = table_rows(trials, outcomes, by)
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0] if rows else ["rank"], lineterminator="\n")
@@ -56,7 +56,7 @@ def csv_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: Ran
 
 
 def markdown_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> str:
-    """The figures that a person compares, in a Markdown table."""
+    """The figures that people compare, as a Markdown table."""
     rows = [_readable(row) for row in table_rows(trials, outcomes, by)]
     if not rows:
         return "No run has ended yet.\n"
@@ -84,17 +84,17 @@ def _cell(name: str, value: Value | None) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and name == "step":
         return f"{value:,}"
     text = one_line(str(value))
-    text = text if len(text) <= _MOST else f"{text[:_MOST]}…"
+    text = text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…"
     return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
 def ranked(outcomes: Iterable[Outcome], by: RankBy) -> list[Outcome]:
-    """Best first; what cannot be ranked comes after that, and what failed last, in the order of the sweep."""
-    return sorted(outcomes, key=lambda outcome: (*_merit(outcome, by), outcome.index))
+    """Sort best first; then runs that cannot be ranked, then failed ones, in the order of the sweep."""
+    return sorted(outcomes, key=lambda outcome: (*_rank_key(outcome, by), outcome.index))
 
 
-def _merit(outcome: Outcome, by: RankBy) -> tuple[bool, float]:
-    """Sorts as the run should. A higher share is better, fewer bits a byte are, as are losses and times."""
+def _rank_key(outcome: Outcome, by: RankBy) -> tuple[bool, float]:
+    """The sort key of a run: a higher share is better; fewer bits per byte, lower losses and times are."""
     if by == "score" and outcome.score is not None:
         value: float | None = -outcome.score if outcome.unit == "share" else outcome.score
     else:

@@ -4,6 +4,7 @@ sweep, which goes on beside it in a process of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import work
@@ -11,12 +12,12 @@ from textual.binding import Binding, BindingType
 
 from femtotui.core.errors import FemtoError
 
-from ..experiments.experiment import Experiment
+from ..experiments.experiment import Experiment, ExperimentRunner
 from ..experiments.experiment_screen import ExperimentScreen
-from ..experiments.race import WHY_LAYERS, race, why_layers_contest
-from ..sweep.live import Watch
+from ..experiments.race import race
+from ..experiments.why_layers import WHY_LAYERS, why_layers_experiment
 from ..sweep.spec import SweepError
-from ..sweep.sweep_folder import find_sweep
+from ..sweep.sweep_folder import SweepWatcher, find_sweep
 from ..sweep.sweep_screen import SweepScreen
 from .arranging import ArrangingScreen
 
@@ -51,44 +52,38 @@ class ContestingScreen(ArrangingScreen):
         ),
     ]
 
-    @work(exclusive=True, group="contest")
+    @work(exclusive=True, group="experiment")
     async def action_race(self) -> None:
         """Race on the preset under the cursor, or on the one that trains."""
         preset = self.preset_at_hand()
         if preset is None:
             return
-        manager = self.actions.manager
         try:
-            contest = self.actions.contest(preset.key, lambda: race(preset, manager.runs, manager.factory))
+            await self._show_experiment(preset.key, lambda: race(preset))
         except FemtoError as error:
             self.say(str(error), "warning")
-            return
-        await self._hold(contest)
 
-    @work(exclusive=True, group="contest")
+    @work(exclusive=True, group="experiment")
     async def action_why_layers(self) -> None:
-        manager = self.actions.manager
-        await self._hold(
-            self.actions.contest(WHY_LAYERS, lambda: why_layers_contest(manager.runs, manager.factory))
-        )
+        await self._show_experiment(WHY_LAYERS, why_layers_experiment)
 
-    async def _hold(self, contest: Experiment) -> None:
-        """Show a contest; what is trained now waits only if something is trained there."""
-        waiting = False
+    async def _show_experiment(self, key: str, make: Callable[[], Experiment]) -> None:
+        """Show an experiment; the current training is paused only while something is trained there."""
+        manager, paused = self.actions.manager, False
 
-        def give_way() -> None:
-            nonlocal waiting
-            waiting = self.actions.give_way() or waiting
+        def pause_current() -> None:
+            nonlocal paused
+            paused = self.actions.give_way() or paused
 
-        preset = self.presets.get(contest.preset_key or "")
-        await self.app.push_screen_wait(ExperimentScreen(contest, preset, self.glyphs, give_way))
-        if waiting:
-            self.actions.manager.resume()
+        runner = self.actions.experiment(key, lambda: ExperimentRunner(make(), manager.runs, manager.factory))
+        await self.app.push_screen_wait(ExperimentScreen(runner, self.glyphs, pause_current))
+        if paused:
+            manager.resume()
 
     def action_sweep(self) -> None:
         try:
-            watch = Watch(find_sweep(self.actions.manager.runs, "latest"))
+            watcher = SweepWatcher(find_sweep(self.actions.manager.runs, "latest"))
         except SweepError as error:
             self.say(f"{error}; femtotui sweep --help says how to begin one", "warning")
             return
-        self.app.push_screen(SweepScreen(watch, self.glyphs))
+        self.app.push_screen(SweepScreen(watcher, self.glyphs))

@@ -1,4 +1,4 @@
-"""Contests: what they train, in which order, what they show, and that they can be left and come back to."""
+"""Experiments: what they train, in which order, what they show, and that they can be left and resumed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from femtotui.chart.loss_chart import LossChart
 from femtotui.core.errors import ConfigError
 from femtotui.core.events import RunFinished
 from femtotui.core.run_folder.lock import RunLock
-from femtotui.experiments.experiment import Experiment, contest_rows, table_lines
-from femtotui.experiments.experiment_screen import ExperimentScreen
-from femtotui.experiments.race import race, why_layers_contest
-from femtotui.experiments.trials import tries
-from femtotui.experiments.why_layers import ANSWER
-from femtotui.presets import load_preset
+from femtotui.experiments.experiment import ExperimentRunner
+from femtotui.experiments.experiment_screen import ExperimentScreen, experiment_rows, table_lines
+from femtotui.experiments.race import race, trial_configs
+from femtotui.experiments.why_layers import ANSWER, why_layers_experiment
+from femtotui.presets import Preset, load_preset
 from femtotui.sweep.coordinator import new_sweep
 from femtotui.sweep.spec import SweepSpec
 from femtotui.sweep.sweep_screen import SweepScreen
@@ -52,18 +51,22 @@ class Trainers:
         return trainer
 
 
-def verdicts(contest: Experiment) -> list[str]:
-    return [row.cells[-1] for row in contest_rows(contest)]
+def race_runner(preset: Preset, runs: Path, trainers: Trainers) -> ExperimentRunner:
+    return ExperimentRunner(race(preset), runs, trainers)
 
 
-def test_the_lanes_train_one_after_another_and_a_longer_try_only_after_a_miss(tmp_path: Path) -> None:
+def verdicts(runner: ExperimentRunner) -> list[str]:
+    return [row.cells[-1] for row in experiment_rows(runner.experiment)]
+
+
+def test_the_trials_train_one_after_another_and_a_longer_try_only_after_a_miss(tmp_path: Path) -> None:
     trainers = Trainers()
-    contest = race(load_preset("2"), tmp_path, trainers)
-    contest.read()
-    assert [lane.name for lane in contest.lanes] == ["journal", "modern", "modern, 1,500"]
+    runner = race_runner(load_preset("2"), tmp_path, trainers)
+    runner.read()
+    assert [trial.name for trial in runner.experiment.trials] == ["journal", "modern", "modern, 1,500"]
     assert not trainers.all
-    contest.start()
-    assert verdicts(contest)[1:] == ["starting", "not yet", "not yet"]
+    runner.start()
+    assert verdicts(runner)[1:] == ["starting", "not yet", "not yet"]
     for number, (share, recipe, length) in enumerate(
         [(0.1, "journal", 629), (0.9, "modern", 629), (0.99, "modern", 1500)]
     ):
@@ -72,80 +75,80 @@ def test_the_lanes_train_one_after_another_and_a_longer_try_only_after_a_miss(tm
         assert config is not None
         assert (config.recipe.name, config.train.steps) == (recipe, length)
         finish(trainers.all[-1], share)
-        assert contest.take()
-    assert verdicts(contest) == ["success", "fail", "fail", "success"]
-    assert contest.next_lane is None
-    assert not contest.running
+        assert runner.drain()
+    assert verdicts(runner) == ["success", "fail", "fail", "success"]
+    assert runner.experiment.next_trial is None
+    assert not runner.running
 
 
 def test_a_success_at_the_journals_step_needs_no_longer_try(tmp_path: Path) -> None:
     preset = load_preset("2")
-    trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, 0.1)
-    trial_on_disk(tries(preset, "modern", 0)[0], tmp_path, 0.96)
+    trial_on_disk(trial_configs(preset, "journal", 0)[0], tmp_path, 0.1)
+    trial_on_disk(trial_configs(preset, "modern", 0)[0], tmp_path, 0.96)
     trainers = Trainers()
-    contest = race(preset, tmp_path, trainers)
-    assert contest.read()
-    assert not contest.start()
+    runner = race_runner(preset, tmp_path, trainers)
+    assert runner.read()
+    assert not runner.start()
     assert not trainers.all
-    assert verdicts(contest) == ["success", "fail", "success", "not needed"]
-    assert not contest.read()
+    assert verdicts(runner) == ["success", "fail", "success", "not needed"]
+    assert not runner.read()
 
 
 def test_what_was_left_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     preset = load_preset("2")
-    left = trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, last=100)
+    left = trial_on_disk(trial_configs(preset, "journal", 0)[0], tmp_path, last=100)
     trainers = Trainers()
-    contest = race(preset, tmp_path, trainers)
-    contest.read()
-    assert verdicts(contest)[1] == "stopped"
-    contest.start()
+    runner = race_runner(preset, tmp_path, trainers)
+    runner.read()
+    assert verdicts(runner)[1] == "stopped"
+    runner.start()
     assert trainers.all[0].commands == [Continue(run=str(left))]
 
 
 def test_a_run_that_another_process_trains_is_watched_and_left_alone(tmp_path: Path) -> None:
     preset = load_preset("2")
-    run = trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, last=100)
+    run = trial_on_disk(trial_configs(preset, "journal", 0)[0], tmp_path, last=100)
     lock = RunLock(run)
     try:
-        contest = race(preset, tmp_path, Trainers())
-        contest.read()
-        assert verdicts(contest)[1] == "trained elsewhere"
-        assert not contest.start()
+        runner = race_runner(preset, tmp_path, Trainers())
+        runner.read()
+        assert verdicts(runner)[1] == "trained elsewhere"
+        assert not runner.start()
     finally:
         lock.release()
-    assert contest.read()
-    assert contest.next_lane is contest.lanes[0]
+    assert runner.read()
+    assert runner.experiment.next_trial is runner.experiment.trials[0]
 
 
-def test_a_lane_that_fails_ends_the_contest_and_can_be_tried_again(tmp_path: Path) -> None:
+def test_a_trial_that_fails_ends_the_experiment_and_can_be_tried_again(tmp_path: Path) -> None:
     trainers = Trainers()
-    contest = race(load_preset("2"), tmp_path, trainers)
-    contest.start()
+    runner = race_runner(load_preset("2"), tmp_path, trainers)
+    runner.start()
     trainers.all[0].exit(9, "killed")
-    contest.take()
-    assert verdicts(contest)[1] == "broke off"
-    assert (contest.running, len(trainers.all)) == (False, 1)
-    assert contest.start()
+    runner.drain()
+    assert verdicts(runner)[1] == "aborted"
+    assert (runner.running, len(trainers.all)) == (False, 1)
+    assert runner.start()
     assert len(trainers.all) == 2
 
 
 def test_what_came_after_the_journal_races_its_peer_alone(tmp_path: Path) -> None:
-    contest = race(load_preset("13"), tmp_path, Trainers())
-    assert [lane.name for lane in contest.lanes] == ["modern"]
-    noted = contest_rows(contest)[0].cells
+    runner = race_runner(load_preset("13"), tmp_path, Trainers())
+    assert [trial.name for trial in runner.experiment.trials] == ["modern"]
+    noted = experiment_rows(runner.experiment)[0].cells
     assert noted[0] == "nanoGPT"
     assert "1.9170" in noted
     own = msgspec.structs.replace(load_preset("2"), key="mine", goal=None)
     with pytest.raises(ConfigError, match="no goal"):
-        race(own, tmp_path, Trainers())
+        race(own)
 
 
 def test_a_peer_is_a_level_on_the_chart(tmp_path: Path) -> None:
     preset = load_preset("14")
-    trial_on_disk(tries(preset, "modern", 0)[0], tmp_path, last=50)
-    contest = race(preset, tmp_path, Trainers())
-    contest.read()
-    chart, view = LossChart(), contest.lanes[0].view
+    trial_on_disk(trial_configs(preset, "modern", 0)[0], tmp_path, last=50)
+    runner = race_runner(preset, tmp_path, Trainers())
+    runner.read()
+    chart, view = LossChart(), runner.experiment.trials[0].state
     assert view is not None
     ChartFeed(chart).feed(view, preset)
     picture = chart.model.picture()
@@ -156,11 +159,11 @@ def test_a_peer_is_a_level_on_the_chart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [60, 76, 116, 196])
 def test_the_table_fits(width: int, tmp_path: Path) -> None:
     preset = load_preset("9")
-    trial_on_disk(tries(preset, "journal", 0)[0], tmp_path, 0.1)
-    contest = race(preset, tmp_path, Trainers())
-    contest.read()
-    lines = list(table_lines(contest_rows(contest), width))
-    assert len(lines) == 2 + len(contest.lanes)
+    trial_on_disk(trial_configs(preset, "journal", 0)[0], tmp_path, 0.1)
+    runner = race_runner(preset, tmp_path, Trainers())
+    runner.read()
+    lines = list(table_lines(experiment_rows(runner.experiment), width))
+    assert len(lines) == 2 + len(runner.experiment.trials)
     assert all(len(cells) + len(last) <= width for cells, last, _ in lines)
     assert (lines[0][0].split()[0], lines[0][1]) == ("run", "verdict")
 
@@ -180,7 +183,7 @@ def curves(chart: LossChart) -> dict[str, int]:
 
 
 def shown(screen: ExperimentScreen) -> str:
-    return str(screen.query_one("#contest-table").render())
+    return str(screen.query_one("#experiment-table").render())
 
 
 async def test_a_race_lets_the_training_wait_and_gives_it_back(tmp_path: Path) -> None:
@@ -209,8 +212,8 @@ async def test_a_race_lets_the_training_wait_and_gives_it_back(tmp_path: Path) -
 
 async def test_entry_3s_question_is_answered_in_one_picture(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    for lane in why_layers_contest(runs, Trainers()).lanes:
-        trial_on_disk(lane.config, runs, 0.5)
+    for trial in why_layers_experiment().trials:
+        trial_on_disk(trial.config, runs, 0.5)
     async with training(runs) as it:
         screen = await opened(it, "w")
         picture = screen.query_one(LossChart).model.picture()
@@ -225,7 +228,7 @@ async def test_entry_3s_question_is_answered_in_one_picture(tmp_path: Path) -> N
         assert [item.text for item in picture.legend] == list(curves(screen.query_one(LossChart)))
         await it.pilot.press("x")
         await it.until(lambda: screen.query_one(LossChart).model.by_time)
-        assert " ".join(ANSWER) in str(screen.query_one("#contest-answer").render())
+        assert " ".join(ANSWER) in str(screen.query_one("#experiment-answer").render())
         assert shown(screen).count("finished") == 4
         await it.pilot.press("q")
         await it.until(lambda: it.app.screen is it.app.train)

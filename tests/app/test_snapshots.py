@@ -21,7 +21,7 @@ from femtotui.app.settings import Settings
 from femtotui.chart.loss_chart import LossChart
 from femtotui.edit.edit_screen import EditScreen
 from femtotui.experiments.experiment_screen import ExperimentScreen
-from femtotui.experiments.trials import tries
+from femtotui.experiments.race import trial_configs
 from femtotui.presets import load_preset
 from femtotui.runs.compare_screen import CompareScreen
 from femtotui.runs.run_list import RunList
@@ -69,8 +69,8 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
     recorded_run(runs, "20260105-200000-2-aaaaaa", "2", 300, 4)
     recorded_run(runs, "20260105-190000-10-bbbbbb", "10", 500, 5)
     preset = load_preset("2")
-    trial_on_disk(tries(preset, "journal", 0)[0], runs, 0.12)
-    trial_on_disk(tries(preset, "modern", 0)[0], runs, last=300)
+    trial_on_disk(trial_configs(preset, "journal", 0)[0], runs, 0.12)
+    trial_on_disk(trial_configs(preset, "modern", 0)[0], runs, last=300)
     kind = f"{size[0]}x{size[1]}-{theme.removeprefix('textual-')}"
     async with training(runs, size=size, settings=Settings(theme=theme)) as it:
         it.trainer.play(450)

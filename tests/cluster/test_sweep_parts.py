@@ -32,7 +32,7 @@ from femtotui.sweep.spec import (
 )
 from femtotui.sweep.sweep_folder import SweepFolder, find_sweep
 from femtotui.sweep.sweep_table import csv_table, markdown_table, ranked
-from femtotui.sweep.work import keep_text, pack_run, unpack_run
+from femtotui.sweep.worker import keep_text, pack_run, unpack_run
 
 CONFIG = run_config(load_preset("10"))
 
@@ -218,7 +218,7 @@ def test_a_damaged_sweep_is_said(tmp_path: Path, text: str) -> None:
         SweepFolder.open(tmp_path)
 
 
-def test_only_a_run_s_own_files_come_home(tmp_path: Path) -> None:
+def test_only_files_of_a_run_are_unpacked(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../elsewhere.txt", "x")

@@ -20,7 +20,7 @@ import os, pathlib, pickle
 import distributed.protocol
 import distributed.worker
 from distributed import get_worker
-from femtotui.sweep import worker_task
+from femtotui.sweep import worker as worker_task
 
 HERE = pathlib.Path({folder!r})
 
@@ -57,7 +57,7 @@ def hostile_versions(true_versions=worker_task.worker_versions):
     return Payload() if (HERE / "mode").read_text() == "versions" else true_versions()
 
 
-worker_task.train_trial = hostile
+worker_task.train_order = hostile
 worker_task.worker_versions = hostile_versions
 """
 
@@ -184,6 +184,7 @@ def test_nothing_of_a_hostile_worker_s_runs_here(
     sweep = SweepProcess(tmp_path / "runs", preset_file(tmp_path, steps=5), *cluster.options)
     code, said = sweep.end()
     assert code == 2, said
+    assert "has no workers" not in said  # the hostile one is there
     assert not (folder / str(sweep.process.pid)).exists()
     assert words in said + str(sweep.seen)
     assert "forged" not in said + str(sweep.seen)

@@ -1,0 +1,331 @@
+"""One run of a sweep, on whichever machine: in a trainer process of its own, packed for the way back.
+
+`carry_out` serves threads of this machine and, through the tasks at the end of this file, Dask workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import secrets
+import shutil
+import time
+import zipfile
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
+from typing import Any
+
+from femtotui.core.commands import Stop
+from femtotui.core.errors import FemtoError, RunError
+from femtotui.core.events import AnyEvent, EvalDone, RunStarted, StepDone
+from femtotui.core.files import os_error_words, write_atomically
+from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
+from femtotui.core.run_folder.info import read_info, read_progress
+from femtotui.core.run_folder.logs import read_scores, read_steps
+
+from ..packages import versions_here
+from ..paths import cache_folder
+from ..runs.state import RunState, Status
+from ..trainer.client import EventsArrived, Trainer, TrainerExited, TrainerMessage
+from ..trainer.protocol import Continue, Start
+from .messages import EndState, Order, Outcome, Refusal, Reply, SweepReport, decode, encode, failed_outcome
+from .spec import ClusterError, SweepError
+
+REPORT_SECONDS = 1.0
+RELEASE_SECONDS = 30.0
+"""How long a trainer whose worker died may take to save its run and release it."""
+
+_POLL_SECONDS = 0.2
+
+ReportCallback = Callable[[SweepReport], None]
+
+
+def carry_out(
+    order: Order, text: bytes, worker: str, report: ReportCallback, must_stop: Callable[[], bool]
+) -> Reply:
+    """Train a run to its end. Raises nothing: an exception would leave the coordinator without a reply."""
+    try:
+        folder = _scratch() / order.sweep / str(order.index)
+        runner = TrialRunner(order, folder, worker, report, must_stop)
+        outcome, run = runner.run(keep_text(text, _scratch() / "texts"))
+        return Reply(outcome=outcome, archive=pack_run(run) if run else b"")
+    except FemtoError as error:
+        reason = f"{error.title}: {error}"
+    except OSError as error:
+        reason = f"on its worker: {os_error_words(error)}"
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    return Reply(outcome=failed_outcome(order.index, worker, reason))
+
+
+def discard(sweep: str) -> None:
+    """Remove what a sweep has left in this machine's cache folder."""
+    shutil.rmtree(_scratch() / sweep, ignore_errors=True)
+
+
+def _scratch() -> Path:
+    return cache_folder() / "sweeps"
+
+
+_writing = Lock()  # runs of one process, each on a thread, begin with the same text at the same moment
+
+
+def keep_text(text: bytes, folder: Path) -> Path:
+    """Return the file with `text`, written unless it is there already. Raises: ClusterError."""
+    path = folder / f"{hashlib.sha256(text).hexdigest()}.text"
+    try:
+        with _writing:
+            if not (path.exists() and path.read_bytes() == text):
+                folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, text)
+    except OSError as error:
+        raise ClusterError(f"cannot keep the text in {folder}: {os_error_words(error)}") from error
+    return path
+
+
+class TrialRunner:
+    """Trains an order in `folder`, resuming the run of an earlier attempt if there is one."""
+
+    def __init__(
+        self, order: Order, folder: Path, worker: str, report: ReportCallback, must_stop: Callable[[], bool]
+    ) -> None:
+        self._order, self._folder, self._worker = order, folder, worker
+        self._send, self._must_stop = report, must_stop
+        self._state = RunState(order.config)
+        self._due = 0.0
+
+    def run(self, text: Path) -> tuple[Outcome, Path | None]:
+        """Return the outcome, and the run's folder if there is one. Raises: FemtoError."""
+        earlier = self._earlier_run()
+        if earlier is None or not earlier.finished:
+            self._train(earlier, str(text))
+        run, failure = self._run(), self._state.failure
+        if failure is not None:
+            reason = f"{failure.title}: {failure.message}"
+            name = run.name if run else ""
+            failed = failed_outcome(self._order.index, self._worker, reason, step=self._state.step, run=name)
+            return failed, run
+        if run is None:
+            raise ClusterError("the trainer ended before it made a run")
+        end: EndState = "stopped" if self._was_stopped else "finished"
+        return read_outcome(self._order.index, run, self._worker, end), run
+
+    @property
+    def _was_stopped(self) -> bool:
+        """Whether it ended before its budget was used up."""
+        return self._state.status is Status.PARKED and not self._is_over_budget
+
+    @property
+    def _is_over_budget(self) -> bool:
+        return self._order.seconds is not None and self._state.elapsed_s >= self._order.seconds
+
+    def _run(self) -> Path | None:
+        runs = list_runs(self._folder)
+        return runs[0].path if runs else None
+
+    def _earlier_run(self) -> RunSummary | None:
+        """The run of an earlier attempt, if it is finished or resumable; anything else is removed."""
+        run = self._run()
+        earlier = None if run is None else self._once_released(run)
+        if earlier is not None and (earlier.finished or earlier.can_continue):
+            return earlier
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return None
+
+    def _once_released(self, run: Path) -> RunSummary:
+        deadline = time.monotonic() + RELEASE_SECONDS
+        while (found := summarise(run)).holder is not None:
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"process {found.holder.pid} still trains run {self._order.index + 1} here"
+                )
+            time.sleep(_POLL_SECONDS)
+        return found
+
+    def _train(self, earlier: RunSummary | None, text: str) -> None:
+        messages: SimpleQueue[TrainerMessage] = SimpleQueue()
+        trainer = Trainer(messages.put)
+        try:
+            if earlier is None:
+                trainer.send(Start(config=self._order.config, runs=str(self._folder), text=text))
+            else:
+                trainer.send(Continue(run=str(earlier.path), text=text))
+            self._watch(trainer, messages)
+        finally:
+            trainer.close()
+
+    def _watch(self, trainer: Trainer, messages: SimpleQueue[TrainerMessage]) -> None:
+        """Report until the trainer exits; ask it to stop when the budget is used up, or on request."""
+        message: TrainerMessage | None = None
+        stopping = False
+        while not isinstance(message, TrainerExited):
+            try:
+                message = messages.get(timeout=_POLL_SECONDS)
+            except Empty:
+                message = None
+            if isinstance(message, EventsArrived):
+                for event in message.events:
+                    self._fold(event)
+            if not stopping and (self._must_stop() or self._is_over_budget):
+                stopping = True
+                trainer.send(Stop())
+        self._state.trainer_lost(message.code, message.stderr)
+
+    def _fold(self, event: AnyEvent) -> None:
+        """Fold an event; report every start and evaluation, and steps about once per second."""
+        state = self._state
+        state.fold([event])
+        is_due = isinstance(event, StepDone) and time.monotonic() >= self._due
+        if not (is_due or isinstance(event, RunStarted | EvalDone)):
+            return
+        if is_due:
+            self._due = time.monotonic() + REPORT_SECONDS
+        eval_step, val_loss = state.evals[-1] if state.evals else (0, None)
+        report = SweepReport(
+            index=self._order.index,
+            worker=self._worker,
+            begins=isinstance(event, RunStarted),
+            step=state.step,
+            steps=self._order.config.train.steps,
+            loss=state.losses[-1] if state.losses else None,
+            val_loss=val_loss,
+            eval_step=eval_step,
+            score=state.score.score if state.score else None,
+            unit=state.score.unit if state.score else "",
+            elapsed_s=state.elapsed_s,
+            ms=state.ms_per_step or 0.0,
+        )
+        self._send(report)
+
+
+def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome:
+    """The figures of a run at its newest checkpoint. Raises: RunError if nothing was saved."""
+    progress = read_progress(run)
+    if progress is None:
+        raise RunError(f"{run} was never saved")
+    scores = [score for score in read_scores(run / "scores.jsonl") if score.step <= progress.step]
+    last = scores[-1] if scores else None
+    success_step = next((score.step for score in scores if score.verdict == "success"), None)
+    return Outcome(
+        index=index,
+        state=state,
+        worker=worker,
+        step=progress.step,
+        train_loss=progress.train_loss,
+        val_loss=progress.val_loss,
+        score=last.score if last else None,
+        unit=last.unit if last else "",
+        success_step=success_step,
+        success_s=None if success_step is None else _elapsed_at(run, success_step),
+        elapsed_s=progress.elapsed_s,
+        run=run.name,
+    )
+
+
+def _elapsed_at(run: Path, step: int) -> float | None:
+    """Seconds of training until a step was done."""
+    steps = list(read_steps(run / "metrics.csv"))
+    at = bisect_right(steps, step, key=lambda row: row.step)
+    return steps[at - 1].elapsed_s if at else None
+
+
+# -- the archive of a run ----------------------------------------------------------------------------------
+
+_FILES = re.compile(
+    r"(run|tokenizer|progress)\.json|(metrics|evals)\.csv|(samples|scores)\.jsonl|(entry|note)\.md"
+    r"|trainer\.log|checkpoints/step-\d{1,15}\.safetensors"
+)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,120}")
+_MAX_BYTES = 8 * 2**30
+
+
+def pack_run(run: Path) -> bytes:
+    """Pack the files of a run. Raises: OSError."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(run.rglob("*")):
+            name = path.relative_to(run).as_posix()
+            if _FILES.fullmatch(name):
+                archive.write(path, name)
+    return buffer.getvalue()
+
+
+def unpack_run(data: bytes, runs: Path, name: str) -> Path:
+    """Unpack a run, whole or not at all, as `runs`/`name` (with a suffix, if that exists).
+
+    Raises: SweepError if it is no run folder, or cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise SweepError(f"a run of the name {name[:80]!r} cannot be kept")
+    arriving = runs / f".{secrets.token_hex(6)}.arriving"
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _require_run_files(archive)
+            (arriving / "checkpoints").mkdir(parents=True)
+            archive.extractall(arriving)
+        read_info(arriving)
+        run = runs / name
+        if run.exists():
+            run = runs / f"{name}-{secrets.token_hex(2)}"
+        return arriving.rename(run)
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise SweepError(f"the archive of {name} is no run folder: {error}") from error
+    except OSError as error:
+        raise SweepError(f"cannot keep {name} in {runs}: {os_error_words(error)}") from error
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+
+
+def _require_run_files(archive: zipfile.ZipFile) -> None:
+    for info in archive.infolist():
+        if not _FILES.fullmatch(info.filename):
+            raise ValueError(f"it holds {info.filename[:80]!r}")
+    if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
+        raise ValueError("it is too large")
+
+
+# -- tasks of a Dask worker --------------------------------------------------------------------------------
+
+_stop_requests: set[tuple[str, int]] = set()
+
+
+def topic_of(sweep: str) -> str:
+    """The Dask topic of a sweep's reports."""
+    return f"femtotui-{sweep}"
+
+
+def text_of(text: bytes) -> bytes:
+    """A text, as a task: each worker fetches its result once, and it is computed again if it is lost."""
+    return text
+
+
+def worker_versions() -> str:
+    """The versions of this worker."""
+    return versions_here()
+
+
+def ask_to_stop(sweep: str, indices: list[int]) -> None:
+    """Have this worker save and end these runs."""
+    _stop_requests.update((sweep, index) for index in indices)
+
+
+def train_order(order_bytes: bytes, text: bytes) -> bytes:
+    """Train an order and return a Reply; raises nothing that the order could have caused."""
+    from distributed import get_worker  # noqa: PLC0415  (an extra, which workers have)
+
+    worker: Any = get_worker()
+    name = f"{worker.name}" if str(worker.name) == worker.address else f"{worker.name} {worker.address}"
+    order = decode(order_bytes, Order)
+    if (versions := versions_here()) != order.versions:
+        return encode(Reply(refusal=Refusal(worker=name, versions=versions)))
+    run = (order.sweep, order.index)
+    _stop_requests.discard(run)
+
+    def report(message: SweepReport) -> None:
+        worker.log_event(topic_of(order.sweep), encode(message))
+
+    return encode(carry_out(order, text, name, report, lambda: run in _stop_requests))
