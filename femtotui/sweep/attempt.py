@@ -14,8 +14,8 @@ from femtotui.core.commands import Stop
 from femtotui.core.events import AnyEvent, EvalDone, RunFailed, RunFinished, RunStarted, ScoreDone, StepDone
 from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
 
-from ..trainer.client import EventsArrived, Trainer, TrainerExited, TrainerMessage
-from ..trainer.protocol import Continue, Start
+from ..trainer.client import Trainer
+from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage
 from .messages import Order, Outcome, SweepReport
 from .spec import ClusterError
 from .sweep_folder import read_outcome
