@@ -52,6 +52,16 @@ def written(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def escape(character: str) -> str:
+    r"""A character as Python writes it in ASCII: `\x1b`, `\u202e`."""
+    return character.encode("unicode_escape").decode()
+
+
+def escaped(text: str) -> str:
+    """`text` on one line, inert: unprintable characters are escaped."""
+    return "".join(c if c.isprintable() else escape(c) for c in text)
+
+
 def require_utf8(path: Path | str, refusal: type[FemtoError]) -> None:
     """That a path can be written down, in a run's files and in JSON. Raises: `refusal`."""
     try:

@@ -136,11 +136,6 @@ def _system_processor_name() -> str:
     return ""
 
 
-def niceness() -> int:
-    """How far this process gives way to others, as nice(1) says it; 0 where there is no such thing."""
-    return os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
-
-
 @cache
 def blas_description() -> str:
     """The library behind NumPy's matrix products: "OpenBLAS 0.3.31 Haswell"."""

@@ -17,6 +17,7 @@ import msgspec.inspect
 
 from femtotui.core.config import ConfigStruct
 from femtotui.core.errors import PresetError
+from femtotui.core.files import escaped
 
 MAX_MESSAGE_LENGTH = 300
 _AT_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
@@ -54,7 +55,7 @@ def explain(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
 
 def visible(text: str) -> str:
     """`text` as one printable line of bearable length: a file's own words may be hostile."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = escaped(text)
     return shown if len(shown) <= MAX_MESSAGE_LENGTH else f"{shown[:MAX_MESSAGE_LENGTH]}…"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 import tempfile
@@ -36,7 +35,6 @@ from femtotui.sampling.fields import Prompt
 from femtotui.sampling.sample_screen import SampleScreen
 from femtotui.tokens.token_view import TokenView
 from femtotui.trainer.client import Trainer
-from femtotui.trainer.priority import SWITCH
 
 DOCS = Path(__file__).parents[1] / "docs"
 PRESET = "2"
@@ -177,7 +175,6 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     arguments = parser.parse_args()
     limit_blas_threads()
-    os.environ.setdefault(SWITCH, "0")  # nobody waits for the screen
     folder = arguments.folder or DOCS
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(take_pictures(folder, more=arguments.folder is not None))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import psutil
@@ -20,9 +24,17 @@ from femtotui.core.run_folder.catalog import list_runs, unfinished_run
 from femtotui.core.run_folder.lock import holder_of
 from femtotui.runs.manager import RunManager
 from femtotui.runs.state import Status
-from femtotui.trainer.client import AttachedTrainer, Trainer
-from femtotui.trainer.protocol import read_frame, write_frame
-from femtotui.trainer.remote import ADDRESS_NAME, Address, read_address
+from femtotui.trainer import remote
+from femtotui.trainer.client import Trainer
+from femtotui.trainer.protocol import MAX_COMMAND_BYTES
+from femtotui.trainer.remote import (
+    ADDRESS_NAME,
+    Address,
+    RemoteListener,
+    RemoteProcess,
+    read_address,
+    shut_down,
+)
 
 sys.path.insert(0, str(Path(__file__).parent / "proofs"))
 from small_runs import small_config
@@ -65,7 +77,7 @@ def detached(tmp_path: Path) -> Iterator[Path]:
 
 def attached(run: Path) -> RunManager:
     manager = RunManager(run.parent, Trainer)
-    manager.attach(small_config("modern", "byte"), lambda listener: AttachedTrainer(run, listener))
+    manager.attach(small_config("modern", "byte"), lambda listener: Trainer(listener, RemoteProcess(run)))
     return manager
 
 
@@ -116,7 +128,7 @@ def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detach
 def test_an_app_that_dies_while_attached_takes_nothing_with_it(detached: Path) -> None:
     manager = attached(detached)
     until(manager, trains(manager))
-    manager.current.link.trainer._connection.shutdown(2)  # as the system does when a process dies
+    shut_down(manager.current.link.trainer._process.channel)  # as the system does when a process dies
     until(manager, lambda: manager.current.view.status is Status.FAILED)
     again = attached(detached)
     until(again, trains(again))
@@ -133,15 +145,72 @@ def test_a_second_app_is_refused_in_words(detached: Path) -> None:
     first.close()
 
 
-def test_without_the_secret_nobody_comes_in(detached: Path) -> None:
+def test_a_client_with_a_wrong_key_is_refused(detached: Path) -> None:
     address = read_address(detached)
-    wrong = msgspec.structs.replace(address, secret="0" * 64)
-    for hello in ({"secret": wrong.secret}, {"secret": ""}, ["rubbish"]):
-        connection = wrong.connect()
-        with connection, connection.makefile("rwb") as stream:
-            write_frame(stream, hello)
-            assert read_frame(stream) is None
+    for secret in ("0" * 64, "", address.secret[:-1]):
+        with pytest.raises(AuthenticationError):
+            msgspec.structs.replace(address, secret=secret).connect()
+    (detached / ADDRESS_NAME).write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(address, secret="0" * 64))
+    )
+    with pytest.raises(RunError, match=r"did not accept the key in trainer.json"):
+        RemoteProcess(detached)
     assert holder_of(detached) is not None
+
+
+def test_silent_clients_keep_nobody_waiting_and_are_disconnected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "HANDSHAKE_SECONDS", 1.0)
+    served: SimpleQueue[Connection] = SimpleQueue()
+    listener = RemoteListener(tmp_path, served.put)
+    address = read_address(tmp_path)
+    silent = [Client(address.path) for _ in range(40)]
+    address.connect()
+    assert served.get(timeout=PATIENCE_S) is not None
+    for connection in silent:
+        connection.recv_bytes()  # the challenge, which it does not answer
+        assert connection.poll(PATIENCE_S)
+        with pytest.raises(EOFError):
+            connection.recv_bytes()
+    listener.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_trainer_that_does_not_answer_is_said_after_the_time_limit(
+    detached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "HANDSHAKE_SECONDS", 0.3)
+    process = psutil.Process(holder_of(detached).pid)
+    process.suspend()
+    with pytest.raises(RunError, match="did not answer"):
+        RemoteProcess(detached)
+    process.resume()
+    manager = attached(detached)
+    until(manager, trains(manager))
+    manager.close()
+
+
+@pytest.mark.parametrize("before_the_key", [True, False])
+def test_garbage_and_oversized_frames_do_no_harm(detached: Path, before_the_key: bool) -> None:
+    address = read_address(detached)
+    for data in (
+        b"",
+        b"rubbish",
+        b"\xff\xff\xff\xff" + b"\x7f" * 8,
+        (MAX_COMMAND_BYTES + 1).to_bytes(4, "big") + b"x" * 100,
+        (0x80000000).to_bytes(4, "big") + b"x" * 100,
+        (4).to_bytes(4, "big") + b"\x80\x04N.",  # a pickle
+    ):
+        connection = Client(address.path) if before_the_key else address.connect()
+        with connection, socket.fromfd(connection.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as raw:
+            raw.sendall(data)
+            raw.shutdown(socket.SHUT_WR)
+            while raw.recv(2**16):
+                pass
+    manager = attached(detached)
+    until(manager, trains(manager))
+    manager.close()
 
 
 def test_what_cannot_be_attached_to_is_said(tmp_path: Path, detached: Path) -> None:
@@ -150,13 +219,13 @@ def test_what_cannot_be_attached_to_is_said(tmp_path: Path, detached: Path) -> N
     while holder_of(detached) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    with pytest.raises(RunError, match="is not being trained now: go on with it by"):
-        AttachedTrainer(detached, print)
+    with pytest.raises(RunError, match="is not being trained now: resume it with"):
+        RemoteProcess(detached)
     manager = RunManager(tmp_path, Trainer)
     manager.begin(small_config("modern", "byte", steps=10_000_000, seed=1))
     until(manager, trains(manager))
     with pytest.raises(RunError, match="was not detached: press d"):
-        AttachedTrainer(Path(manager.current.view.run), print)
+        RemoteProcess(Path(manager.current.view.run))
     manager.close()
 
 

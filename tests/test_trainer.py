@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from femtotui.blas.environment import limited_blas
+from femtotui.core.commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
     CheckpointSaved,
@@ -30,20 +32,18 @@ from femtotui.core.events import (
 )
 from femtotui.core.run_folder.catalog import list_runs
 from femtotui.presets import load_preset, run_config
-from femtotui.trainer.client import EventsArrived, SnapshotArrived, Trainer, TrainerExited, TrainerMessage
+from femtotui.trainer.client import Trainer
 from femtotui.trainer.protocol import (
     Continue,
-    EventsFrame,
-    Pause,
-    Resume,
-    SaveCheckpoint,
-    SetLearningRate,
-    Snapshot,
+    EventsArrived,
+    PipeChannel,
+    ProtocolError,
+    SnapshotArrived,
     Start,
-    Stop,
-    WireError,
-    read_frame,
-    write_frame,
+    TrainerExited,
+    TrainerMessage,
+    receive_message,
+    send_frame,
 )
 
 PATIENCE_S = 30.0
@@ -58,6 +58,18 @@ def config(steps: int) -> RunConfig:
         model=replace(whole.model, n_layers=1, width=8, context=8),
         train=replace(whole.train, batch=2, eval_every=1_000_000, eval_windows=2),
     )
+
+
+def all_events(process: subprocess.Popen[bytes], order: Start) -> list[Event]:
+    """What a trainer process says of an order, to the end of its output."""
+    channel = PipeChannel(process.stdout, process.stdin)
+    send_frame(channel, order)
+    events: list[Event] = []
+    with suppress(EOFError):
+        while True:
+            message = receive_message(channel)
+            events += message.events if isinstance(message, EventsArrived) else ()
+    return events
 
 
 class Watched:
@@ -216,8 +228,9 @@ def test_when_the_app_dies_the_trainer_saves_and_ends(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=limited_blas(dict(os.environ)),
     )
-    write_frame(process.stdin, Start(config=config(100_000), runs=str(tmp_path)))
-    while not any(isinstance(e, StepDone) for e in read_frame(process.stdout).events):
+    channel = PipeChannel(process.stdout, process.stdin)
+    send_frame(channel, Start(config=config(100_000), runs=str(tmp_path)))
+    while not any(isinstance(e, StepDone) for e in receive_message(channel).events):
         pass
     process.stdin.close()
     process.stdout.close()
@@ -286,10 +299,7 @@ def test_stray_prints_cannot_break_a_frame(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=limited_blas(dict(os.environ)),
     )
-    write_frame(process.stdin, Start(config=config(5), runs=str(tmp_path)))
-    events: list[Event] = []
-    while (frame := read_frame(process.stdout)) is not None:
-        events += frame.events if isinstance(frame, EventsFrame) else ()
+    events = all_events(process, Start(config=config(5), runs=str(tmp_path)))
     _, stderr = process.communicate(timeout=PATIENCE_S)
     assert isinstance(events[-1], RunFinished)
     assert b"raw noise" in stderr
@@ -309,10 +319,7 @@ def test_a_bug_in_the_trainer_arrives_in_words_and_is_logged(tmp_path: Path) -> 
         stderr=subprocess.PIPE,
         env=limited_blas(dict(os.environ)),
     )
-    write_frame(process.stdin, Start(config=config(5), runs=str(tmp_path)))
-    events: list[Event] = []
-    while (frame := read_frame(process.stdout)) is not None:
-        events += frame.events if isinstance(frame, EventsFrame) else ()
+    events = all_events(process, Start(config=config(5), runs=str(tmp_path)))
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     failed = events[-1]
@@ -325,5 +332,5 @@ def test_rubbish_from_a_trainer_is_an_exit_and_not_an_exception() -> None:
     read, write = os.pipe()
     os.write(write, b"\xff\xff\xff\xff rubbish")
     os.close(write)
-    with os.fdopen(read, "rb") as stream, pytest.raises(WireError):
-        read_frame(stream)
+    with os.fdopen(read, "rb") as stream, pytest.raises(ProtocolError):
+        receive_message(PipeChannel(stream, stream))

@@ -8,22 +8,21 @@ import msgspec
 import numpy as np
 import pytest
 
+from femtotui.core.commands import Pause, SetLearningRate, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import EvalDone, Paused, RunFailed, StepDone
 from femtotui.presets import load_preset, run_config
 from femtotui.trainer.protocol import (
     MAX_COMMAND_BYTES,
     Continue,
-    Pause,
-    SetLearningRate,
-    SnapshotFrame,
+    EventsArrived,
+    PipeChannel,
+    ProtocolError,
+    SnapshotArrived,
     Start,
-    Stop,
-    WireError,
-    events_frame,
-    read_command,
-    read_frame,
-    write_frame,
+    receive_command,
+    receive_message,
+    send_frame,
 )
 
 EVENTS = [
@@ -33,12 +32,17 @@ EVENTS = [
 ]
 
 
-def written(*messages) -> io.BytesIO:
-    stream = io.BytesIO()
-    for message in messages:
-        write_frame(stream, message)
-    stream.seek(0)
-    return stream
+def channel(data: bytes = b"") -> PipeChannel:
+    stream = io.BytesIO(data)
+    return PipeChannel(stream, stream)
+
+
+def written(*contents) -> PipeChannel:
+    made = channel()
+    for content in contents:
+        send_frame(made, content)
+    made.incoming.seek(0)
+    return made
 
 
 def start() -> Start:
@@ -47,45 +51,48 @@ def start() -> Start:
 
 def test_every_command_comes_through_and_then_the_end() -> None:
     commands = [start(), Continue(run="r"), Pause(), SetLearningRate(base_lr=0.5), Stop()]
-    stream = written(*commands)
-    assert [read_command(stream) for _ in commands] == commands
-    assert read_command(stream) is None
+    sent = written(*commands)
+    assert [receive_command(sent) for _ in commands] == commands
+    with pytest.raises(EOFError):
+        receive_command(sent)
 
 
 def test_a_configuration_arrives_as_it_was() -> None:
-    arrived = read_command(written(start()))
+    arrived = receive_command(written(start()))
     assert isinstance(arrived, Start)
     assert isinstance(arrived.config, RunConfig)
     assert arrived.config == start().config
 
 
 def test_events_come_through_in_order_with_numbers_that_are_not_finite() -> None:
-    stream = written(events_frame(list(EVENTS)), events_frame([Paused(step=2)]))
-    assert read_frame(stream).events == tuple(EVENTS)
-    assert read_frame(stream).events == (Paused(step=2),)
-    assert read_frame(stream) is None
+    sent = written(EventsArrived(tuple(EVENTS)), EventsArrived((Paused(step=2),)))
+    assert receive_message(sent).events == tuple(EVENTS)
+    assert receive_message(sent).events == (Paused(step=2),)
+    with pytest.raises(EOFError):
+        receive_message(sent)
 
 
 def test_a_snapshot_is_raw_float32() -> None:
     parameters_P = np.linspace(-1, 1, 1001, dtype="<f4")
-    frame = read_frame(written(SnapshotFrame(7, 1.25, parameters_P.data.cast("B"))))
-    assert (frame.step, frame.train_loss) == (7, 1.25)
-    np.testing.assert_array_equal(np.frombuffer(frame.parameters, "<f4"), parameters_P)
+    snapshot = receive_message(written(SnapshotArrived(7, 1.25, parameters_P.data.cast("B"))))
+    assert (snapshot.step, snapshot.train_loss) == (7, 1.25)
+    np.testing.assert_array_equal(snapshot.parameters_P, parameters_P)
+    assert not snapshot.parameters_P.flags.writeable
 
 
 def test_a_frame_torn_anywhere_is_an_error() -> None:
-    whole = written(SetLearningRate(base_lr=0.5)).getvalue()
+    whole = written(SetLearningRate(base_lr=0.5)).incoming.getvalue()
     for length in range(1, len(whole)):
-        with pytest.raises(WireError, match="ended inside"):
-            read_command(io.BytesIO(whole[:length]))
+        with pytest.raises(ProtocolError, match="ended inside"):
+            receive_command(channel(whole[:length]))
 
 
 @pytest.mark.parametrize("length", [MAX_COMMAND_BYTES + 1, 2**32 - 1])
 def test_a_frame_that_claims_too_much_is_refused_unread(length: int) -> None:
-    stream = io.BytesIO(length.to_bytes(4, "little") + b"x" * 100)
-    with pytest.raises(WireError, match="claims"):
-        read_command(stream)
-    assert stream.tell() == 4
+    sent = channel(length.to_bytes(4, "little") + b"x" * 100)
+    with pytest.raises(ProtocolError, match="claims"):
+        receive_command(sent)
+    assert sent.incoming.tell() == 4
 
 
 @pytest.mark.parametrize(
@@ -103,14 +110,13 @@ def test_a_frame_that_claims_too_much_is_refused_unread(length: int) -> None:
     ],
 )
 def test_what_cannot_be_a_command_is_an_error(payload: bytes) -> None:
-    stream = io.BytesIO(len(payload).to_bytes(4, "little") + payload)
-    with pytest.raises(WireError, match="cannot be understood"):
-        read_command(stream)
+    with pytest.raises(ProtocolError, match="cannot be understood"):
+        receive_command(channel(len(payload).to_bytes(4, "little") + payload))
 
 
 def test_a_configuration_that_cannot_be_is_an_error_in_words() -> None:
     raw = msgspec.to_builtins(start())
     raw["config"]["model"]["n_heads"] = 5
     payload = msgspec.msgpack.encode(raw)
-    with pytest.raises(WireError, match="must be a multiple of heads 5"):
-        read_command(io.BytesIO(len(payload).to_bytes(4, "little") + payload))
+    with pytest.raises(ProtocolError, match="must be a multiple of heads 5"):
+        receive_command(channel(len(payload).to_bytes(4, "little") + payload))

@@ -19,7 +19,7 @@ import msgspec
 from ..config import RunConfig, TokenizerKind
 from ..errors import RunError
 from ..events import SampleDone, ScoreDone
-from ..files import os_error_words, read_limited, write_atomically
+from ..files import escaped, os_error_words, read_limited, write_atomically
 from .info import Progress, read_info, read_progress
 from .lock import holder_of
 from .logs import read_samples, read_scores
@@ -203,7 +203,7 @@ def entry_markdown(entry: Entry) -> str:
     if entry.sample is not None:
         lines += ["", f"A sample at step {entry.sample.step:,}:", "", *_sample_block(entry.sample.text)]
     if entry.note:  # Markdown of one's own, but nothing else
-        lines += ["", *map(_printable, entry.note.expandtabs(4).split("\n"))]
+        lines += ["", *map(escaped, entry.note.expandtabs(4).split("\n"))]
     return (
         "\n".join(lines)
         + f"\n\n<!-- femtotui entry, format {entry.format}; your own words go in note.md -->\n"
@@ -280,11 +280,7 @@ def plain(number: float) -> str:
 
 def inert(text: str) -> str:
     """`text` on one line, with nothing in it that a terminal would obey."""
-    return _printable(" ".join(text.split()))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return escaped(" ".join(text.split()))
 
 
 def code(text: str) -> str:
@@ -298,7 +294,7 @@ def code(text: str) -> str:
 def _sample_block(text: str) -> list[str]:
     lines = text.split("\n")
     shown = lines[:SAMPLE_LINES] + (["…"] if len(lines) > SAMPLE_LINES else [])
-    return [f"    {_printable(line)}" for line in shown]
+    return [f"    {escaped(line)}" for line in shown]
 
 
 def _loss(value: float | None) -> str:

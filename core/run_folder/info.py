@@ -36,11 +36,8 @@ class DataInfo(ConfigStruct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class RunInfo(ConfigStruct, frozen=True):
-    """What run.json holds. `created` is local time with its offset, ISO 8601.
-
-    `niceness` is how far the process that began the run gave way to others: 0, not at all, to 19.
-    """
+class RunInfo(ConfigStruct, frozen=True, forbid_unknown_fields=False):
+    """What run.json holds. `created` is local time with its offset, ISO 8601."""
 
     format: int
     created: str
@@ -50,7 +47,6 @@ class RunInfo(ConfigStruct, frozen=True):
     versions: dict[str, str]
     machine: str
     blas: str
-    niceness: int = 0
 
 
 def read_info(path: Path) -> RunInfo:
@@ -89,7 +85,6 @@ def describe_run(config: RunConfig, source: Source) -> RunInfo:
         versions=versions,
         machine=machine.describe_machine(),
         blas=machine.blas_description(),
-        niceness=machine.niceness(),
     )
 
 

@@ -43,11 +43,11 @@ def attach_app(run: Path) -> int:
     from femtotui.core.run_folder.info import read_info  # noqa: PLC0415
 
     from ..runs.choices import Choices, preset_of_run  # noqa: PLC0415
-    from ..trainer.client import AttachedTrainer  # noqa: PLC0415
+    from ..trainer.remote import RemoteProcess  # noqa: PLC0415
 
     config = read_info(run).config
     manager = RunManager(run.parent, Trainer)
-    manager.attach(config, lambda listener: AttachedTrainer(run, listener))
+    manager.attach(config, lambda listener: Trainer(listener, RemoteProcess(run)))
     try:
         code = _show(manager, Choices(preset_of_run(config)))
     finally:

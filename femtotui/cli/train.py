@@ -20,7 +20,7 @@ from .options import RUNS_HELP, DataCommand, say, thread_options, too_many_threa
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
 
-    from ..mpi.launch import Leader
+    from ..mpi.ranks import Leader
     from ..trainer.headless import Face
     from ..trainer.session import Session
 

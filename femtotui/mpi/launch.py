@@ -1,181 +1,188 @@
-"""Where `--mpi` begins: every process that mpirun started comes here."""
+"""The entry of `--mpi`: joins the processes of `mpirun`, and chooses their BLAS before NumPy loads."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import signal
+import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import warnings
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
-from femtotui.core.errors import DivergedError, FemtoError
-from femtotui.core.training.workers import Dismissed
+from femtotui.core.errors import FemtoError
 
 from ..blas.environment import prepare_blas
-from ..cli.options import say
-from .world import MpiError, World, join_world
+from ..packages import require_extra
+from ..text.safe import say
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from femtotui.core.config import RunConfig
+    from femtotui.core.arrays import FloatArray
 
     from ..trainer.headless import Face
     from ..trainer.session import Session
-    from .world import World
-
-
-class Leader:
-    """What rank 0 gives the others: their part of a training, and in the end their dismissal."""
-
-    def __init__(self, world: World, threads_a_rank: int) -> None:
-        self._world = world
-        self._threads_a_rank = threads_a_rank
-        self._gradient_size: int | None = None
-
-    def prepare(self, config: RunConfig, runs: Path) -> Session:
-        """A new run of all ranks, as `session.prepare` makes one. Raises: FemtoError."""
-        from ..trainer.session import prepare  # noqa: PLC0415
-
-        threads = self._total_threads(config, config.train.threads)
-        train = msgspec.structs.replace(config.train, threads=threads)
-        return prepare(msgspec.structs.replace(config, train=train), runs, ranks=self._world)
-
-    def continue_run(self, path: Path, threads: int | None, chunk: int | None) -> Session:
-        """A run to go on with in all ranks, as `session.continue_run` opens one. Raises: FemtoError."""
-        from femtotui.core.run_folder.info import read_info  # noqa: PLC0415
-
-        from ..trainer.session import continue_run  # noqa: PLC0415
-
-        total = self._total_threads(read_info(path).config, threads)
-        return continue_run(path, threads=total, chunk=chunk, ranks=self._world)
-
-    def _total_threads(self, config: RunConfig, asked: int | None) -> int:
-        from .world import total_threads  # noqa: PLC0415
-
-        return total_threads(self._world.size, asked or self._threads_a_rank, config.train.batch)
-
-    def assign(self, session: Session) -> Session:
-        """Hands the training out; from here on every step needs all ranks. Says so in the run's notes."""
-        from .world import assign  # noqa: PLC0415
-
-        assign(self._world, session.training)
-        self._gradient_size = session.training.gradient_size
-        return session.with_notes(self._words(session))
-
-    def release(self) -> None:
-        """Lets the others end, whatever they wait for."""
-        if self._gradient_size is None:
-            self._world.broadcast()  # nothing to train
-        else:
-            self._world.dismiss(self._gradient_size)
-
-    def _words(self, session: Session) -> str:
-        size, batch = self._world.size, session.training.config.train.batch
-        if size == 1:
-            return "--mpi with one process: start more with `mpirun -n N femtotui train ... --mpi`"
-        each = session.training.threads // size
-        return (
-            f"{size} processes over MPI, {each} thread{'' if each == 1 else 's'} each, "
-            f"share every batch of {batch} sequences"
-        )
-
-
-@contextmanager
-def leading(world: World) -> Iterator[Leader]:
-    """Rank 0's part: whatever happens inside, the others are released at the end.
-
-    Raises: MpiError if the ranks are of different versions.
-    """
-    prepare_blas()
-    world.wait_for_all()  # those of this machine find its BLAS kernel chosen
-    from .world import same_versions, threads_a_rank  # noqa: PLC0415  (NumPy comes after the kernel)
-
-    versions = same_versions(world)
-    if len(versions) > 1:
-        raise MpiError(_difference(versions))
-    leader = Leader(world, threads_a_rank(world))
-    try:
-        yield leader
-    finally:
-        leader.release()
-
-
-def _difference(versions: Mapping[str, tuple[int, ...]]) -> str:
-    (first, _), (other, ranks) = list(versions.items())[:2]
-    return f"rank 0 has {first}, but rank {ranks[0]} has {other}: install the same on all hosts"
-
+    from .ranks import Leader
 
 EXIT_DONE = 0
+EXIT_BUG = 1
 EXIT_FAILED = 2
 
-
-def follow(world: World) -> int:
-    """Trains along with rank 0, and returns the exit code."""
-    _leave_signals_to_the_leader()
-    world.wait_for_all()  # rank 0 has chosen the BLAS kernel of this machine then
-    prepare_blas()
-    try:
-        _train_along(world)
-    except FemtoError as error:
-        say(f"femtotui: rank {world.rank}: {error.title}: {error}")
-        world.abort(EXIT_FAILED)
-    return EXIT_DONE
+# What launchers set to the number of processes they start.
+_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE")
 
 
-def _train_along(world: World) -> None:
-    # NumPy comes after the kernel.
-    from .world import same_versions, take_assignment, threads_a_rank  # noqa: PLC0415
+class MpiError(FemtoError):
+    """Processes that cannot train one model together."""
 
-    if len(same_versions(world)) > 1:
-        return  # rank 0 says so
-    threads_a_rank(world)
-    training = take_assignment(world)
-    if training is None:
-        return
-    try:
-        while True:
-            try:
-                training.advance()
-            except DivergedError:
-                continue  # rank 0 has found the same, and ends it before the next step is taken
-    except Dismissed:
-        return
-    finally:
-        training.close()
-
-
-def _leave_signals_to_the_leader() -> None:
-    """mpirun hands every signal to every rank; rank 0 saves first, and then ends the others."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-
-
-EXIT_BUG = 1
+    title = "Trouble with MPI"
 
 
 def train_in_world(open_session: Callable[[Leader], Session], face: Callable[[], Face]) -> int:
-    """Trains what rank 0 opens, in all ranks. Returns the exit code.
+    """Train in all ranks the session that rank 0 opens. Returns the exit code.
 
     Raises: FemtoError, in rank 0 (or in all, if there is no MPI).
     """
     world = join_world()
     if world.rank > 0:
-        return _or_abort(world, lambda: follow(world))
+        return _follow(world)
+    prepare_blas()
+    world.wait_for_all()  # the other ranks of this machine find its BLAS kernel chosen
+    from ..trainer.headless import train_headless  # noqa: PLC0415  (NumPy comes after the kernel)
+    from .ranks import leading  # noqa: PLC0415
+
     with leading(world) as leader:
         session = open_session(leader)
-        from ..trainer.headless import train_headless  # noqa: PLC0415
-
         return train_headless(leader.assign(session), face())
 
 
-def _or_abort(world: World, act: Callable[[], int]) -> int:
-    """A rank that dies of a bug takes the others along, which would wait for it for ever."""
+def _follow(world: World) -> int:
+    """Train along with rank 0; on an error, end all ranks, which would wait for this one for ever."""
+    # mpirun sends every signal to every rank; rank 0 saves first, and then ends the others.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     try:
-        return act()
+        world.wait_for_all()  # rank 0 has chosen the BLAS kernel of this machine then
+        prepare_blas()
+        from .ranks import follow  # noqa: PLC0415  (NumPy comes after the kernel)
+
+        follow(world)
+    except FemtoError as error:
+        say(f"femtotui: rank {world.rank}: {error.title}: {error}")
+        world.abort(EXIT_FAILED)
     except Exception:
         say(traceback.format_exc())
         world.abort(EXIT_BUG)
+    return EXIT_DONE
+
+
+class World:
+    """All ranks, as `femtotui.core.training.workers.Ranks`; they exchange buffers, never pickles."""
+
+    def __init__(self, mpi: Any) -> None:
+        self._mpi = mpi
+        self._comm = mpi.COMM_WORLD
+        self.rank: int = self._comm.Get_rank()
+        self.size: int = self._comm.Get_size()
+
+    @property
+    def ranks_here(self) -> int:
+        """The number of ranks on this machine."""
+        here = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        n: int = here.Get_size()
+        here.Free()
+        return n
+
+    def gather(self, message: bytes, limit: int) -> list[bytes]:
+        """The messages of all ranks, each cut to `limit` bytes."""
+        everything = bytearray(self.size * limit)
+        self._comm.Allgather(message[:limit].ljust(limit, b"\0"), everything)
+        parts = (everything[i : i + limit] for i in range(0, len(everything), limit))
+        return [bytes(part.rstrip(b"\0")) for part in parts]
+
+    def least(self, number: int) -> int:
+        """The smallest of the numbers that the ranks give."""
+        least = array("q", [number])
+        self._comm.Allreduce(self._mpi.IN_PLACE, least, self._mpi.MIN)
+        return least[0]
+
+    def broadcast(self, message: bytes = b"") -> bytes:
+        """Rank 0's message, in all ranks."""
+        size = array("q", [len(message)])
+        self._comm.Bcast(size)
+        buffer = bytearray(message) if self.rank == 0 else bytearray(size[0])
+        self._comm.Bcast(buffer)
+        return bytes(buffer)
+
+    def align(self, parameters_P: FloatArray) -> None:
+        """See Ranks."""
+        self._wait(self._comm.Ibcast(parameters_P))
+
+    def add_up(self, gradient: FloatArray, loss: float) -> float:
+        """See Ranks. The losses travel while the gradients do."""
+        return self._add_up(gradient, loss, ends=False)
+
+    def dismiss(self, gradient_size: int) -> None:
+        """End the training in the other ranks, which wait for rank 0's next gradient."""
+        self._add_up(array("f", bytes(4 * gradient_size)), 0.0, ends=True)
+
+    def _add_up(self, gradient: FloatArray | array[float], loss: float, *, ends: bool) -> float:
+        loss_and_end = array("d", [loss, float(ends)])
+        self._wait(
+            self._comm.Iallreduce(self._mpi.IN_PLACE, loss_and_end),
+            self._comm.Iallreduce(self._mpi.IN_PLACE, gradient),
+        )
+        if loss_and_end[1] and self.rank != 0:
+            from femtotui.core.training.workers import Dismissed  # noqa: PLC0415  (loads NumPy)
+
+            raise Dismissed
+        return loss_and_end[0]
+
+    def _wait(self, *requests: Any) -> None:
+        """Wait as MPI does, but let others have the core: with more ranks than cores that is much faster."""
+        while not self._mpi.Request.Testall(requests):
+            time.sleep(0)
+
+    def wait_for_all(self) -> None:
+        """Wait until every rank waits here."""
+        self._comm.Barrier()
+
+    def abort(self, code: int) -> NoReturn:
+        """End all ranks at once."""
+        self._comm.Abort(code)
+        raise SystemExit(code)
+
+
+def join_world() -> World:
+    """Join the processes that `mpirun` started.
+
+    Raises: FemtoError if the extra is missing, or if mpi4py and `mpirun` are of two kinds of MPI.
+    """
+    require_extra("mpi", "mpi4py", "--mpi")
+    try:
+        settings = importlib.import_module("mpi4py").rc
+        settings.thread_level = "funneled"  # our own threads only compute
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what mpi4py suspects is checked below
+            mpi = importlib.import_module("mpi4py.MPI")
+    except (ImportError, RuntimeError) as error:  # RuntimeError: there is no MPI library
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MpiError(
+            f"mpi4py finds no MPI library ({first_line}): install one (`pip install mpich`, "
+            "or your system's openmpi-bin)"
+        ) from error
+    world = World(mpi)
+    started = 0
+    for name in _SIZE_VARIABLES:
+        with suppress(ValueError):
+            started = max(started, int(os.environ.get(name, "")))
+    if world.size == 1 and started > 1:
+        library = mpi.Get_library_version().split("\n")[0].split(",")[0].strip()
+        raise MpiError(
+            f"mpirun started {started} processes, but mpi4py is connected to another MPI ({library}) and "
+            "sees one: use the mpirun that belongs to it"
+        )
+    return world

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from femtotui.core.commands import Command, Pause, Resume, SaveCheckpoint, Snapshot
 from femtotui.core.config import RunConfig
 
-from ..trainer.client import (
+from ..trainer.protocol import (
     AttachRefused,
+    Continue,
+    Detach,
     EventsArrived,
     SnapshotArrived,
+    Start,
     TrainerDetached,
     TrainerExited,
     TrainerMessage,
 )
-from ..trainer.protocol import Command, Continue, Detach, Pause, Resume, SaveCheckpoint, Snapshot, Start
 from .state import RunState, Status
 from .trash import RunTrash
 

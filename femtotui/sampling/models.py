@@ -15,7 +15,7 @@ from femtotui.core.run_folder.saved_model import SavedModel
 from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
 from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer
 
-from ..trainer.client import SnapshotArrived
+from ..trainer.protocol import SnapshotArrived
 
 
 class LiveModel:

@@ -18,7 +18,7 @@ from ..runs.state import RunState, Status
 from ..text.formats import printable
 from ..tokens.alternatives import NextToken
 from ..tokens.token_view import TokenView
-from ..trainer.client import SnapshotArrived
+from ..trainer.protocol import SnapshotArrived
 from .fields import Prompt
 from .models import NewestModel, OneShot
 from .stream import Piece, SampleTask, draw, prompt_bytes, stream

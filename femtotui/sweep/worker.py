@@ -30,8 +30,8 @@ from femtotui.core.run_folder.logs import read_scores, read_steps
 from ..packages import versions_here
 from ..paths import cache_folder
 from ..runs.state import RunState, Status
-from ..trainer.client import EventsArrived, Trainer, TrainerExited, TrainerMessage
-from ..trainer.protocol import Continue, Start
+from ..trainer.client import Trainer
+from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage
 from .messages import EndState, Order, Outcome, Refusal, Reply, SweepReport, decode, encode, failed_outcome
 from .spec import ClusterError, SweepError
 

@@ -1,1 +1,1 @@
-"""Text for people: inert characters, numbers and times in fixed forms."""
+"""Text for people: inert characters, and numbers and times in fixed forms."""

@@ -1,4 +1,4 @@
-"""Numbers as people read them: durations, sizes, losses, speeds. Fixed forms, so that nothing jitters."""
+"""Numbers for people: durations, sizes, losses, speeds, in fixed forms, so that nothing jitters; tones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import msgspec
 
 from femtotui.presets import Preset
 
+from .safe import unwrapped
+
 UNKNOWN = "–"
+
+printable = unwrapped
+"""The old name of safe.unwrapped; not safe.printable, which keeps line breaks."""
 
 
 def duration(seconds: float) -> str:
-    """A duration as the journal writes it: `0m 44s`, `12m 41s`, `1h 02m`, `3d 04h`."""
+    """A duration in its two largest units, from minutes on: `0m 44s`, `12m 41s`, `1h 02m`, `3d 04h`."""
     if not math.isfinite(seconds):
         return UNKNOWN
     whole = max(0, int(seconds))
@@ -56,17 +61,12 @@ def milliseconds(ms: float) -> str:
 
 
 def rate(tokens_per_s: float) -> str:
-    """Tokens a second: `940 tok/s`, `9.4k tok/s`, `121k tok/s`, `1.2M tok/s`."""
+    """Tokens per second: `940 tok/s`, `9.4k tok/s`, `121k tok/s`, `1.2M tok/s`."""
     for unit, letter in ((1_000_000, "M"), (1000, "k")):
         if tokens_per_s >= unit:
             number = tokens_per_s / unit
             return f"{number:.1f}{letter} tok/s" if number < 10 else f"{number:.0f}{letter} tok/s"
     return f"{tokens_per_s:.0f} tok/s"
-
-
-def printable(text: str) -> str:
-    """Text from outside on one line; whatever could move a cursor, or hide, becomes a replacement mark."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
 
 
 def short_title(title: str) -> str:

@@ -1,45 +1,32 @@
-"""The seam between the app and the trainer process: starts it, hands over its events, sends it commands."""
+"""The app's side of a trainer process: start it or attach to it, receive its messages, send it commands."""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
-from femtotui.core.errors import RunError
-from femtotui.core.events import AnyEvent
-from femtotui.core.files import os_error_words
-from femtotui.core.run_folder.lock import holder_of
+from femtotui.core.commands import Command, Stop
 
 from ..blas.environment import limited_blas
 from .protocol import (
-    AnyFrame,
-    Command,
-    Detach,
-    DetachedFrame,
-    EventsFrame,
-    Hello,
-    RefusedFrame,
-    SnapshotFrame,
-    Stop,
-    WireError,
-    read_frame,
-    write_frame,
+    PipeChannel,
+    ProtocolError,
+    TrainerDetached,
+    TrainerExited,
+    TrainerMessage,
+    receive_message,
+    send_frame,
 )
-from .remote import read_address
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from .remote import RemoteProcess
 
 if sys.platform == "linux":
     import fcntl
@@ -51,162 +38,131 @@ _JOIN_SECONDS = 2.0
 _PIPE_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class EventsArrived:
-    """Events of the training, oldest first; at most ten such messages a second while it only makes steps."""
-
-    events: tuple[AnyEvent, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class SnapshotArrived:
-    """The parameters as they were at `step`: the flat float32 vector, read-only."""
-
-    step: int
-    parameters_P: NDArray[np.float32]
-    train_loss: float
-
-
-@dataclass(frozen=True)
-class TrainerExited:
-    """The process is gone: the last message of a trainer. `stderr` holds the last lines it printed."""
-
-    code: int
-    stderr: str
-
-
-@dataclass(frozen=True)
-class TrainerDetached:
-    """The process goes on without this app; the last message of a trainer that was asked to Detach."""
-
-    pid: int
-
-
-@dataclass(frozen=True)
-class AttachRefused:
-    """The trainer's door stayed shut, for `reason`."""
-
-    reason: str
-
-
-TrainerMessage = EventsArrived | SnapshotArrived | TrainerExited | TrainerDetached | AttachRefused
-
-
 class Trainer:
-    """One trainer process, for one run.
+    """A trainer process for one run, and the threads that talk to it.
 
-    It is spawned at once, so that it imports NumPy while its user still does other things. `listener` is
-    called from a reader thread, must be quick and must not raise.
+    Unless a `process` is given, one is started at once, so that it imports NumPy while its user still does
+    other things. `listener` is called from the reader thread, must be quick and must not raise.
     """
 
-    def __init__(self, listener: Callable[[TrainerMessage], None]) -> None:
+    def __init__(
+        self,
+        listener: Callable[[TrainerMessage], None],
+        process: ChildProcess | RemoteProcess | None = None,
+    ) -> None:
         self._listener = listener
+        self._process = process or ChildProcess()
         self._outgoing: SimpleQueue[Command | None] = SimpleQueue()
-        self._stderr: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
-        self._process = _spawn()
-        self._threads = [
-            threading.Thread(target=target, name=f"trainer {name}", daemon=True)
-            for name, target in (("writer", self._write), ("stderr", self._collect), ("reader", self._read))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+        self._writer = threading.Thread(target=self._write, name="trainer writer", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="trainer reader", daemon=True)
+        self._writer.start()
+        self._reader.start()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it may still send something."""
+        return self._reader.is_alive()
+
     def send(self, command: Command) -> None:
-        """Hands a command over; never blocks, and never raises when the process is gone."""
+        """Queue a command; never blocks, and never raises when the process has ended."""
         self._outgoing.put(command)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Asks the training to save and end, waits, and after `timeout` seconds ends the process."""
+        """Ask the training to save and end, wait, and after `timeout` seconds kill a process of this app.
+
+        Not from the listener.
+        """
         self._outgoing.put(Stop())
-        self._outgoing.put(None)
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                # With a limit: a listener may be waiting for the very thread that is here.
-                thread.join(_JOIN_SECONDS)
+        self._reader.join(timeout)
+        if self._reader.is_alive():
+            self._process.cut()
+        self._finish()
 
     def leave(self) -> None:
-        """Lets go of a trainer that said TrainerDetached; it goes on."""
+        """Disconnect from a trainer that said TrainerDetached; it continues."""
+        self._finish()
+
+    def _finish(self) -> None:
         self._outgoing.put(None)
+        for thread in (self._reader, self._writer):
+            # With a limit: a listener may be waiting for the very thread that is here.
+            thread.join(_JOIN_SECONDS)
 
     def _write(self) -> None:
-        stream = _pipe(self._process.stdin)
-        # The other end may be gone at any moment; the reader is the one to notice and tell.
-        with suppress(OSError):
+        # The other end may be gone at any moment; the reader notices and reports that.
+        with suppress(OSError, ProtocolError):
             while (command := self._outgoing.get()) is not None:
-                write_frame(stream, command)
-        with suppress(OSError):
-            stream.close()
+                send_frame(self._process.channel, command)
+        self._process.disconnect()
+
+    def _read(self) -> None:
+        trouble = ""
+        try:
+            while True:
+                message = receive_message(self._process.channel)
+                self._listener(message)
+                if isinstance(message, TrainerDetached):
+                    return
+        except EOFError:
+            pass
+        except (OSError, ProtocolError) as error:
+            trouble = str(error)
+            self._process.cut()  # what cannot be understood cannot be steered either
+        self._outgoing.put(None)
+        self._listener(self._process.result(trouble))
+
+
+class ChildProcess:
+    """A trainer process started by this app, its pipes, and the last lines of its standard error."""
+
+    def __init__(self) -> None:
+        # -P: a file called random.py in the current folder must not become a part of the trainer.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "femtotui.trainer.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=limited_blas(dict(os.environ)),
+            # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is the app's.
+            start_new_session=True,
+            creationflags=_windows_flags(),
+        )
+        self.pid = self._process.pid
+        self.channel = PipeChannel(_pipe(self._process.stdout), _pipe(self._process.stdin))
+        _widen(self.channel.incoming)
+        self._stderr: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
+        self._collector = threading.Thread(target=self._collect, name="trainer stderr", daemon=True)
+        self._collector.start()
+
+    def disconnect(self) -> None:
+        """Close the pipe of commands: a trainer that was not detached then saves and ends."""
+        self.channel.close()
+
+    def result(self, trouble: str) -> TrainerExited:
+        """The last message, once the process has ended."""
+        code = self._process.wait()
+        self._collector.join(_JOIN_SECONDS)
+        self.channel.incoming.close()
+        return TrainerExited(code, "\n".join([*self._stderr, trouble] if trouble else self._stderr))
+
+    def cut(self) -> None:
+        """Kill the process."""
+        self._process.kill()
 
     def _collect(self) -> None:
         with _pipe(self._process.stderr) as stream:
             while line := stream.readline(_LONGEST_STDERR_LINE):
                 self._stderr.append(line.decode(errors="replace").rstrip("\n"))
 
-    def _read(self) -> None:
-        with _pipe(self._process.stdout) as stream:
-            try:
-                while (frame := read_frame(stream)) is not None:
-                    self._listener(message_of(frame))
-                    if isinstance(frame, DetachedFrame):
-                        return
-            except (OSError, WireError) as error:
-                self._stderr.append(str(error))
-                self._process.kill()  # what cannot be understood cannot be steered either
-        code = self._process.wait()
-        self._outgoing.put(None)
-        self._threads[1].join(_JOIN_SECONDS)
-        self._listener(TrainerExited(code, "\n".join(self._stderr)))
-
-
-def message_of(frame: AnyFrame) -> TrainerMessage:
-    """What a frame means to the app."""
-    match frame:
-        case EventsFrame():
-            return EventsArrived(frame.events)
-        case DetachedFrame():
-            return TrainerDetached(frame.pid)
-        case RefusedFrame():
-            return AttachRefused(frame.reason)
-        case SnapshotFrame():
-            import numpy as np  # noqa: PLC0415  (the app draws its first frame without it)
-
-            return SnapshotArrived(frame.step, np.frombuffer(frame.parameters, "<f4"), frame.train_loss)
-
-
-def _spawn() -> subprocess.Popen[bytes]:
-    # -P: a file called random.py in the current folder must not become a part of the trainer.
-    command = [sys.executable, "-P", "-m", "femtotui.trainer.process"]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=limited_blas(dict(os.environ)),
-        # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is the app's.
-        start_new_session=True,
-        creationflags=_windows_flags(),
-    )
-    _widen(_pipe(process.stdout))
-    return process
-
 
 def _widen(stream: IO[bytes]) -> None:
-    """Let a pipe hold more, if it may: a snapshot then keeps both sides for a third of the time."""
+    """Let a pipe hold more, if it may: a snapshot then blocks both sides for a third of the time."""
     if sys.platform == "linux":
-        with suppress(OSError):  # whoever has many pipes may have no more room in them
+        with suppress(OSError):  # a user with many pipes may have no more room in them
             fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
@@ -220,81 +176,3 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise RuntimeError("the trainer process was started without its pipes")
     return stream
-
-
-class AttachedTrainer:
-    """A trainer process that this app did not start. `listener` is called as `Trainer`'s is."""
-
-    def __init__(self, run: Path, listener: Callable[[TrainerMessage], None]) -> None:
-        """Raises: RunError if nobody trains the run, or its trainer cannot be reached."""
-        self._listener = listener
-        self._outgoing: SimpleQueue[Command | None] = SimpleQueue()
-        self._pid, self._connection = _knock(run)
-        self._leaving = False
-        self._threads = [
-            threading.Thread(target=target, name=f"attached {name}", daemon=True)
-            for name, target in (("writer", self._write), ("reader", self._read))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def send(self, command: Command) -> None:
-        """Hands a command over; never blocks, and never raises when the process is gone."""
-        if isinstance(command, Detach):
-            self._leaving = True
-        self._outgoing.put(command)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Asks the training to save and end, and waits for that; it is not this app's to kill."""
-        self._outgoing.put(Stop())
-        self._threads[1].join(timeout)
-        self.leave()
-
-    def leave(self) -> None:
-        """Lets go of the trainer; it goes on."""
-        self._outgoing.put(None)
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(_JOIN_SECONDS)
-        self._connection.close()
-
-    def _write(self) -> None:
-        with suppress(OSError, ValueError), self._connection.makefile("wb") as stream:
-            while (command := self._outgoing.get()) is not None:
-                write_frame(stream, command)
-
-    def _read(self) -> None:
-        words = ""
-        with self._connection.makefile("rb") as stream:
-            try:
-                while (frame := read_frame(stream)) is not None:
-                    self._listener(message_of(frame))
-            except (OSError, ValueError, WireError) as error:
-                words = str(error)
-        self._outgoing.put(None)
-        self._listener(TrainerDetached(self._pid) if self._leaving else TrainerExited(0, words))
-
-
-def _knock(run: Path) -> tuple[int, socket.socket]:
-    """The trainer's process and a connection to it, past the secret."""
-    address = read_address(run)
-    holder = holder_of(run)
-    if holder is None:
-        raise RunError(
-            f"{run.name} is not being trained now: go on with it by `femtotui train --resume {run.name}`"
-        )
-    if address is None:
-        raise RunError(
-            f"{run.name} is being trained by process {holder.pid}, which was not detached: "
-            "press d in its app first"
-        )
-    try:
-        connection = address.connect()
-        with connection.makefile("wb") as stream:
-            write_frame(stream, Hello(address.secret))
-        connection.settimeout(None)
-    except OSError as error:
-        raise RunError(f"the trainer of {run.name} cannot be reached: {os_error_words(error)}") from error
-    return address.pid, connection

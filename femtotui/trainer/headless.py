@@ -19,8 +19,8 @@ from femtotui.core.commands import Steering, Stop
 from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted, SavingFailed, ScoreDone
 from femtotui.core.files import os_error_words
 
-from ..cli.options import say
 from ..text.formats import duration
+from ..text.safe import say
 
 if TYPE_CHECKING:
     from .session import Session

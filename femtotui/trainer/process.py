@@ -1,8 +1,8 @@
-"""The trainer process: `python -m femtotui.trainer.process`, driven by frames on its standard input.
+"""The trainer process: `python -m femtotui.trainer.process`, driven by commands on its standard input.
 
-It trains one run and ends. Standard output carries nothing but frames; whatever else is printed, by us or
-by a library, goes to standard error. If its input ends, the app is gone: it saves and ends, unless the app
-said Detach before; then it goes on, and another app can attach to it (see door.py).
+It trains one run and ends. Standard output carries nothing but messages; whatever else is printed, by us or
+by a library, goes to standard error. When its input ends, the app is gone: it saves and ends, unless the app
+detached before; then it continues, and another app can attach to it (see remote).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from femtotui.core.commands import Snapshot, Steering, Stop
 from femtotui.core.errors import FemtoError
@@ -24,8 +24,7 @@ from femtotui.core.files import open_own
 
 from ..blas.environment import prepare_blas
 from .event_sender import LOG_NAME, EventSender
-from .priority import give_way
-from .protocol import Continue, Detach, Start, WireError, read_command
+from .protocol import Channel, Continue, Detach, PipeChannel, ProtocolError, Start, receive_command
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
@@ -40,72 +39,76 @@ EXIT_FAILED = 2
 
 
 class Inbox:
-    """Reads commands in a thread of its own: the first order, and the steering that follows it."""
+    """Commands, read in threads of their own: the first order, and the steering that follows it."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, channel: PipeChannel) -> None:
         self.orders: SimpleQueue[Start | Continue | None] = SimpleQueue()
         self.steering: SimpleQueue[Steering] = SimpleQueue()
-        self.detaching = False
-        self._stream = stream
-        threading.Thread(target=self._read, name="commands", daemon=True).start()
+        self.detach_asked = False
+        self.detached = False
+        threading.Thread(target=self._read_pipe, args=(channel,), name="commands", daemon=True).start()
 
-    def _read(self) -> None:
-        try:
-            while (command := read_command(self._stream)) is not None:
-                if isinstance(command, Start | Continue):
-                    self.orders.put(command)
-                elif isinstance(command, Detach):
-                    self.detaching = True
-                    self.steering.put(Snapshot())  # the training looks up, and lets the app go
-                else:
+    def read(self, channel: Channel) -> None:
+        """Sort the commands of an app. Raises: EOFError at their end, OSError, ProtocolError."""
+        while True:
+            match receive_command(channel):
+                case Start() | Continue() as order:
+                    self.orders.put(order)
+                case Detach():
+                    self.detach_asked = True
+                    self.steering.put(Snapshot())  # the training answers it, and lets the app go then
+                case command:
                     self.steering.put(command)
                     if isinstance(command, Stop):
-                        break
-        except (OSError, WireError) as error:
+                        self.orders.put(None)
+
+    def _read_pipe(self, channel: PipeChannel) -> None:
+        try:
+            self.read(channel)
+        except EOFError:
+            pass
+        except (OSError, ProtocolError) as error:
             print(f"commands end here: {error}", file=sys.stderr)
-        if not self.detaching:
+        if not (self.detach_asked or self.detached):
             self.steering.put(Stop())
         self.orders.put(None)
 
 
 def main() -> int:
-    """Trains what the first command says. Returns the exit code."""
-    stream_in, stream_out = _take_over_pipes()
-    inbox = Inbox(stream_in)
-    _obey_signals(inbox)
-    give_way(os.environ)  # after the thread that reads commands: that one stays quick
+    """Train as the first command says. Returns the exit code."""
+    channel = _take_over_pipes()
+    inbox = Inbox(channel)
+    _handle_signals(inbox)
     prepare_blas()
-    reporter = EventSender(stream_out, inbox.steering)
+    sender = EventSender(channel, inbox.steering, inbox.read)
     from . import session  # noqa: F401, PLC0415  (NumPy loads while the app draws its first frame)
 
     order = inbox.orders.get()
     if order is None:
         return EXIT_DONE
     try:
-        return _train(order, inbox, reporter)
+        return _train(order, inbox, sender)
     finally:
-        reporter.close()
+        sender.close()
 
 
-def _train(order: Start | Continue, inbox: Inbox, reporter: EventSender) -> int:
+def _train(order: Start | Continue, inbox: Inbox, sender: EventSender) -> int:
     session: Session | None = None
     try:
         session = _open_session(order)
         history = isinstance(order, Continue) and order.history
-        return _record(session, inbox, reporter, history=history)
+        return _record(session, inbox, sender, history=history)
     except FemtoError as error:
-        reporter.report(_failure(session, error.title, str(error)))
+        sender.report(_failure(session, error.title, str(error)))
         return EXIT_FAILED
     except MemoryError:
-        words = (
-            "this machine has no memory left for it: take a smaller model, batch or chunk, or fewer threads"
-        )
-        reporter.report(_failure(session, "Out of memory", words))
+        words = "this machine has no memory left: choose a smaller model, batch or chunk, or fewer threads"
+        sender.report(_failure(session, "Out of memory", words))
         return EXIT_FAILED
     except Exception as error:
         _log(session, traceback.format_exc())
         words = f"an error in femtotui itself: {type(error).__name__}: {error}"
-        reporter.report(_failure(session, "The training broke off", words))
+        sender.report(_failure(session, "Training crashed", words))
         return EXIT_BUG
     finally:
         if session is not None:
@@ -130,26 +133,27 @@ def _source(text: str, config: RunConfig) -> Source | None:
     return read_text(Path(text), config.data, config.train.seed) if text else None
 
 
-def _record(session: Session, inbox: Inbox, reporter: EventSender, *, history: bool) -> int:
+def _record(session: Session, inbox: Inbox, sender: EventSender, *, history: bool) -> int:
     def answer(training: Training) -> None:
-        if inbox.detaching:
-            # If the app cannot be let go, it stays what keeps the training alive.
-            inbox.detaching = reporter.detach(training.step)
-        if reporter.is_awaited:
-            with suppress(FemtoError):  # then the last rows are missing from what the newcomer sees
+        if inbox.detach_asked:
+            # If the app cannot be let go, its end still ends the training.
+            inbox.detached = sender.detach(training.step)
+            inbox.detach_asked = False
+        if sender.is_awaited:
+            with suppress(FemtoError):  # then the last rows are missing from what the new app sees
                 session.run.flush()
-        reporter.snapshot(training)
+        sender.snapshot(training)
 
     code, past_step = EXIT_DONE, session.training.step
     for event in session.record(inbox.steering, answer):
         if isinstance(event, RunFinished):
-            reporter.snapshot(session.training)  # to sample from when this process is gone
+            sender.snapshot(session.training)  # to sample from after this process has ended
         if isinstance(event, RunFailed):
             _log(session, f"{event.title}: {event.message}\n")
             code = EXIT_FAILED
-        reporter.report(event)
+        sender.report(event)
         if history and isinstance(event, RunStarted):
-            reporter.report_history(past_step)
+            sender.report_history(past_step)
     return code
 
 
@@ -160,7 +164,7 @@ def _failure(session: Session | None, title: str, message: str) -> RunFailed:
 
 
 def _log(session: Session | None, text: str) -> None:
-    """Keeps what went wrong with the run, and on standard error, which the app keeps."""
+    """Write an error to the run's log, and to standard error, whose last lines the app shows."""
     print(text, file=sys.stderr)
     if session is not None:
         path = session.run.path / LOG_NAME
@@ -168,7 +172,7 @@ def _log(session: Session | None, text: str) -> None:
             log.write(text)
 
 
-def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
+def _take_over_pipes() -> PipeChannel:
     """The pipes, moved off descriptors 0 and 1, so that no stray print or read can break a frame."""
     stream_in = os.fdopen(os.dup(0), "rb")
     stream_out = os.fdopen(os.dup(1), "wb")
@@ -176,11 +180,11 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return stream_in, stream_out
+    return PipeChannel(stream_in, stream_out)
 
 
-def _obey_signals(inbox: Inbox) -> None:
-    """Ctrl+C belongs to the app; being asked to end means saving first."""
+def _handle_signals(inbox: Inbox) -> None:
+    """Ignore Ctrl+C, which is the app's; save first when asked to end."""
 
     def stop(_number: int, _frame: object) -> None:
         inbox.steering.put(Stop())

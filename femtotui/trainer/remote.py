@@ -1,12 +1,12 @@
-"""The door of a detached trainer: a socket on this machine through which one app at a time comes back.
+"""The local socket of a detached trainer, through which one app at a time attaches again.
 
-Where to knock stands in the run folder, in `trainer.json`, together with a secret; both are readable by their
-owner only. What comes in are the same frames as through the pipes (see wire.py). Nothing is unpickled.
+The run folder's `trainer.json` holds its address and a secret key; that file and the socket are accessible to
+their owner only. Both sides prove by HMAC that they know the key (`multiprocessing.connection`). Of the
+connection, only `send_bytes` and `recv_bytes` are used, never `send` and `recv`: nothing is unpickled.
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 import shutil
@@ -14,18 +14,19 @@ import socket
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import ProcessError
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
-from queue import SimpleQueue
-from typing import BinaryIO
 
 import msgspec
 
-from femtotui.core.commands import Snapshot, Steering
-from femtotui.core.errors import RunError
+from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.files import os_error_words, read_record, write_atomically
+from femtotui.core.run_folder.lock import holder_of
 
-from .protocol import Continue, Detach, RefusedFrame, Start, WireError, read_command, read_hello, write_frame
+from .protocol import AttachRefused, TrainerExited, send_frame
 
 ADDRESS_NAME = "trainer.json"
 SOCKET_NAME = "trainer.sock"
@@ -33,13 +34,17 @@ FORMAT = 1
 
 HANDSHAKE_SECONDS = 5.0
 
+_BACKLOG = 16
 _MAX_ADDRESS_BYTES = 4096
 _MAX_SOCKET_PATH_BYTES = 100
-"""A little less than the shortest limit that a system has (104)."""
+"""A little less than the shortest limit of a system (104)."""
+
+# A peer that is silent, gone or no femtotui; AssertionError and ValueError are those of the handshake.
+_HANDSHAKE_ERRORS = (OSError, EOFError, ProcessError, AssertionError, ValueError)
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a detached trainer listens: a Unix socket's path, or a port of this machine."""
+    """The address of a detached trainer: the path of a Unix socket, or a port of this machine."""
 
     format: int = FORMAT
     pid: int
@@ -47,105 +52,144 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     path: str = ""
     port: int = 0
 
-    def connect(self) -> socket.socket:
-        """Raises: OSError."""
-        if self.path:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            where: str | tuple[str, int] = self.path
-        else:
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            where = ("127.0.0.1", self.port)
-        connection.settimeout(HANDSHAKE_SECONDS)
-        try:
-            connection.connect(where)
-        except OSError:
-            connection.close()
-            raise
+    def connect(self) -> Connection:
+        """Connect and authenticate. Raises: OSError, EOFError, ProcessError, AssertionError, ValueError."""
+        connection = Client(self.path or ("127.0.0.1", self.port))
+        with _time_limit(connection):
+            answer_challenge(connection, self.secret.encode())
+            deliver_challenge(connection, self.secret.encode())
         return connection
 
 
 def read_address(run: Path) -> Address | None:
-    """Where the trainer of a run listens; None if it was never detached. Raises: RunError."""
+    """The address of a run's trainer; None if it was never detached. Raises: RunError."""
     return read_record(run / ADDRESS_NAME, Address, FORMAT, _MAX_ADDRESS_BYTES)
 
 
-class Door:
-    """Listens from its making to `close`. Guests that knocked rightly wait in `newcomers`."""
+def shut_down(connection: Connection) -> None:
+    """End a connection in both directions; a thread that reads from it wakes up."""
+    with suppress(OSError), socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as twin:
+        twin.shutdown(socket.SHUT_RDWR)
 
-    def __init__(self, run: Path, steering: SimpleQueue[Steering]) -> None:
+
+@contextmanager
+def _time_limit(connection: Connection) -> Iterator[None]:
+    """Shut the connection down if the handshake takes too long."""
+    timer = threading.Timer(HANDSHAKE_SECONDS, shut_down, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class RemoteListener:
+    """Accepts apps, from construction to `close`.
+
+    `serve` is called with the connection of an authenticated app, in a thread of that connection, which ends
+    when `serve` returns. While one app is attached, others are refused.
+    """
+
+    def __init__(self, run: Path, serve: Callable[[Connection], None]) -> None:
         """Raises: RunError if no socket can be opened, or its address cannot be written."""
-        self.newcomers: SimpleQueue[BinaryIO] = SimpleQueue()
-        self._steering = steering
-        self._secret = secrets.token_hex(32)
-        self._inside = threading.Lock()
+        self._serve = serve
+        self._key = secrets.token_hex(32)
+        self._attached = threading.Lock()
         self._address_path = run / ADDRESS_NAME
-        self._folder: Path | None = None
+        self._temporary: Path | None = None
         try:
-            self._socket, path, port = self._listen(run)
-            address = Address(pid=os.getpid(), secret=self._secret, path=path, port=port)
+            self._listener, path, port = self._listen(run)
+            address = Address(pid=os.getpid(), secret=self._key, path=path, port=port)
             write_atomically(self._address_path, msgspec.json.encode(address), mode=0o600)
         except OSError as error:
-            raise RunError(f"cannot open a door in {run}: {os_error_words(error)}") from error
-        threading.Thread(target=self._welcome, name="door", daemon=True).start()
+            raise RunError(f"cannot open a socket in {run}: {os_error_words(error)}") from error
+        threading.Thread(target=self._accept, name="listener", daemon=True).start()
 
-    def _listen(self, run: Path) -> tuple[socket.socket, str, int]:
+    def _listen(self, run: Path) -> tuple[Listener, str, int]:
         if sys.platform == "win32" or not hasattr(socket, "AF_UNIX"):
-            listening = socket.create_server(("127.0.0.1", 0))
-            return listening, "", listening.getsockname()[1]
+            listener = Listener(("127.0.0.1", 0), "AF_INET", _BACKLOG)
+            return listener, "", listener.address[1]
         path = run / SOCKET_NAME
         if len(os.fsencode(path)) > _MAX_SOCKET_PATH_BYTES:
-            self._folder = Path(tempfile.mkdtemp(prefix="femtotui-"))
-            path = self._folder / SOCKET_NAME
+            self._temporary = Path(tempfile.mkdtemp(prefix="femtotui-"))
+            path = self._temporary / SOCKET_NAME
         path.unlink(missing_ok=True)  # of a trainer that was killed: the run is locked, so there is no other
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.bind(str(path))
+        listener = Listener(str(path), "AF_UNIX", _BACKLOG)
         path.chmod(0o600)
-        listening.listen()
-        return listening, str(path), 0
+        return listener, str(path), 0
 
     def close(self) -> None:
-        """Stops listening and takes the address away."""
-        self._socket.close()
+        """Stop listening and remove the address."""
+        with suppress(OSError):
+            self._listener.close()  # removes the socket, too
         with suppress(OSError):
             self._address_path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self._address_path.with_name(SOCKET_NAME).unlink(missing_ok=True)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def _welcome(self) -> None:
+    def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._socket.accept()
+                connection = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._attend, args=(connection,), name="guest", daemon=True).start()
+            # Authentication is not left to `accept`: a silent client would keep all others waiting.
+            threading.Thread(target=self._attend, args=(connection,), name="attached", daemon=True).start()
 
-    def _attend(self, connection: socket.socket) -> None:
-        """One connection, from its knock to its end."""
-        with suppress(OSError, WireError, ValueError), connection:
-            connection.settimeout(HANDSHAKE_SECONDS)
-            with connection.makefile("rb") as incoming:
-                hello = read_hello(incoming)
-                if hello is None or not hmac.compare_digest(hello.secret.encode(), self._secret.encode()):
-                    return
-                outgoing = connection.makefile("wb")
-                if not self._inside.acquire(blocking=False):
-                    write_frame(
-                        outgoing, RefusedFrame("another app is attached to it: detach that one first")
+    def _attend(self, connection: Connection) -> None:
+        """One connection, from the handshake to its end."""
+        try:
+            with suppress(FemtoError, *_HANDSHAKE_ERRORS):
+                with _time_limit(connection):
+                    deliver_challenge(connection, self._key.encode())
+                    answer_challenge(connection, self._key.encode())
+                if not self._attached.acquire(blocking=False):
+                    send_frame(
+                        connection, AttachRefused("another app is attached to it: detach that one first")
                     )
-                    outgoing.close()
                     return
                 try:
-                    connection.settimeout(None)
-                    self._obey(incoming, outgoing)
+                    self._serve(connection)
                 finally:
-                    self._inside.release()
-                    connection.shutdown(socket.SHUT_RDWR)
+                    self._attached.release()
+        finally:
+            # Not closed: another thread may be writing to this descriptor. The last reference closes it.
+            shut_down(connection)
 
-    def _obey(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
-        self.newcomers.put(outgoing)
-        self._steering.put(Snapshot())  # whatever the training does, it looks up for that
-        while (command := read_command(incoming)) is not None and not isinstance(command, Detach):
-            if not isinstance(command, Start | Continue):
-                self._steering.put(command)
+
+class RemoteProcess:
+    """A detached trainer process, and the authenticated connection to it."""
+
+    def __init__(self, run: Path) -> None:
+        """Raises: RunError if nobody trains the run, or its trainer cannot be reached."""
+        address, holder = read_address(run), holder_of(run)
+        if holder is None:
+            raise RunError(
+                f"{run.name} is not being trained now: resume it with `femtotui train --resume {run.name}`"
+            )
+        if address is None:
+            raise RunError(
+                f"{run.name} is being trained by process {holder.pid}, which was not detached: "
+                "press d in its app first"
+            )
+        try:
+            self.channel = address.connect()
+        except OSError as error:
+            words = os_error_words(error)
+            raise RunError(f"the trainer of {run.name} cannot be reached: {words}") from error
+        except _HANDSHAKE_ERRORS as error:
+            raise RunError(
+                f"the trainer of {run.name} did not accept the key in {ADDRESS_NAME}, or did not answer"
+            ) from error
+        self.pid = address.pid
+
+    def result(self, trouble: str) -> TrainerExited:
+        """The last message, once the connection has ended; the exit code is not known here."""
+        return TrainerExited(0, trouble)
+
+    def disconnect(self) -> None:
+        """End the connection; the process continues, as it belongs to no app."""
+        shut_down(self.channel)
+
+    cut = disconnect

@@ -1,6 +1,6 @@
-"""A run's text on its way to another process or host: its bytes, and the hash that must come out there.
+"""Transfer of a run's text to another process or host: its bytes, and the hash to expect there.
 
-Synthetic text is not sent: it is a pure function of the settings, and goes on for ever.
+Synthetic text is not sent: it is a pure function of the settings, and endless.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from femtotui.presets.sources import open_source
 _SYNTHETIC = ("simple_dummy", "addition_dummy")
 
 
-class TextParcel(msgspec.Struct, frozen=True, kw_only=True):
-    """A source's text; `train` and `validation` are None where they can be made anew."""
+class TextTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """A source's text; `train` and `validation` are None where they can be generated again."""
 
     name: str
     sha256: str
@@ -29,50 +29,50 @@ class TextParcel(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-def pack_text(source: Source, data: DataConfig) -> TextParcel:
-    """What has to travel for `source` to be had elsewhere."""
-    travels = data.source not in _SYNTHETIC
-    return TextParcel(
+def pack_text(source: Source, data: DataConfig) -> TextTransfer:
+    """The parts of `source` that are needed elsewhere."""
+    sent = data.source not in _SYNTHETIC
+    return TextTransfer(
         name=source.name,
         sha256=source.sha256,
-        train=source.train if travels else None,
-        validation=source.validation if travels else None,
+        train=source.train if sent else None,
+        validation=source.validation if sent else None,
         notes=source.notes,
         command=source.command,
     )
 
 
-def unpack_text(parcel: TextParcel, data: DataConfig, seed: int) -> Source:
+def unpack_text(packed: TextTransfer, data: DataConfig, seed: int) -> Source:
     """The source that was packed. Raises: DataError if it is not the same text."""
-    if parcel.train is None or parcel.validation is None:
+    if packed.train is None or packed.validation is None:
         source = open_source(data, seed)
     else:
         source = Source(
-            name=parcel.name,
-            train=parcel.train,
-            validation=parcel.validation,
-            notes=parcel.notes,
-            command=parcel.command,
+            name=packed.name,
+            train=packed.train,
+            validation=packed.validation,
+            notes=packed.notes,
+            command=packed.command,
         )
-    if source.sha256 != parcel.sha256:
+    if source.sha256 != packed.sha256:
         raise DataError(
-            f"{parcel.name} is another text here than where the run was started: use the same femtotui on "
+            f"{packed.name} is another text here than where the run was started: use the same femtotui on "
             "all hosts"
         )
     return source
 
 
-def encode_text(parcel: TextParcel) -> bytes:
-    """The parcel as it is sent, and as it lies in a file."""
-    return msgspec.msgpack.encode(parcel)
+def encode_text(packed: TextTransfer) -> bytes:
+    """The bytes of a packed text, to send or to write to a file."""
+    return msgspec.msgpack.encode(packed)
 
 
 def read_text(path: Path, data: DataConfig, seed: int) -> Source:
     """The source that was packed into a file. Raises: DataError."""
     try:
-        parcel = msgspec.msgpack.decode(path.read_bytes(), type=TextParcel)
+        packed = msgspec.msgpack.decode(path.read_bytes(), type=TextTransfer)
     except OSError as error:
         raise DataError(f"cannot read the text in {path}: {os_error_words(error)}") from error
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise DataError(f"{path} holds no text that was packed for femtotui: {error}") from error
-    return unpack_text(parcel, data, seed)
+    return unpack_text(packed, data, seed)

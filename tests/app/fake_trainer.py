@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from femtotui.core.commands import Command, Pause, Resume, SaveCheckpoint, Snapshot, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
     AnyEvent,
@@ -22,23 +23,15 @@ from femtotui.core.events import (
     StepDone,
 )
 from femtotui.core.run_folder.catalog import summarise
-from femtotui.trainer.client import (
+from femtotui.trainer.protocol import (
+    Continue,
+    Detach,
     EventsArrived,
     SnapshotArrived,
+    Start,
     TrainerDetached,
     TrainerExited,
     TrainerMessage,
-)
-from femtotui.trainer.protocol import (
-    Command,
-    Continue,
-    Detach,
-    Pause,
-    Resume,
-    SaveCheckpoint,
-    Snapshot,
-    Start,
-    Stop,
 )
 
 
@@ -165,7 +158,7 @@ class FakeTrainer:
         """Hand out zeros: every token is as likely as any other."""
         if self.config is not None:
             n_parameters = resolved(self.config).model.n_parameters
-            self._listener(SnapshotArrived(self.step, np.zeros(n_parameters, np.float32), 1.5))
+            self._listener(SnapshotArrived(self.step, 1.5, np.zeros(n_parameters, np.float32).data))
 
     def leave(self) -> None:
         """The app lets go; nothing is said any more."""

@@ -14,6 +14,7 @@ import pytest
 from stage import Stage, stage, training
 
 from femtotui.chart.loss_chart import LossChart
+from femtotui.core.commands import Pause, Resume, SaveCheckpoint, Snapshot
 from femtotui.core.events import RunFailed
 from femtotui.core.sampling.sampler import SampledToken
 from femtotui.runs.state import Status
@@ -23,7 +24,7 @@ from femtotui.sampling.sample_pane import SamplePane
 from femtotui.sampling.stream import SampleTask, draw
 from femtotui.tokens.token_view import TokenView
 from femtotui.train.header import Notice
-from femtotui.trainer.protocol import Pause, Resume, SaveCheckpoint, Snapshot, Start
+from femtotui.trainer.protocol import Start
 
 
 async def test_it_opens_training_the_preset_it_was_asked_for(runs: Path) -> None:

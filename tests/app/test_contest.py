@@ -12,6 +12,7 @@ from stage import Stage, training
 
 from femtotui.chart.feed import ChartFeed
 from femtotui.chart.loss_chart import LossChart
+from femtotui.core.commands import Pause, Resume
 from femtotui.core.errors import ConfigError
 from femtotui.core.events import RunFinished
 from femtotui.core.run_folder.lock import RunLock
@@ -23,7 +24,7 @@ from femtotui.presets import Preset, load_preset
 from femtotui.sweep.coordinator import new_sweep
 from femtotui.sweep.spec import SweepSpec
 from femtotui.sweep.sweep_screen import SweepScreen
-from femtotui.trainer.protocol import Continue, Pause, Resume, Start
+from femtotui.trainer.protocol import Continue, Start
 
 
 def finish(trainer: FakeTrainer, share: float) -> None:

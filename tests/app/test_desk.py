@@ -11,6 +11,7 @@ import pytest
 from fake_trainer import FakeFleet, FakeTrainer
 
 from femtotui.app.start import farewell
+from femtotui.core.commands import Pause, SaveCheckpoint
 from femtotui.core.errors import ConfigError
 from femtotui.core.events import RunFailed, RunFinished
 from femtotui.presets import load_preset
@@ -18,8 +19,7 @@ from femtotui.runs.actions import RunActions
 from femtotui.runs.choices import Choices
 from femtotui.runs.manager import RunManager
 from femtotui.runs.state import Status
-from femtotui.trainer.client import TrainerMessage
-from femtotui.trainer.protocol import Continue, Pause, SaveCheckpoint, Start
+from femtotui.trainer.protocol import Continue, Start, TrainerMessage
 
 
 @pytest.fixture

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import pytest
 from stage import stage, training
 
 from femtotui.app.start import farewell
-from femtotui.core.commands import Stop as StopNow
+from femtotui.core.commands import Stop
 from femtotui.core.events import CheckpointSaved, SavingFailed
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.train.header import Notice
-from femtotui.trainer.protocol import Continue, Detach, Stop
+from femtotui.trainer.protocol import Continue, Detach
 from femtotui.trainer.session import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "proofs"))
-from queue import SimpleQueue
-
 from small_runs import small_config
 
 
@@ -31,7 +30,7 @@ def left(tmp_path: Path) -> RunFolder:
     commands: SimpleQueue = SimpleQueue()
     for event in session.record(commands):
         if event.__class__.__name__ == "StepDone":
-            commands.put(StopNow())
+            commands.put(Stop())
     session.close()
     return session.run
 

@@ -112,7 +112,7 @@ async def test_a_trainer_that_is_killed_is_resumed_from_its_checkpoint(tmp_path:
         view = manager.places["10"].view
         await pilot.press("c")
         await until(lambda: view.checkpoint_step is not None, "c saves")
-        trainers[0]._process.kill()
+        trainers[0]._process.cut()
         await until(lambda: view.status is Status.FAILED, "the app notices")
         lost_at = view.step
         assert shown(app) == f"{lost_at:,}", "the last numbers stay"

@@ -223,4 +223,4 @@ def test_titles_and_sizes_of_the_journals_presets() -> None:
 
 
 def test_text_from_outside_cannot_move_the_cursor() -> None:
-    assert printable("a\x1b[31mb\r\nc\u202ed") == "a\ufffd[31mb c\ufffdd"
+    assert printable("a\x1b[31mb\r\nc\u202ed") == "a␛[31mb c\\u202ed"

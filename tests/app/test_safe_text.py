@@ -88,7 +88,7 @@ def test_an_incomplete_tail_is_what_a_cut_character_leaves(text: str, cut: int) 
         (b"\r\x00\x7f", "␍␀␡"),
         (b"\xe2\x82", "‹e2›‹82›"),
         ("€".encode(), "€"),
-        ("\x9b".encode(), "\\u009b"),
+        ("\x9b".encode(), "\\x9b"),
         ("\u202e".encode(), "\\u202e"),
         ("a\u0301".encode(), "a\\u0301"),
         ("\u200d".encode(), "\\u200d"),

@@ -11,7 +11,7 @@ from femtotui.app.app import KNOWN_ACTIONS
 from femtotui.app.settings import Settings, key_name, known_keys, load_settings, parse_settings
 from femtotui.chart.glyphs import ASCII
 from femtotui.chart.loss_chart import LossChart
-from femtotui.trainer.protocol import Pause
+from femtotui.core.commands import Pause
 
 GOOD = b"""
 theme = "nord"

@@ -133,7 +133,7 @@ def time_allreduce() -> None:
     """Prints seconds of an Allreduce of 8 bytes and of 16 MiB, waited for as a training does."""
     import numpy as np  # noqa: PLC0415
 
-    from femtotui.mpi.world import join_world  # noqa: PLC0415
+    from femtotui.mpi.launch import join_world  # noqa: PLC0415
 
     world = join_world()
     found = []

@@ -157,7 +157,7 @@ def test_a_sample_can_do_nothing_to_markdown_or_a_terminal(tmp_path: Path) -> No
     record_all(run, training)
     run.append(SampleDone(step=6, prompt="\n", text="```\n# no heading\x1b[2J\n<b>", seed=0))
     text = entry_markdown(gather_entry(run.path))
-    assert "    ```\n    # no heading\\u001b[2J\n    <b>" in text
+    assert "    ```\n    # no heading\\x1b[2J\n    <b>" in text
 
 
 def test_history_gives_back_what_was_said(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from femtotui.cli.main import main
 from femtotui.core.config import DataConfig
 from femtotui.core.errors import ConfigError, DataError
 from femtotui.core.training.batches import Source
-from femtotui.mpi.world import threads_here, total_threads
-from femtotui.trainer.text_transfer import TextParcel, pack_text, unpack_text
+from femtotui.mpi.ranks import threads_here, total_threads
+from femtotui.trainer.text_transfer import TextTransfer, pack_text, unpack_text
 
 TEXT = Source(name="words", train=b"to train on", validation=b"to validate", notes=("a note",), command="cat")
 FILES = DataConfig(source="files", paths=("elsewhere.txt",))
@@ -47,15 +47,15 @@ def test_more_ranks_than_sequences_are_refused() -> None:
 
 def test_text_arrives_as_it_was() -> None:
     sent = msgspec.msgpack.encode(pack_text(TEXT, FILES))
-    source = unpack_text(msgspec.msgpack.decode(sent, type=TextParcel), FILES, seed=0)
+    source = unpack_text(msgspec.msgpack.decode(sent, type=TextTransfer), FILES, seed=0)
     assert (source.train, source.validation, source.sha256) == (TEXT.train, TEXT.validation, TEXT.sha256)
     assert (source.name, source.notes, source.command) == (TEXT.name, TEXT.notes, TEXT.command)
 
 
 def test_text_that_changed_on_the_way_is_refused() -> None:
-    parcel = msgspec.structs.replace(pack_text(TEXT, FILES), train=b"to train with")
+    packed = msgspec.structs.replace(pack_text(TEXT, FILES), train=b"to train with")
     with pytest.raises(DataError, match="words is another text here"):
-        unpack_text(parcel, FILES, seed=0)
+        unpack_text(packed, FILES, seed=0)
 
 
 def test_synthetic_text_is_made_where_it_is_needed() -> None:
@@ -63,13 +63,13 @@ def test_synthetic_text_is_made_where_it_is_needed() -> None:
 
     data = DataConfig(source="simple_dummy", lines=50)
     made = open_source(data, 3)
-    parcel = pack_text(made, data)
-    assert parcel.train is None
-    there = unpack_text(parcel, data, seed=3)
+    packed = pack_text(made, data)
+    assert packed.train is None
+    there = unpack_text(packed, data, seed=3)
     assert there.train == made.train
     assert there.fresh is not None
     with pytest.raises(DataError, match="another text"):
-        unpack_text(parcel, data, seed=4)
+        unpack_text(packed, data, seed=4)
 
 
 def test_without_the_extra_one_line_says_what_to_install(
