@@ -112,5 +112,5 @@ def test_a_configuration_that_cannot_be_is_an_error_in_words() -> None:
     raw = msgspec.to_builtins(start())
     raw["config"]["model"]["n_heads"] = 5
     payload = msgspec.msgpack.encode(raw)
-    with pytest.raises(WireError, match="must be a multiple of heads 5"):
+    with pytest.raises(WireError, match="must be a multiple of n_heads 5"):
         read_command(io.BytesIO(len(payload).to_bytes(4, "little") + payload))

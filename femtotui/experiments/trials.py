@@ -57,7 +57,7 @@ def trial_run(config: RunConfig, runs: Path) -> RunSummary | None:
 
 def thorough_score(run: Path) -> ScoreDone | None:
     """What a run that came to its end was judged then."""
-    thorough = [score for score in read_scores(run / "scores.jsonl") if score.thorough]
+    thorough = [score for score in read_scores(run) if score.thorough]
     return thorough[-1] if thorough else None
 
 
@@ -79,5 +79,5 @@ def goal_words(goal: Goal, score: ScoreDone) -> str:
 
 def seconds_to_validation(run: Path, level: float) -> float | None:
     """Seconds of training to the first evaluation at or below a level; None if none was."""
-    evals = read_evals(run / "evals.csv")
+    evals = read_evals(run)
     return next((found.elapsed_s for found in evals if found.val_loss <= level), None)

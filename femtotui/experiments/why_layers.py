@@ -81,7 +81,7 @@ def trained_curves(
     for case in CASES:
         config = run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
         run = train_to_the_end(config, runs, watch, commands).finished.run
-        losses_K = np.array([step.loss for step in read_steps(Path(run) / "metrics.csv")])
+        losses_K = np.array([step.loss for step in read_steps(Path(run))])
         curves.append(LossCurve(case.name, case.colour, _smoothed(losses_K)))
     return curves
 

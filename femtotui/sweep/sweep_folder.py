@@ -132,7 +132,7 @@ def read_outcome(index: int, folder: Path, worker: str, state: State) -> Outcome
     progress = read_progress(folder)
     if progress is None:
         raise RunError(f"{folder} was never saved")
-    scores = [score for score in read_scores(folder / "scores.jsonl") if score.step <= progress.step]
+    scores = [score for score in read_scores(folder) if score.step <= progress.step]
     last = scores[-1] if scores else None
     success_step = next((score.step for score in scores if score.verdict == "success"), None)
     return Outcome(
@@ -153,6 +153,6 @@ def read_outcome(index: int, folder: Path, worker: str, state: State) -> Outcome
 
 def _elapsed_at(folder: Path, step: int) -> float | None:
     """Seconds of training until a step was done."""
-    steps = list(read_steps(folder / "metrics.csv"))
+    steps = list(read_steps(folder))
     at = bisect_right(steps, step, key=lambda row: row.step)
     return steps[at - 1].elapsed_s if at else None

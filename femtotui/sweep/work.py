@@ -14,7 +14,7 @@ from threading import Lock
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.files import os_error_words, write_atomically
-from femtotui.core.run_folder.info import read_info
+from femtotui.core.run_folder.info import CHECKPOINT_NAME, RunFile, read_info
 
 from ..paths import cache_folder
 from .attempt import Attempt
@@ -70,9 +70,10 @@ def keep_text(text: bytes, folder: Path) -> Path:
     return path
 
 
+_STAYING = {RunFile.TITLE, RunFile.LOCK, RunFile.TRAINER_ADDRESS, RunFile.TRAINER_SOCKET, RunFile.CHECKPOINTS}
 _FILES = re.compile(
-    r"(run|tokenizer|progress)\.json|(metrics|evals)\.csv|(samples|scores)\.jsonl|(entry|note)\.md"
-    r"|trainer\.log|checkpoints/step-\d{1,15}\.safetensors"
+    "|".join(re.escape(name) for name in RunFile if name not in _STAYING)
+    + f"|{RunFile.CHECKPOINTS}/{CHECKPOINT_NAME.pattern}"
 )
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,120}")
 _MAX_BYTES = 8 * 2**30
@@ -100,7 +101,7 @@ def unpack_run(data: bytes, runs: Path, name: str) -> Path:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _require_run_files(archive)
-            (arriving / "checkpoints").mkdir(parents=True)
+            (arriving / RunFile.CHECKPOINTS).mkdir(parents=True)
             archive.extractall(arriving)
         read_info(arriving)
         home = runs / name

@@ -15,6 +15,7 @@ from femtotui.core.commands import Steering, Stop
 from femtotui.core.errors import RunError
 from femtotui.core.events import CheckpointSaved, Event, Paused, Resumed, RunStarted, SavingFailed, StepDone
 from femtotui.core.files import open_own
+from femtotui.core.run_folder.info import RunFile
 
 from .protocol import DetachedFrame, SnapshotFrame, events_frame, write_frame
 from .remote import Door
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from femtotui.core.training.training import Training
 
 SECONDS_BETWEEN_BATCHES = 0.1
-LOG_NAME = "trainer.log"
+LOG_NAME = RunFile.TRAINER_LOG
 
 _EVENTS_A_FRAME = 2000
 

@@ -23,6 +23,7 @@ from femtotui.core.events import RunFailed, RunFinished, RunStarted
 from femtotui.core.files import open_own
 
 from ..blas.environment import prepare_blas
+from ..text.hints import with_hint
 from .event_sender import LOG_NAME, EventSender
 from .priority import give_way
 from .protocol import Continue, Detach, Start, WireError, read_command
@@ -94,7 +95,7 @@ def _train(order: Start | Continue, inbox: Inbox, reporter: EventSender) -> int:
         history = isinstance(order, Continue) and order.history
         return _record(session, inbox, reporter, history=history)
     except FemtoError as error:
-        reporter.report(_failure(session, error.title, str(error)))
+        reporter.report(_failure(session, error.title, with_hint(error)))
         return EXIT_FAILED
     except MemoryError:
         words = (

@@ -24,11 +24,12 @@ import msgspec
 from femtotui.core.commands import Snapshot, Steering
 from femtotui.core.errors import RunError
 from femtotui.core.files import os_error_words, read_record, write_atomically
+from femtotui.core.run_folder.info import RunFile
 
 from .protocol import Continue, Detach, RefusedFrame, Start, WireError, read_command, read_hello, write_frame
 
-ADDRESS_NAME = "trainer.json"
-SOCKET_NAME = "trainer.sock"
+ADDRESS_NAME = RunFile.TRAINER_ADDRESS
+SOCKET_NAME = RunFile.TRAINER_SOCKET
 FORMAT = 1
 
 HANDSHAKE_SECONDS = 5.0
