@@ -106,7 +106,7 @@ class ModelConfig(ConfigStruct, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width % self.n_heads:
-            raise ConfigError(f"{self.width} must be a multiple of n_heads {self.n_heads}", "width")
+            raise ConfigError(f"must be a multiple of n_heads {self.n_heads}, not {self.width}", "width")
 
     @property
     def head_size(self) -> int:
@@ -209,7 +209,7 @@ class ScheduleConfig(ConfigStruct, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_lr > self.base_lr:
-            raise ConfigError(f"{self.min_lr:g} must not be above base_lr {self.base_lr:g}", "min_lr")
+            raise ConfigError(f"must not be above base_lr {self.base_lr:g}, but is {self.min_lr:g}", "min_lr")
 
 
 class Recipe(ConfigStruct, frozen=True):
