@@ -85,7 +85,7 @@ def _wrong_value(what: str, wanted: types.Type | None) -> str:
     if isinstance(wanted, types.LiteralType):
         given = what.partition(" value ")[2] or _given(what)
         return f"must be {' or '.join(map(repr, wanted.values))}, not {given}"
-    words = _TYPE_WORDS.get(type(wanted), "something else")
+    words = _TYPE_WORDS.get(type(wanted), "something else") if wanted else "something else"
     if ", got `" in what:
         return f"needs {words}, not {_given(what)}"
     if isinstance(wanted, types.IntType | types.FloatType):

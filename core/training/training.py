@@ -29,8 +29,10 @@ from .optimizers import gradient_norm, learning_rate, make_optimizer
 from .workers import ALONE, STEPS_TO_ALIGN, Ranks, Workers, choose_chunk, choose_threads
 
 RECENT_STEPS = 20
-_STEPS_TO_TELL = 50
 """Steps that a training loss is averaged over where one number is wanted."""
+
+_STEPS_TO_TELL = 50
+"""Steps before the mean time per step is reported."""
 
 
 class Training:

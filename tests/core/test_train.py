@@ -142,7 +142,7 @@ def test_more_threads_than_sequences_are_cut_and_a_chunk_too_large_is_refused():
     assert training.threads == 2
     training.advance()
     training.close()
-    with pytest.raises(ConfigError, match="train.chunk must be at most"):
+    with pytest.raises(ConfigError, match=r"train\.chunk must be at most"):
         small_training(small_config(5, batch=2, chunk=5))
 
 

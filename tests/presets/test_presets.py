@@ -279,5 +279,5 @@ def test_numbers_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("path", ["", "  ", "a\0b"])
 def test_a_data_path_that_names_nothing_is_refused(path: str) -> None:
-    with pytest.raises(ConfigError, match="data.paths must name files"):
+    with pytest.raises(ConfigError, match=r"data\.paths must name files"):
         run_config(load_preset("2"), data=[path])
