@@ -1,54 +1,42 @@
-"""What one can ask of a training that runs: frozen, typed commands, in the imperative."""
+"""Commands to a running training: frozen, typed, in the imperative."""
 
 from __future__ import annotations
 
-import math
-import re
-
-import msgspec
-
-from .errors import ConfigError
+from .config import ConfigStruct, Rate
+from .events import snake_case
 
 
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=_snake_case):
-    """The base of all commands."""
+class Command(ConfigStruct, frozen=True, forbid_unknown_fields=False, tag_field="command", tag=snake_case):
+    """Base of all commands."""
 
 
 class Pause(Command, frozen=True):
-    """Save, then wait. The time does not count."""
+    """Save a checkpoint, then wait; the waiting time does not count as training time."""
 
 
 class Resume(Command, frozen=True):
-    """Go on after a pause."""
+    """Continue after a pause."""
 
 
 class SaveCheckpoint(Command, frozen=True):
-    """Save now."""
+    """Save a checkpoint now."""
 
 
 class SetLearningRate(Command, frozen=True):
-    """Take another base learning rate from the next step on.
+    """Use another base learning rate from the next step on.
 
-    Raises: ConfigError where it is made, so that the person who typed it hears of it.
+    Raises: ConfigError where it is created, so that whoever typed the rate sees the error.
     """
 
-    base_lr: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.base_lr) and 0 < self.base_lr <= 10):
-            raise ConfigError(f"learning rate must be above 0 and at most 10, not {self.base_lr:g}")
+    base_lr: Rate
 
 
 class Snapshot(Command, frozen=True):
-    """Hand out the parameters as they are now."""
+    """Send a copy of the current parameters."""
 
 
 class Stop(Command, frozen=True):
-    """Save and end; the run can be resumed."""
+    """Save a checkpoint and end; the run can be resumed."""
 
 
 Steering = Pause | Resume | SaveCheckpoint | SetLearningRate | Snapshot | Stop

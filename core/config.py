@@ -1,15 +1,18 @@
-"""What a run is made of: frozen, validated settings, read from presets (TOML) and run.json.
+"""The settings of a run: frozen, validated structs, read from presets (TOML) and run.json.
 
 Names are the field's; the screen shows the journal's words (`width` is its "embedding degree", `context`
-its "num_tokens"). A value that cannot work is refused here, in words, by `ConfigError`.
+its "num_tokens"). Bounds stand in the annotations: msgspec checks them when it decodes, and `ConfigStruct`
+when a struct is built in Python.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
+from msgspec.inspect import FloatType, IntType, StructType, Type, UnionType, type_info
 
 from .errors import ConfigError
 
@@ -20,19 +23,71 @@ Wiring = Literal["journal", "prenorm"]
 MAX_VOCAB_SIZE = 65_536
 MAX_SEED = 2**32 - 1
 
+VocabSize = Annotated[int, Meta(ge=0, le=MAX_VOCAB_SIZE)]
+Steps = Annotated[int, Meta(ge=1, le=100_000_000)]
+BatchSize = Annotated[int, Meta(ge=1, le=4096)]
+EvalEvery = Annotated[int, Meta(ge=1, le=1_000_000)]
+EvalWindows = Annotated[int, Meta(ge=1, le=65_536)]
+Rate = Annotated[float, Meta(gt=0, le=10)]
+_UpTo10 = Annotated[float, Meta(ge=0, le=10)]
+_Decay = Annotated[float, Meta(ge=0, le=0.99999)]
+
 
 class ConfigStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every settings group: immutable, by keyword, and no field that nobody reads."""
+    """Base of every settings group: immutable, keyword-only, no unknown fields, numbers within their bounds.
+
+    Raises: ConfigError, naming the field.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind in _bounded_fields(type(self)):
+            value = getattr(self, name)
+            if value is not None and not _is_within(kind, value):
+                shown = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+                raise ConfigError(f"must be {number_words(kind)}, not {shown}", name)
 
 
-def _whole(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise ConfigError(f"{name} must be a whole number from {least:,} to {most:,}, not {value:,}")
+@cache
+def _bounded_fields(group: type[ConfigStruct]) -> tuple[tuple[str, IntType | FloatType], ...]:
+    """The numeric fields of a group that have bounds."""
+    info = type_info(group)
+    assert isinstance(info, StructType)
+    kinds = ((field.name, without_none(field.type)) for field in info.fields)
+    return tuple(
+        (name, kind)
+        for name, kind in kinds
+        if isinstance(kind, IntType | FloatType) and (kind.ge, kind.gt, kind.le, kind.lt) != (None,) * 4
+    )
 
 
-def _real(name: str, value: float, least: float, most: float) -> None:
-    if not (math.isfinite(value) and least <= value <= most):
-        raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {value:g}")
+def without_none(kind: Type | None) -> Type | None:
+    """`X` for the type `X | None`."""
+    if not isinstance(kind, UnionType):
+        return kind
+    return next((t for t in kind.types if not isinstance(t, msgspec.inspect.NoneType)), None)
+
+
+def _is_within(kind: IntType | FloatType, value: Any) -> bool:
+    return (
+        (kind.ge is None or value >= kind.ge)
+        and (kind.gt is None or value > kind.gt)
+        and (kind.le is None or value <= kind.le)
+        and (kind.lt is None or value < kind.lt)
+    )
+
+
+def number_words(kind: IntType | FloatType) -> str:
+    """The numbers that a type allows: `a whole number from 1 to 96`."""
+    name = "a whole number" if isinstance(kind, IntType) else "a number"
+    shown = {
+        bound: f"{limit:,}" if isinstance(kind, IntType) else f"{limit:g}"
+        for bound in ("ge", "gt", "le", "lt")
+        if (limit := getattr(kind, bound)) is not None
+    }
+    if shown.keys() == {"ge", "le"}:
+        return f"{name} from {shown['ge']} to {shown['le']}"
+    words = {"ge": "of at least", "gt": "above", "le": "at most", "lt": "below"}
+    return f"{name} {' and '.join(f'{words[bound]} {limit}' for bound, limit in shown.items())}"
 
 
 class ModelConfig(ConfigStruct, frozen=True):
@@ -41,23 +96,17 @@ class ModelConfig(ConfigStruct, frozen=True):
     `vocab_size` is 0 until the tokenizer has seen the data; a model can only be built after that.
     """
 
-    n_layers: int
-    width: int
-    n_heads: int
-    context: int = 64
-    vocab_size: int = 0
-    dropout: float = 0.0
+    n_layers: Annotated[int, Meta(ge=1, le=96)]
+    width: Annotated[int, Meta(ge=2, le=4096)]
+    n_heads: Annotated[int, Meta(ge=1, le=256)]
+    context: Annotated[int, Meta(ge=1, le=8192)] = 64
+    vocab_size: VocabSize = 0
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
 
     def __post_init__(self) -> None:
-        _whole("layers", self.n_layers, 1, 96)
-        _whole("embedding degree", self.width, 2, 4096)
-        _whole("heads", self.n_heads, 1, 256)
-        _whole("context", self.context, 1, 8192)
-        _whole("vocabulary", self.vocab_size, 0, MAX_VOCAB_SIZE)
+        super().__post_init__()
         if self.width % self.n_heads:
-            raise ConfigError(f"embedding degree {self.width} must be a multiple of heads {self.n_heads}")
-        if not (math.isfinite(self.dropout) and 0 <= self.dropout < 1):
-            raise ConfigError(f"dropout must be at least 0 and below 1, not {self.dropout:g}")
+            raise ConfigError(f"must be a multiple of n_heads {self.n_heads}, not {self.width}", "width")
 
     @property
     def head_size(self) -> int:
@@ -71,124 +120,102 @@ class ModelConfig(ConfigStruct, frozen=True):
 
 
 class TokenizerConfig(ConfigStruct, frozen=True):
-    """How text becomes ids. `vocab_size` is asked of `bpe`, expected of `char`, and always 256 for `byte`."""
+    """The kind of tokenizer, and its size: required for `bpe`, expected for `char`, always 256 for `byte`."""
 
     kind: TokenizerKind = "byte"
-    vocab_size: int = 0
+    vocab_size: VocabSize = 0
 
     def __post_init__(self) -> None:
-        _whole("vocabulary", self.vocab_size, 0, MAX_VOCAB_SIZE)
+        super().__post_init__()
         if self.kind == "bpe" and self.vocab_size < 257:
             raise ConfigError(
-                f"a bpe vocabulary starts with the 256 bytes: ask for 257 or more, not {self.vocab_size}"
+                f"must be 257 or more for bpe, which starts from the 256 bytes, not {self.vocab_size}",
+                "vocab_size",
             )
 
 
 class DataConfig(ConfigStruct, frozen=True):
-    """Where the text comes from; `paths` (files, folders' globs) go with the sources `files` and `rust`."""
+    """The training text; `paths` (files or globs) belong to the sources `files` and `rust`."""
 
     source: SourceKind
     paths: tuple[str, ...] = ()
-    lines: int = 8000
+    lines: Annotated[int, Meta(ge=1, le=10_000_000)] = 8000
 
     def __post_init__(self) -> None:
-        _whole("lines", self.lines, 1, 10_000_000)
+        super().__post_init__()
         if self.source == "files" and not self.paths:
-            raise ConfigError("the data source `files` needs at least one path")
+            raise ConfigError("needs at least one path for the source `files`", "paths")
 
 
 class Initialisation(ConfigStruct, frozen=True):
-    """How parameters start. Standard deviations of normal distributions; biases start at 0.
+    """Initial parameters: standard deviations of normal distributions; biases start at 0.
 
     With `scale_by_width` the matrices' is the one of width 64, and falls with the square root of the width.
-    `gain` is the LayerNorm gain: 1 everywhere, or drawn like a matrix (the journal's, and its undoing).
-    `scale_residual` divides the two matrices a layer that write to the residual stream by sqrt(2 * layers).
+    `gain` is the LayerNorm gain: 1 everywhere, or drawn like a matrix (the journal's choice, which hurts).
+    `scale_residual` divides the two matrices per layer that write to the residual stream by sqrt(2 * layers).
     `position_amplitude` scales the sinusoid that is added to the token embedding.
     """
 
-    matrix_std: float = 0.02
-    embedding_std: float = 0.02
+    matrix_std: _UpTo10 = 0.02
+    embedding_std: _UpTo10 = 0.02
     scale_by_width: bool = False
     gain: Literal["ones", "normal"] = "ones"
     scale_residual: bool = True
-    position_amplitude: float = 1.0
-
-    def __post_init__(self) -> None:
-        _real("matrix_std", self.matrix_std, 0, 10)
-        _real("embedding_std", self.embedding_std, 0, 10)
-        _real("position_amplitude", self.position_amplitude, 0, 10)
+    position_amplitude: _UpTo10 = 1.0
 
 
 class AdamWConfig(ConfigStruct, frozen=True, tag="adamw"):
-    """AdamW (Loshchilov and Hutter, 2019). `weight_decay` falls on every parameter, as femtoGPT's does,
-    or on matrices only. `clip_norm` is the largest global gradient norm let through; None lets all through.
+    """AdamW (Loshchilov and Hutter, 2019). `weight_decay` applies to every parameter, as in femtoGPT, or to
+    matrices only. Gradients with a global norm above `clip_norm` are scaled down to it; None never clips.
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    weight_decay: float = 0.01
+    beta1: _Decay = 0.9
+    beta2: _Decay = 0.999
+    eps: Annotated[float, Meta(ge=1e-16, le=1)] = 1e-8
+    weight_decay: _UpTo10 = 0.01
     decay: Literal["all", "matrices"] = "matrices"
-    clip_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        _real("beta1", self.beta1, 0, 0.99999)
-        _real("beta2", self.beta2, 0, 0.99999)
-        _real("eps", self.eps, 1e-16, 1)
-        _real("weight_decay", self.weight_decay, 0, 10)
-        if self.clip_norm is not None:
-            _real("clip_norm", self.clip_norm, 1e-6, 1e6)
+    clip_norm: Annotated[float, Meta(ge=1e-6, le=1e6)] | None = None
 
 
 class MuonConfig(ConfigStruct, frozen=True, tag="muon"):
     """Muon (Jordan and others, 2024) for the matrices inside the layers, AdamW for everything else.
 
     `lr` is the matrices' rate when the schedule is at its base rate; both rise and fall together.
-    `iterations` is how often Newton-Schulz is applied; `weight_decay` is the matrices' own. The gradient is
-    clipped, for both, as `adamw` says.
+    `iterations` is the number of Newton-Schulz iterations; `weight_decay` applies to those matrices. The
+    gradient of both is clipped by `adamw.clip_norm`.
     """
 
-    lr: float = 0.02
-    momentum: float = 0.95
-    iterations: int = 5
-    weight_decay: float = 0.0
+    lr: Annotated[float, Meta(ge=1e-12, le=10)] = 0.02
+    momentum: _Decay = 0.95
+    iterations: Annotated[int, Meta(ge=1, le=50)] = 5
+    weight_decay: _UpTo10 = 0.0
     adamw: AdamWConfig = AdamWConfig()
-
-    def __post_init__(self) -> None:
-        _real("lr", self.lr, 1e-12, 10)
-        _real("momentum", self.momentum, 0, 0.99999)
-        _whole("iterations", self.iterations, 1, 50)
-        _real("weight_decay", self.weight_decay, 0, 10)
 
 
 OptimizerConfig = AdamWConfig | MuonConfig
 
 
 class ScheduleConfig(ConfigStruct, frozen=True):
-    """Learning rate: from 0 to `base_lr` over `warmup_steps`, then down to `min_lr` along a line.
+    """Learning rate: linear warm-up from 0 to `base_lr` over `warmup_steps`, then linear decay to `min_lr`.
 
-    The line is `decay_steps` long; None makes it end with the run.
+    The decay takes `decay_steps`; None makes it end with the run.
     """
 
-    base_lr: float = 1e-3
-    min_lr: float = 1e-5
-    warmup_steps: int = 100
-    decay_steps: int | None = None
+    base_lr: Annotated[float, Meta(ge=1e-12, le=10)] = 1e-3
+    min_lr: _UpTo10 = 1e-5
+    warmup_steps: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
+    decay_steps: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
 
     def __post_init__(self) -> None:
-        _real("base_lr", self.base_lr, 1e-12, 10)
-        _real("min_lr", self.min_lr, 0, 10)
-        _whole("warmup_steps", self.warmup_steps, 0, 1_000_000)
-        if self.decay_steps is not None:
-            _whole("decay_steps", self.decay_steps, 1, 1_000_000_000)
+        super().__post_init__()
         if self.min_lr > self.base_lr:
-            raise ConfigError(f"min_lr {self.min_lr:g} must not be above base_lr {self.base_lr:g}")
+            raise ConfigError(f"must not be above base_lr {self.base_lr:g}, but is {self.min_lr:g}", "min_lr")
 
 
 class Recipe(ConfigStruct, frozen=True):
     """Wiring, initialisation, optimizer, schedule and batching: everything but the size and the data.
 
-    `fresh_data` lets a synthetic source write new lines for ever, so that nothing can be learnt by heart.
+    `fresh_data` lets a synthetic source write new lines without end, so that a model cannot memorise them.
     """
 
     name: str
@@ -201,42 +228,30 @@ class Recipe(ConfigStruct, frozen=True):
 
 
 class TrainConfig(ConfigStruct, frozen=True):
-    """How long, how much at a time, and how it is watched. 0 threads or chunk means: choose for me.
+    """Length, batching, evaluation and checkpoints of a run. 0 `threads` or `chunk` are chosen automatically.
 
     `threads` share a batch; each works on `chunk` sequences at a time. `eval_every` and `score_every` are in
     steps (0 scores at the end only), `checkpoint_seconds` in seconds of training. The last
     `keep_checkpoints` stay, and with `keep_best` the one of the lowest validation loss, however old.
     """
 
-    steps: int
-    batch: int = 32
-    seed: int = 0
-    threads: int = 0
-    chunk: int = 0
-    eval_every: int = 100
-    eval_windows: int = 64
-    checkpoint_seconds: float = 30.0
-    keep_checkpoints: int = 3
+    steps: Steps
+    batch: BatchSize = 32
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] = 0
+    threads: Annotated[int, Meta(ge=0, le=256)] = 0
+    chunk: Annotated[int, Meta(ge=0, le=4096)] = 0
+    eval_every: EvalEvery = 100
+    eval_windows: EvalWindows = 64
+    checkpoint_seconds: Annotated[float, Meta(ge=0.01, le=1e6)] = 30.0
+    keep_checkpoints: Annotated[int, Meta(ge=1, le=1000)] = 3
     keep_best: bool = True
-    score_every: int = 500
-
-    def __post_init__(self) -> None:
-        _whole("steps", self.steps, 1, 100_000_000)
-        _whole("batch", self.batch, 1, 4096)
-        _whole("seed", self.seed, 0, MAX_SEED)
-        _whole("threads", self.threads, 0, 256)
-        _whole("chunk", self.chunk, 0, 4096)
-        _whole("eval_every", self.eval_every, 1, 1_000_000)
-        _whole("eval_windows", self.eval_windows, 1, 65_536)
-        _real("checkpoint_seconds", self.checkpoint_seconds, 0.01, 1e6)
-        _whole("keep_checkpoints", self.keep_checkpoints, 1, 1000)
-        _whole("score_every", self.score_every, 0, 100_000_000)
+    score_every: Annotated[int, Meta(ge=0, le=100_000_000)] = 500
 
 
 class RunConfig(ConfigStruct, frozen=True):
-    """All that decides a run's numbers. The same RunConfig gives the same bits (for given threads and chunk).
+    """Everything that decides a run's numbers: equal RunConfigs (with threads and chunk) give equal bits.
 
-    `preset` is the preset's key: "1" to "14" for the packaged ones, a slug for one's own.
+    `preset` is the preset's key: "1" to "14" for the packaged ones, a slug for a user preset.
     """
 
     preset: str

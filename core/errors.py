@@ -1,7 +1,7 @@
-"""Everything that can go wrong in words a person can act on.
+"""Errors whose message tells the user what to do.
 
-A `FemtoError` is raised where the fault is known and shown once, at the edge: the command line prints
-`title: message` and exits with 2, the app shows it at the place. Any other exception is a bug.
+A `FemtoError` is raised where the fault is known and shown once, by the front end, as `title: message`. Any
+other exception is a bug.
 """
 
 from __future__ import annotations
@@ -10,15 +10,34 @@ from typing import ClassVar
 
 
 class FemtoError(Exception):
-    """A mistake or a misfortune with something that its reader can do about it."""
+    """Base of all errors that are shown to the user."""
 
     title: ClassVar[str] = "Something went wrong"
 
 
-class ConfigError(FemtoError, ValueError):
-    """A setting that cannot be: names the setting, its value and what would do."""
+class _SettingError(FemtoError):
+    """An error about a setting.
+
+    `field` is the setting's dotted path as in TOML (`model.n_layers`), relative to the group that raised it
+    and empty if no single setting is at fault. `reason` says what is wrong with it (`must be ...`); the
+    message is both.
+    """
+
+    def __init__(self, reason: str, field: str = "", prefix: str = "") -> None:
+        super().__init__(prefix + (f"{field} {reason}" if field else reason))
+        self.reason, self.field = reason, field
+
+
+class ConfigError(_SettingError, ValueError):
+    """An invalid setting."""
 
     title = "That setting does not work"
+
+
+class PresetError(_SettingError):
+    """A preset or recipe that does not exist or cannot be read."""
+
+    title = "Trouble with a preset"
 
 
 class DataError(FemtoError):
@@ -28,15 +47,9 @@ class DataError(FemtoError):
 
 
 class TokenizerError(FemtoError):
-    """Text that a tokenizer cannot encode, or a tokenizer that cannot be made."""
+    """Text that a tokenizer cannot encode, or a tokenizer that cannot be built."""
 
     title = "Trouble with the tokenizer"
-
-
-class PresetError(FemtoError):
-    """A preset or recipe that does not exist or does not parse."""
-
-    title = "Trouble with a preset"
 
 
 class CheckpointError(FemtoError):
@@ -45,10 +58,18 @@ class CheckpointError(FemtoError):
     title = "Trouble with a checkpoint"
 
 
+class NoCheckpointError(CheckpointError):
+    """A run without any checkpoint yet."""
+
+
 class RunError(FemtoError):
-    """A run folder that cannot be made, read or written."""
+    """A run folder that cannot be created, read or written."""
 
     title = "Trouble with a run folder"
+
+
+class RunLockedError(RunError):
+    """A run that another process is training."""
 
 
 class ModelError(FemtoError):
@@ -58,6 +79,6 @@ class ModelError(FemtoError):
 
 
 class DivergedError(FemtoError):
-    """The loss is no longer a finite number."""
+    """A loss that is no longer finite."""
 
     title = "Training diverged"

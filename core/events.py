@@ -1,8 +1,8 @@
-"""What a training says while it goes on: frozen, typed events, in the past participle.
+"""Events of a training: frozen, typed, named by past participles.
 
-One stream serves the run folder, the app and `femtotui train --json`; there each event is one JSON object
-whose field `event` names it (`step_done`, `run_finished`, ...). Losses are in nats a token, times in
-seconds or milliseconds of training (pauses do not count), memory in MiB.
+One stream serves the run folder and every front end. As JSON, each event is one object whose field `event`
+names it (`step_done`, `run_finished`, ...). Losses are in nats per token, times in seconds or milliseconds
+of training (pauses do not count), memory in MiB.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ import msgspec
 from .config import RunConfig
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
+    """`StepDone` as `step_done`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=_snake_case):
-    """The base of all events."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=snake_case):
+    """Base of all events."""
 
 
 class Baselines(msgspec.Struct, frozen=True, kw_only=True):
-    """What losses mean on this data, in nats a token.
+    """Reference losses on this data, in nats per token.
 
-    `uniform` knows nothing (ln V), `unigram` and `bigram` know the counts of the training text and are
-    measured on the validation text, `floor` is what knowing every rule of a synthetic source would give.
+    `uniform` is random guessing (ln V); `unigram` and `bigram` count the training text and are measured on
+    the validation text; `floor` is the lowest possible loss of a synthetic source.
     """
 
     uniform: float
@@ -37,10 +38,10 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunStarted(Event, frozen=True):
-    """The first event of a run, and of each resumption. `step` is where it starts from.
+    """The first event of a run, and of each resumption. `step` is where it starts.
 
-    `notes` are things that must be said plainly, such as a stand-in for data that is not there.
-    `bytes_per_token` (of the validation text) turns nats a token into bits a byte.
+    `notes` must be shown to the user, such as a stand-in for missing data. `bytes_per_token` (of the
+    validation text) converts nats per token to bits per byte.
     """
 
     run: str
@@ -75,7 +76,7 @@ class StepDone(Event, frozen=True):
 
 
 class EvalDone(Event, frozen=True):
-    """The model measured on text it never trains on, beside the mean training loss of the last 20 steps."""
+    """The validation loss, beside the mean training loss of the last 20 steps."""
 
     step: int
     val_loss: float
@@ -84,11 +85,11 @@ class EvalDone(Event, frozen=True):
 
 
 class ScoreDone(Event, frozen=True):
-    """What an evaluator found: how well the task itself is done, beside the loss.
+    """An evaluator's result: how well the model does its task.
 
     `score` is in `unit`: a `share` from 0 to 1 (more is better) or `bits a byte` (less is better). `details`
-    are the evaluator's own figures by name, `summary` is one line for people, and `thorough` tells a score
-    over all there is from a quick one during training.
+    are the evaluator's figures by name, `summary` is one readable line; `thorough` distinguishes a score over
+    all tasks from a quick one during training.
     """
 
     step: int
@@ -111,7 +112,7 @@ class SampleDone(Event, frozen=True):
 
 
 class CheckpointSaved(Event, frozen=True):
-    """The whole state is safe on disk; `path` is the file."""
+    """The complete state was written to disk; `path` is the file."""
 
     step: int
     path: str
@@ -119,9 +120,9 @@ class CheckpointSaved(Event, frozen=True):
 
 
 class SavingFailed(Event, frozen=True):
-    """Something could not be written; `message` says what and why. What was saved before stays.
+    """Something could not be written; `message` says what and why. Everything saved earlier stays.
 
-    Training goes on: rows wait in memory, and saving is tried again when the next checkpoint is due.
+    Training continues: rows wait in memory, and saving is tried again when the next checkpoint is due.
     """
 
     step: int
@@ -129,21 +130,21 @@ class SavingFailed(Event, frozen=True):
 
 
 class Paused(Event, frozen=True):
-    """Training waits, its state saved."""
+    """Training is paused, its state saved."""
 
     step: int
 
 
 class Resumed(Event, frozen=True):
-    """Training goes on after a pause."""
+    """Training continues after a pause."""
 
     step: int
 
 
 class RunFinished(Event, frozen=True):
-    """The last event of a run that was not broken off. `train_loss` is the mean of the last 20 steps.
+    """The last event of a run that was not interrupted. `train_loss` is the mean of the last 20 steps.
 
-    `reason` is `finished` (all steps done) or `stopped` (asked to stop: it can be resumed).
+    `reason` is `finished` (all steps done) or `stopped` (on request; it can be resumed).
     """
 
     step: int
@@ -157,7 +158,7 @@ class RunFinished(Event, frozen=True):
 
 
 class RunFailed(Event, frozen=True):
-    """The run cannot go on. `run` is None if it never got a folder; what was saved before stays."""
+    """The run cannot continue. `run` is None if it never got a folder; everything saved earlier stays."""
 
     step: int
     title: str

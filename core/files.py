@@ -1,7 +1,7 @@
-"""Files that are either whole or not there, and that are their folder's own; the system's errors in words.
+"""Atomic writes, reads that follow no links, and readable messages for system errors.
 
-A run folder may have been made by somebody else. What lies in it is opened by `open_own`, which follows no
-link: neither reading nor writing a run reaches a file elsewhere.
+A run folder may come from somebody else. Its files are opened by `open_own`, which follows no link: neither
+reading nor writing a run reaches a file elsewhere.
 """
 
 from __future__ import annotations
@@ -42,13 +42,24 @@ _WORDS = {
 }
 
 
-def os_error_words(error: OSError) -> str:
-    """What the system refused, in words that say what to do."""
+def os_error_words(error: Exception) -> str:
+    """A system error in words that say what to do; any other error's own message."""
+    if not isinstance(error, OSError):
+        return str(error)
     return _WORDS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
 
 
+@contextmanager
+def reraise_os_errors(error_type: type[FemtoError], action: str) -> Iterator[None]:
+    """Turn what the system refuses in the body into an `error_type`: `cannot <action>: <reason>`."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte, text in the wrong encoding
+        raise error_type(f"cannot {action}: {os_error_words(error)}") from error
+
+
 def written(path: Path | str) -> str:
-    """A path as text that any file or program can take: bytes that are no UTF-8 as `\\xff`."""
+    """A path as valid UTF-8 text: other bytes become `\\xff`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -63,7 +74,7 @@ def escaped(text: str) -> str:
 
 
 def require_utf8(path: Path | str, refusal: type[FemtoError]) -> None:
-    """That a path can be written down, in a run's files and in JSON. Raises: `refusal`."""
+    """Check that a path can be stored in a run's files and in JSON. Raises: `refusal`."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -71,22 +82,22 @@ def require_utf8(path: Path | str, refusal: type[FemtoError]) -> None:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether there was no room for what was to be written."""
+    """Whether a write failed for lack of disk space or quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def replace_atomically(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """A file to write to that takes the place of `path` in one move, once it is whole and on disk.
+    """A file to write to that replaces `path` atomically once it is complete and on disk.
 
-    `mode` are its permissions, less what the user's mask takes away. If anything goes wrong on the way,
-    `path` stays as it was and the temporary file is removed.
+    `mode` are its permissions, minus the umask. On any error `path` stays as it was and the temporary file
+    is removed.
 
     Raises: OSError.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
-        temporary.unlink(missing_ok=True)  # left by a killed process of this number, or laid there as a link
+        temporary.unlink(missing_ok=True)  # left by a killed process of this pid, or planted as a link
         descriptor = os.open(temporary, _WRITE_ANEW, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -101,13 +112,13 @@ def replace_atomically(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replaces the content of `path` in one move. Raises: OSError."""
+    """Replace the content of `path` atomically. Raises: OSError."""
     with replace_atomically(path, mode) as file:
         file.write(data)
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a renaming inside `folder` last through a power cut, where the system can. Raises: OSError."""
+    """Make a rename inside `folder` survive a power cut, where the system can. Raises: OSError."""
     if os.name == "nt":  # Windows neither needs nor allows it
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -122,31 +133,27 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files that a killed process left in `folder`."""
+    """Remove temporary files that a killed process left in `folder`."""
     for leftover in folder.glob(f"*{TEMPORARY_SUFFIX}"):
         with suppress(OSError):
             leftover.unlink()
 
 
 def is_link(path: str | Path) -> bool:
-    """Whether a name leads elsewhere: a symbolic link, or (from Python 3.12 on) a junction of Windows."""
+    """Whether a path is a symbolic link or (from Python 3.12 on) a Windows junction."""
     # Not pathlib's: those raise where there is no permission to look.
     return os.path.islink(path) or getattr(os.path, "isjunction", os.path.islink)(path)  # noqa: PTH114
 
 
-def _require_no_link(path: str | Path) -> None:
-    if is_link(path):
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-
-
 def own_folder(path: Path) -> Path:
     """`path`, which must not be a link to a folder elsewhere. Raises: OSError."""
-    _require_no_link(path)
+    if is_link(path):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return path
 
 
 def require_no_links(folder: Path, refusal: type[FemtoError]) -> None:
-    """That nothing in `folder` leads out of it; one that cannot be read holds nothing. Raises: `refusal`."""
+    """Check that `folder` contains no links; an unreadable one counts as empty. Raises: `refusal`."""
     paths: list[Path] = []
     with suppress(OSError):
         paths = list(folder.iterdir())
@@ -159,11 +166,11 @@ def require_no_links(folder: Path, refusal: type[FemtoError]) -> None:
 
 
 def open_own(path: str | Path, flags: int, mode: int = 0o666) -> int:
-    """A descriptor of an ordinary file that lies where its name says: an `opener` for `open`.
+    """An `opener` for `open` that accepts regular files only.
 
-    Raises: OSError, also for a link, a pipe or a device; with O_CREAT, for a file that has a second name.
+    Raises: OSError, also for a link, a pipe or a device; with O_CREAT, for a file with a second hard link.
     """
-    _require_no_link(path)  # O_NOFOLLOW refuses it again below, where the system has that
+    own_folder(Path(path))  # O_NOFOLLOW refuses links again below, where the system has it
     descriptor = os.open(path, flags | _AS_IT_LIES, mode)
     try:
         found = os.fstat(descriptor)
@@ -171,7 +178,7 @@ def open_own(path: str | Path, flags: int, mode: int = 0o666) -> int:
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
-        # Rows are written without O_CREAT, into files made by this program: a backup may link those any time.
+        # Rows are appended without O_CREAT, to files made by this program: a backup may hard-link those.
         if flags & os.O_CREAT and found.st_nlink > 1:
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK), str(path))
     except OSError:
@@ -195,13 +202,13 @@ _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
 class _AnyFormat(msgspec.Struct):
-    format: int = 1
+    format: int
 
 
 def refuse_newer(text: bytes | str, known: int, what: Path | str, refusal: type[FemtoError]) -> None:
-    """Refuses a file of a later femtotui; one that says no format is of the first.
+    """Refuse a file written by a newer version.
 
-    Raises: `refusal`; ValueError or RecursionError for what is no JSON object.
+    Raises: `refusal`; ValueError or RecursionError for anything but a JSON object.
     """
     found = msgspec.json.decode(text, type=_AnyFormat).format
     if found > known:
@@ -209,9 +216,9 @@ def refuse_newer(text: bytes | str, known: int, what: Path | str, refusal: type[
 
 
 def read_record(path: Path, record: type[_Record], known: int, limit: int) -> _Record | None:
-    """What the JSON file `path` says, of `limit` bytes and format `known` at most; None if it is not there.
+    """Decode the JSON file `path`, of at most `limit` bytes and format `known`; None if it does not exist.
 
-    Raises: RunError for one that cannot be read, is damaged, or is of a newer format.
+    Raises: RunError if it cannot be read, is damaged, or is of a newer format.
     """
     try:
         text = read_limited(path, limit)

@@ -1,4 +1,4 @@
-"""The machine a run trains on, in numbers cheap enough for every step and words fit for a journal."""
+"""Memory figures cheap enough to read at every step, and descriptions of processor, cores and BLAS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,48 +15,34 @@ import psutil
 import threadpoolctl
 
 _MIB = 1024 * 1024
-_RSS_MAX_AGE_S = 0.2
+_MAX_AGE_S = 0.2
 
 
-class _ResidentMemory:
-    """This process's resident memory, asked of the system at most five times a second."""
+class _Cached:
+    """A memory figure that is queried at most five times a second."""
 
-    def __init__(self) -> None:
-        self._process = psutil.Process()
+    def __init__(self, read_bytes: Callable[[], int]) -> None:
+        self._read_bytes = read_bytes
         self._mib = 0.0
         self._expires = 0.0
 
     def mib(self) -> float:
         now = time.monotonic()
         if now >= self._expires:
-            self._mib = self._process.memory_info().rss / _MIB
-            self._expires = now + _RSS_MAX_AGE_S
-        return self._mib
-
-
-class _AvailableMemory:
-    """The machine's free memory, asked of the system at most five times a second."""
-
-    def __init__(self) -> None:
-        self._mib = 0.0
-        self._expires = 0.0
-
-    def mib(self) -> float:
-        now = time.monotonic()
-        if now >= self._expires:
-            self._mib = psutil.virtual_memory().available / _MIB
-            self._expires = now + _RSS_MAX_AGE_S
+            self._mib = self._read_bytes() / _MIB
+            self._expires = now + _MAX_AGE_S
         return self._mib
 
 
 @cache
-def _available_memory() -> _AvailableMemory:
-    return _AvailableMemory()
+def _resident_memory() -> _Cached:
+    process = psutil.Process()
+    return _Cached(lambda: process.memory_info().rss)
 
 
 @cache
-def _resident_memory() -> _ResidentMemory:
-    return _ResidentMemory()
+def _available_memory() -> _Cached:
+    return _Cached(lambda: psutil.virtual_memory().available)
 
 
 def rss_mib() -> float:
@@ -63,8 +50,13 @@ def rss_mib() -> float:
     return _resident_memory().mib()
 
 
+def available_mib() -> float:
+    """Free memory of the machine, at most 0.2 s old. Units: MiB."""
+    return _available_memory().mib()
+
+
 def peak_rss_mib() -> float:
-    """The most resident memory this process ever had. Units: MiB."""
+    """Peak resident memory of this process. Units: MiB."""
     peak = _linux_peak_mib() if sys.platform == "linux" else _other_peak_mib()
     return max(peak, rss_mib())
 
@@ -88,11 +80,6 @@ def _other_peak_mib() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / _MIB if sys.platform == "darwin" else peak / 1024
-
-
-def available_mib() -> float:
-    """Memory that the machine could still give out, at most 0.2 s old. Units: MiB."""
-    return _available_memory().mib()
 
 
 def describe_machine() -> str:

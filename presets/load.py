@@ -101,7 +101,9 @@ def _own_preset(path: str) -> Preset:
     name = visible(path)
     preset = to_settings(parse_toml(read_file(path), name), Preset, name)
     if preset.key in _entry_files():
-        raise PresetError(f"{name}: key: `{preset.key}` is taken; choose another, such as `my-preset`")
+        raise PresetError(
+            f"`{preset.key}` is taken; choose another, such as `my-preset`", "key", prefix=f"{name}: "
+        )
     return preset
 
 
@@ -190,7 +192,7 @@ def _at_rates(recipe: Recipe, preset: Preset) -> Recipe:
 def _with_data(config: RunConfig, paths: tuple[str, ...]) -> RunConfig:
     for path in paths:
         if not path.strip() or "\0" in path:
-            raise ConfigError(f"a data path must name a file, not {visible(repr(path))}")
+            raise ConfigError(f"must name files, not {visible(repr(path))}", "data.paths")
     model, tokenizer = config.model, config.tokenizer
     if tokenizer.kind != "byte":
         model = msgspec.structs.replace(model, vocab_size=0)

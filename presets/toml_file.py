@@ -1,4 +1,4 @@
-"""A TOML file into frozen settings, with every way it can go wrong said in words.
+"""Reading settings from a TOML file, with a readable message for every error.
 
 A preset file may come from anyone: it is read up to a limit, and nothing in it reaches a screen unescaped.
 """
@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import msgspec.inspect
+import msgspec.inspect as types
 
-from femtotui.core.config import ConfigStruct
-from femtotui.core.errors import PresetError
-from femtotui.core.files import escaped
+from femtotui.core.config import ConfigStruct, number_words, without_none
+from femtotui.core.errors import ConfigError, PresetError
+from femtotui.core.files import escaped, os_error_words
 
 MAX_MESSAGE_LENGTH = 300
 _AT_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _NAMES_PART = re.compile(r"\.?([^.\[\]]+)|(\[[^\]]*\])")
-_LIMIT = re.compile(r"Expected `\w+` (?P<sign>[<>]=) (?P<bound>\S+)")
 _UNKNOWN_FIELD = "Object contains unknown field `"
 _MISSING_FIELD = "Object missing required field `"
 _WORDS = {
@@ -33,30 +32,36 @@ _WORDS = {
     "array": "a list in [ ]",
     "object": "a table",
 }
-_TYPE_WORDS: dict[type[msgspec.inspect.Type], str] = {
-    msgspec.inspect.IntType: _WORDS["int"],
-    msgspec.inspect.FloatType: _WORDS["float"],
-    msgspec.inspect.StrType: _WORDS["str"],
-    msgspec.inspect.BoolType: _WORDS["bool"],
-    msgspec.inspect.VarTupleType: _WORDS["array"],
-    msgspec.inspect.StructType: _WORDS["object"],
+_TYPE_WORDS: dict[type[types.Type], str] = {
+    types.IntType: _WORDS["int"],
+    types.FloatType: _WORDS["float"],
+    types.StrType: _WORDS["str"],
+    types.BoolType: _WORDS["bool"],
+    types.VarTupleType: _WORDS["array"],
+    types.StructType: _WORDS["object"],
 }
 
 
-def explain(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
-    """Says what `error`, met while reading a `kind`, means: `model.width: needs a whole number ...`."""
-    message = str(error)
+def explain(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> ConfigError:
+    """The error of decoding a `kind` with the full path of its field: `model.width needs ...`."""
+    message, cause = str(error), error.__cause__
     found = _AT_PATH.search(message)
     what = message[: found.start()] if found else message
     path = found["path"].lstrip(".") if found else ""
-    reason = _reason(what, _type_at(kind, path))
-    return visible(f"{path}: {reason}" if path else reason)
+    if isinstance(cause, ConfigError):
+        return _config_error(cause.reason, path, cause.field)
+    for start in (_UNKNOWN_FIELD, _MISSING_FIELD):
+        if what.startswith(start):
+            name = what[len(start) : -1]
+            reason = "is missing: add it" if start == _MISSING_FIELD else _unknown(name, kind, path)
+            return _config_error(reason, path, name)
+    return _config_error(_wrong_value(what, _type_at(kind, path)), path)
 
 
-def visible(text: str) -> str:
-    """`text` as one printable line of bearable length: a file's own words may be hostile."""
+def visible(text: str, most: int = MAX_MESSAGE_LENGTH) -> str:
+    """`text` as one printable line of limited length: a file's contents may be hostile."""
     shown = escaped(text)
-    return shown if len(shown) <= MAX_MESSAGE_LENGTH else f"{shown[:MAX_MESSAGE_LENGTH]}…"
+    return shown if len(shown) <= most else f"{shown[:most]}…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -65,67 +70,45 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean `{nearest[0]}`?)" if nearest else ""
 
 
-def _reason(what: str, wanted: msgspec.inspect.Type | None) -> str:
-    if what.startswith(_UNKNOWN_FIELD):
-        return _unknown_field(what[len(_UNKNOWN_FIELD) : -1], wanted)
-    if what.startswith(_MISSING_FIELD):
-        return f"the field `{what[len(_MISSING_FIELD) : -1]}` is missing: add it"
-    if what.startswith("Invalid ") and isinstance(wanted, msgspec.inspect.LiteralType):
-        return f"must be {' or '.join(map(repr, wanted.values))}, not {what.partition(' value ')[2]}"
-    return _wrong_value(what, wanted)
+def _config_error(reason: str, *path: str) -> ConfigError:
+    return ConfigError(visible(reason), ".".join(visible(part, 60) for part in path if part))
 
 
-def _wrong_value(what: str, wanted: msgspec.inspect.Type | None) -> str:
-    if limit := _LIMIT.fullmatch(what):
-        return f"needs {_words_for(wanted)} {limit['sign']} {limit['bound']}"
-    if what.startswith("Expected "):
-        return f"needs {_words_for(wanted)}, not {_got(what)}"
-    if what == "Number out of range":
-        return f"needs {_words_for(wanted)} of a sensible size"
+def _unknown(name: str, kind: type[msgspec.Struct], path: str) -> str:
+    owner = _type_at(kind, path)
+    known = [field.name for field in owner.fields] if isinstance(owner, types.StructType) else []
+    hint = did_you_mean(name, known) or (f" (there are: {', '.join(known)})" if known else "")
+    return f"is not a setting{hint}"
+
+
+def _wrong_value(what: str, wanted: types.Type | None) -> str:
+    if isinstance(wanted, types.LiteralType):
+        given = what.partition(" value ")[2] or _given(what)
+        return f"must be {' or '.join(map(repr, wanted.values))}, not {given}"
+    words = _TYPE_WORDS.get(type(wanted), "something else") if wanted else "something else"
+    if ", got `" in what:
+        return f"needs {words}, not {_given(what)}"
+    if isinstance(wanted, types.IntType | types.FloatType):
+        return f"must be {number_words(wanted)}"
     return what
 
 
-def _unknown_field(name: str, wanted: msgspec.inspect.Type | None) -> str:
-    known = [field.name for field in wanted.fields] if isinstance(wanted, msgspec.inspect.StructType) else []
-    hint = did_you_mean(name, known) or (f" (there are: {', '.join(known)})" if known else "")
-    return f"there is no field `{name[:60]}`{hint}"
-
-
-def _words_for(wanted: msgspec.inspect.Type | None) -> str:
-    if isinstance(wanted, msgspec.inspect.LiteralType):
-        return " or ".join(map(repr, wanted.values))
-    return _TYPE_WORDS.get(type(wanted), "something else") if wanted else "something else"
-
-
-def _got(what: str) -> str:
+def _given(what: str) -> str:
     kind = what.rpartition("got `")[2].rstrip("`")
     return "a number with a decimal point" if kind == "float" else _WORDS.get(kind, f"a {kind}")
 
 
-def _type_at(kind: type[msgspec.Struct], path: str) -> msgspec.inspect.Type | None:
+def _type_at(kind: type[msgspec.Struct], path: str) -> types.Type | None:
     """The type of the field at a path such as `model.width` or `notes[1]`; None if there is none."""
-    wanted: msgspec.inspect.Type | None = msgspec.inspect.type_info(kind)
+    wanted: types.Type | None = types.type_info(kind)
     for name, index in _NAMES_PART.findall(path):
-        wanted = _item_type(wanted) if index else _field_type(wanted, name)
-    return _without_none(wanted)
-
-
-def _field_type(owner: msgspec.inspect.Type | None, name: str) -> msgspec.inspect.Type | None:
-    owner = _without_none(owner)
-    if not isinstance(owner, msgspec.inspect.StructType):
-        return None
-    return next((field.type for field in owner.fields if field.encode_name == name), None)
-
-
-def _item_type(owner: msgspec.inspect.Type | None) -> msgspec.inspect.Type | None:
-    return owner.item_type if isinstance(owner, msgspec.inspect.VarTupleType) else None
-
-
-def _without_none(wanted: msgspec.inspect.Type | None) -> msgspec.inspect.Type | None:
-    """`X` for `X | None`: TOML cannot write None, so nobody need hear of it."""
-    if not isinstance(wanted, msgspec.inspect.UnionType):
-        return wanted
-    return next((t for t in wanted.types if not isinstance(t, msgspec.inspect.NoneType)), None)
+        if index:
+            wanted = wanted.item_type if isinstance(wanted, types.VarTupleType) else None
+        else:
+            fields = wanted.fields if isinstance(wanted, types.StructType) else ()
+            wanted = next((field.type for field in fields if field.encode_name == name), None)
+        wanted = without_none(wanted)
+    return wanted
 
 
 MAX_FILE_BYTES = 65_536
@@ -135,7 +118,7 @@ _Settings = TypeVar("_Settings", bound=ConfigStruct)
 def read_file(path: str) -> bytes:
     """The bytes of a settings file.
 
-    Raises: PresetError if it is missing, no plain file, too large or unreadable.
+    Raises: PresetError if it is missing, not a regular file, too large or unreadable.
     """
     name = visible(path)
     try:
@@ -146,24 +129,15 @@ def read_file(path: str) -> bytes:
             raise PresetError(f"{name} is not a file: give the path of a .toml file")
         with file.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # ValueError: a null byte; RuntimeError: no such ~user
-        raise PresetError(
-            f"cannot read {name}: {visible(getattr(error, 'strerror', None) or str(error))}"
-        ) from error
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte; no such ~user
+        raise PresetError(f"cannot read {name}: {visible(os_error_words(error))}") from error
     if len(data) > MAX_FILE_BYTES:
         raise PresetError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes: a preset is a page of settings")
     return data
 
 
 def parse_toml(data: bytes, name: str) -> dict[str, Any]:
-    """The tables of a TOML text; `name` is what to call it in an error.
-
-    Raises: PresetError if it is not TOML.
-    """
+    """The tables of a TOML text; `name` identifies it in errors. Raises: PresetError if it is not TOML."""
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -175,13 +149,14 @@ def parse_toml(data: bytes, name: str) -> dict[str, Any]:
 
 
 def to_settings(tables: dict[str, Any], kind: type[_Settings], name: str) -> _Settings:
-    """Validated settings of the given kind out of a TOML file's tables.
+    """Validated settings of the given kind from a TOML file's tables.
 
-    Raises: PresetError naming the file, the field and what would do.
+    Raises: PresetError with the file, the field and the reason.
     """
     try:
         return msgspec.convert(tables, kind)
     except msgspec.ValidationError as error:
-        raise PresetError(f"{name}: {explain(error, kind)}") from error
+        problem = explain(error, kind)
+        raise PresetError(problem.reason, problem.field, prefix=f"{name}: ") from error
     except RecursionError as error:
         raise PresetError(f"{name} is nested too deeply: settings go one table deep") from error

@@ -27,7 +27,7 @@ def saved_run(runs: Path, config: RunConfig | None = None, *, steps: tuple[int, 
     source = Source(name="words", train=TEXT, validation=TEXT, notes=(), command="", floor=None, fresh=None)
     tokenizer = build_tokenizer(config.tokenizer, TEXT)
     model = msgspec.structs.replace(config.model, vocab_size=tokenizer.vocab_size)
-    run = RunFolder.create(runs, msgspec.structs.replace(config, model=model), tokenizer, source)
+    run = RunFolder.create(runs, msgspec.structs.replace(config, model=model), tokenizer, source, 1.0)
     for step in steps:
         flat = np.random.default_rng(step).normal(0, 0.5, model.n_parameters).astype(np.float32)
         run.save({"parameters": flat}, step, 1.0)

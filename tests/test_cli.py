@@ -250,7 +250,7 @@ def test_several_paths_after_one_data(tmp_path: Path) -> None:
         ("train 2 --data *.nothing", "nothing"),
         ("train 2 --data short.txt", "context"),
         ("train 1 --data latin1.txt", "UTF-8"),
-        ("train heads.toml", "must be a multiple of heads"),
+        ("train heads.toml", "must be a multiple of n_heads"),
         ("train missing.toml", "missing.toml"),
         ("train --resume nowhere", "there is no run"),
         ("train 2 --resume nowhere", "--resume takes everything from the run"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import deque
 from pathlib import Path
 from queue import SimpleQueue
 
+import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -21,7 +23,7 @@ from femtotui.trainer.session import open_trained
 sys.path.insert(0, str(Path(__file__).parent / "proofs"))
 from small_runs import small_config, train_to_the_end
 
-from femtotui.trainer.session import continue_run, prepare
+from femtotui.trainer.session import continue_run, prepare, train_command
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +135,12 @@ def test_the_entry_says_with_how_many_threads_it_went_on(tmp_path: Path) -> None
     assert (gather_entry(path).threads, gather_entry(path).begun_threads) == (2, 1)
     assert ", 2 threads; begun with 1 thread)" in (path / "entry.md").read_text()
     assert "--threads 1" in gather_entry(path).again, "the same again is as it was begun"
+
+
+def test_the_command_that_trains_the_same_again() -> None:
+    config = small_config("modern", "byte", steps=6)
+    data = msgspec.structs.replace(config.data, source="files", paths=("/my texts/*.rs",))
+    config = msgspec.structs.replace(config, data=data)
+    words = train_command(config)
+    assert shlex.split(words)[:3] == ["femtotui", "train", config.preset]
+    assert "--steps 6 --seed" in words and words.endswith(" --data '/my texts/*.rs'")

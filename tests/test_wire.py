@@ -118,5 +118,5 @@ def test_a_configuration_that_cannot_be_is_an_error_in_words() -> None:
     raw = msgspec.to_builtins(start())
     raw["config"]["model"]["n_heads"] = 5
     payload = msgspec.msgpack.encode(raw)
-    with pytest.raises(ProtocolError, match="must be a multiple of heads 5"):
+    with pytest.raises(ProtocolError, match="must be a multiple of n_heads 5"):
         receive_command(channel(len(payload).to_bytes(4, "little") + payload))

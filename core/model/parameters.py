@@ -1,7 +1,8 @@
-"""The parameter table: every tensor of the model by name, shape and place in ONE flat vector.
+"""The parameter table: every tensor of the model by name, shape and offset in ONE flat vector.
 
-One vector makes the optimizer, the gradient norm, snapshots and checkpoints operations on one array. Layers
-of one kind lie together, so that a kind can also be seen as one stack (L, in, out). Weights are (in, out).
+With one vector, the optimizer, the gradient norm, snapshots and checkpoints work on one array. Tensors of one
+kind are contiguous over the layers, so that a kind can also be viewed as one stack (L, in, out). Weights are
+(in, out).
 """
 
 from __future__ import annotations
@@ -32,21 +33,8 @@ class Parameter(NamedTuple):
 def parameter_table(config: ModelConfig) -> tuple[Parameter, ...]:
     """All tensors in the order of the flat vector."""
     d, v, n = config.width, config.vocab_size, config.n_layers
-    of_each_layer: tuple[tuple[str, tuple[int, ...]], ...] = (
-        ("attention.qkv.weight", (d, 3 * d)),
-        ("attention.projection.weight", (d, d)),
-        ("feed_forward.up.weight", (d, 4 * d)),
-        ("feed_forward.down.weight", (4 * d, d)),
-        ("attention.projection.bias", (d,)),
-        ("feed_forward.up.bias", (4 * d,)),
-        ("feed_forward.down.bias", (d,)),
-        ("norm1.gain", (d,)),
-        ("norm1.bias", (d,)),
-        ("norm2.gain", (d,)),
-        ("norm2.bias", (d,)),
-    )
     shapes: list[tuple[str, tuple[int, ...]]] = [("token_embedding.weight", (v, d))]
-    shapes += [(f"layers.{i}.{kind}", shape) for kind, shape in of_each_layer for i in range(n)]
+    shapes += [(f"layers.{i}.{kind}", shape) for kind, shape in _layer_shapes(d).items() for i in range(n)]
     shapes += [("final_norm.gain", (d,)), ("final_norm.bias", (d,))]
     shapes += [("head.weight", (d, v)), ("head.bias", (v,))]
     table, offset = [], 0
@@ -56,16 +44,38 @@ def parameter_table(config: ModelConfig) -> tuple[Parameter, ...]:
     return tuple(table)
 
 
+def _layer_shapes(d: int) -> dict[str, tuple[int, ...]]:
+    """The tensors of each layer, in the order of the flat vector and of LayerTensors."""
+    return {
+        "attention.qkv.weight": (d, 3 * d),
+        "attention.projection.weight": (d, d),
+        "feed_forward.up.weight": (d, 4 * d),
+        "feed_forward.down.weight": (4 * d, d),
+        "attention.projection.bias": (d,),
+        "feed_forward.up.bias": (4 * d,),
+        "feed_forward.down.bias": (d,),
+        "norm1.gain": (d,),
+        "norm1.bias": (d,),
+        "norm2.gain": (d,),
+        "norm2.bias": (d,),
+    }
+
+
+def named_tensors(flat_P: FloatArray, config: ModelConfig) -> dict[str, FloatArray]:
+    """Views of a flat vector, by name, in its order."""
+    return {p.name: flat_P[p.offset : p.offset + p.size].reshape(p.shape) for p in parameter_table(config)}
+
+
 @dataclass(frozen=True)
 class LayerTensors:
     """One layer's tensors, as views of the flat vector."""
 
     qkv_D3D: FloatArray
     projection_DD: FloatArray
-    projection_bias_D: FloatArray
     up_DF: FloatArray
-    up_bias_F: FloatArray
     down_FD: FloatArray
+    projection_bias_D: FloatArray
+    up_bias_F: FloatArray
     down_bias_D: FloatArray
     gain1_D: FloatArray
     bias1_D: FloatArray
@@ -88,13 +98,15 @@ class Tensors:
 
     @classmethod
     def of(cls, flat_P: FloatArray, config: ModelConfig) -> Tensors:
-        table = parameter_table(config)
-        named = {p.name: flat_P[p.offset : p.offset + p.size].reshape(p.shape) for p in table}
+        named = named_tensors(flat_P, config)
+        kinds = _layer_shapes(config.width)
         return cls(
             flat_P,
             named,
             named["token_embedding.weight"],
-            tuple(_layer_tensors(named, f"layers.{i}.") for i in range(config.n_layers)),
+            tuple(
+                LayerTensors(*(named[f"layers.{i}.{kind}"] for kind in kinds)) for i in range(config.n_layers)
+            ),
             named["final_norm.gain"],
             named["final_norm.bias"],
             named["head.weight"],
@@ -102,30 +114,13 @@ class Tensors:
         )
 
 
-def _layer_tensors(named: Mapping[str, FloatArray], prefix: str) -> LayerTensors:
-    return LayerTensors(
-        qkv_D3D=named[prefix + "attention.qkv.weight"],
-        projection_DD=named[prefix + "attention.projection.weight"],
-        projection_bias_D=named[prefix + "attention.projection.bias"],
-        up_DF=named[prefix + "feed_forward.up.weight"],
-        up_bias_F=named[prefix + "feed_forward.up.bias"],
-        down_FD=named[prefix + "feed_forward.down.weight"],
-        down_bias_D=named[prefix + "feed_forward.down.bias"],
-        gain1_D=named[prefix + "norm1.gain"],
-        bias1_D=named[prefix + "norm1.bias"],
-        gain2_D=named[prefix + "norm2.gain"],
-        bias2_D=named[prefix + "norm2.bias"],
-    )
-
-
 def initial_parameters(config: ModelConfig, init: Initialisation, seed: int) -> FloatArray:
-    """A fresh flat float32 vector; the same seed gives the same bits. See `config.Initialisation`."""
+    """A new flat float32 vector; the same seed gives the same bits. See `config.Initialisation`."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     flat_P = np.zeros(config.n_parameters, np.float32)
     matrix_std = init.matrix_std * (math.sqrt(64 / config.width) if init.scale_by_width else 1.0)
     residual_scale = 1 / math.sqrt(2 * config.n_layers) if init.scale_residual else 1.0
-    for name, shape, offset in parameter_table(config):
-        tensor = flat_P[offset : offset + math.prod(shape)]
+    for name, tensor in named_tensors(flat_P, config).items():
         if name == "token_embedding.weight":
             std = init.embedding_std
         elif name.endswith((".projection.weight", ".down.weight")):
@@ -135,13 +130,12 @@ def initial_parameters(config: ModelConfig, init: Initialisation, seed: int) -> 
         else:
             tensor.fill(1.0 if name.endswith(".gain") else 0.0)
             continue
-        tensor[:] = rng.standard_normal(tensor.size, np.float32) * np.float32(std)
+        tensor[...] = rng.standard_normal(tensor.shape, np.float32) * np.float32(std)
     return flat_P
 
 
 def position_table(config: ModelConfig, amplitude: float) -> FloatArray:
-    """The sinusoid (T, D) in float64: column c holds sin (c even) or cos (c odd) of t / 10000^(2i/D), i = c
-    // 2.
+    """The sinusoid (T, D), float64: column c is sin (c even) or cos (c odd) of t / 10000^(2i/D), i = c // 2.
 
     Source: Vaswani et al. (2017), 3.5; femtoGPT's exponent.
     """

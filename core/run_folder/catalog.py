@@ -1,4 +1,4 @@
-"""The runs there are: listed without loading any, damaged ones included, and found by what a person types."""
+"""Listing runs without loading them, damaged ones included, and finding one by name."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 
 from ..config import RunConfig
 from ..errors import RunError
-from ..files import open_own, os_error_words
-from .folder import RunFolder, RunInfo, read_info
-from .lock import Holder, holder_of
+from ..files import open_own, reraise_os_errors
+from .folder import RunFolder
+from .info import RunFile, RunInfo, is_run, read_info
+from .lock import LockHolder, holder_of
 from .logs import csv_step
 
 _TAIL_BYTES = 4096
-_LOOKED_AT = 50
-"""How many runs are opened in search of one; a person waits for it."""
+_MOST_OPENED = 50
+"""Most runs to open in search of one, while the user waits."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run at a glance. `info` is None, and `problem` says why, for a damaged one.
+    """A run at a glance. For a damaged one `info` is None and `problem` says why.
 
-    `holder` is the process that trains it now. `loss` is the training loss of the last step written,
+    `holder` is the process that is training it now. `loss` is the training loss of the last step written,
     `val_loss` the last validation loss.
     """
 
@@ -36,49 +37,47 @@ class RunSummary:
     val_loss: float | None = None
     elapsed_s: float = 0.0
     checkpoint_step: int | None = None
-    holder: Holder | None = None
+    holder: LockHolder | None = None
 
     @property
     def config(self) -> RunConfig:
-        """Of a run that is not damaged. Raises: RunError."""
+        """Raises: RunError for a damaged run."""
         if self.info is None:
             raise RunError(self.problem)
         return self.info.config
 
     @property
     def finished(self) -> bool:
-        """Whether every step it was asked for is done and saved."""
+        """Whether all its steps are done and saved."""
         return self.info is not None and (self.checkpoint_step or 0) >= self.info.config.train.steps
 
     @property
     def can_continue(self) -> bool:
+        """Whether it can be resumed now."""
         saved = self.info is not None and self.checkpoint_step is not None
         return saved and not self.finished and self.holder is None
 
 
 def list_runs(runs: Path, most: int | None = None) -> list[RunSummary]:
-    """Every run in `runs`, or the newest `most`, newest first. Folders that are no runs are left out.
+    """Every run in `runs`, or the newest `most`, newest first. Other folders are left out.
 
     Raises: RunError only if `runs` itself cannot be read; a folder that does not exist holds no runs.
     """
-    try:
+    folders: list[Path] = []
+    with reraise_os_errors(RunError, f"read the runs folder {runs}"), suppress(FileNotFoundError):
         folders = [path for path in runs.iterdir() if _looks_like_a_run(path)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise RunError(f"cannot read the runs folder {runs}: {os_error_words(error)}") from error
     return [summarise(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)[:most]]
 
 
 def summarise(path: Path) -> RunSummary:
-    """A run at a glance; what cannot be read is left at its default."""
+    """A run at a glance; whatever cannot be read keeps its default."""
     try:
         info = read_info(path)
     except RunError as error:
         return RunSummary(path, None, problem=str(error))
-    metrics = _last_row(path / "metrics.csv")
-    evals = _last_row(path / "evals.csv")
-    saved = RunFolder(path, info).checkpoint_paths()
+    metrics = _last_row(path / RunFile.METRICS)
+    evals = _last_row(path / RunFile.EVALS)
+    steps = RunFolder(path, info).checkpoint_steps()
     return RunSummary(
         path,
         info,
@@ -86,18 +85,18 @@ def summarise(path: Path) -> RunSummary:
         loss=_number(metrics, 1),
         val_loss=_number(evals, 1),
         elapsed_s=_number(metrics, 5) or 0.0,
-        checkpoint_step=int(saved[0].stem.removeprefix("step-")) if saved else None,
+        checkpoint_step=max(steps, default=None),
         holder=holder_of(path),
     )
 
 
 def unfinished_run(runs: Path, preset: str) -> RunSummary | None:
-    """The newest run of a preset, if it can go on or is being trained; None if it has come to its end."""
+    """The newest run of a preset if it can be resumed or is being trained; None if it is finished."""
     try:
         names = sorted((path.name for path in runs.iterdir() if f"-{preset}-" in path.name), reverse=True)
     except OSError:
         return None
-    for name in names[:_LOOKED_AT]:
+    for name in names[:_MOST_OPENED]:
         run = summarise(runs / name)
         if run.info is not None and run.info.config.preset == preset:
             return run if run.can_continue or run.holder is not None else None
@@ -105,16 +104,16 @@ def unfinished_run(runs: Path, preset: str) -> RunSummary | None:
 
 
 def find_run(runs: Path, name: str) -> Path:
-    """The run that a person means: a path, a name in `runs`, an unmistakable part of one, or `latest`.
+    """The run called `name`: a path, a name in `runs`, an unambiguous part of one, or `latest`.
 
-    Raises: RunError, naming the nearest.
+    Raises: RunError, suggesting the nearest.
     """
     given = Path(name)
     with suppress(OSError, ValueError, RuntimeError):
         given = given.expanduser()
-        if (given / "run.json").is_file():
+        if is_run(given):
             return given.absolute()
-        if name not in ("", ".", "..") and (runs / name / "run.json").is_file():
+        if name not in ("", ".", "..") and is_run(runs / name):
             return runs / name
     names = [run.path.name for run in list_runs(runs)]
     if not names:
@@ -134,13 +133,13 @@ def find_run(runs: Path, name: str) -> Path:
 
 def _looks_like_a_run(path: Path) -> bool:
     try:
-        return (path / "run.json").exists() or ((path / "metrics.csv").exists() and path.is_dir())
+        return (path / RunFile.INFO).exists() or ((path / RunFile.METRICS).exists() and path.is_dir())
     except OSError:
         return False
 
 
 def _last_row(path: Path) -> list[str]:
-    """The cells of the last whole row; none if there is no row, or no file."""
+    """The cells of the last complete row; empty if there is none."""
     try:
         with open(path, "rb", opener=open_own) as file:
             size = os.fstat(file.fileno()).st_size

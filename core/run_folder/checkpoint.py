@@ -1,14 +1,14 @@
-"""Checkpoints: the whole state of a training in one safetensors file, written so that it is whole or absent.
+"""Checkpoints: the complete state of a training in one safetensors file, written atomically.
 
 Tensor names are documented and stable, for other programs to read:
 
     layers.0.attention.qkv.weight, ...         a parameter; names from parameters.py, weights (in, out)
-    optimizer.mean.layers.0.norm1.gain, ...    what the optimizer keeps of it
+    optimizer.mean.layers.0.norm1.gain, ...    the optimizer's state for it
     recent_losses                              the last training losses, oldest first
-    lr_scale                                   the learning rate over the schedule's
+    lr_scale                                   the learning rate relative to the schedule's
 
-The metadata holds `format`, `version`, `step`, `elapsed_s`, `config` (RunConfig as JSON) and `crc32`, which
-is taken over the other metadata and the tensors, so that a flipped bit is noticed.
+The metadata holds `format`, `version`, `step`, `elapsed_s`, `config` (RunConfig as JSON) and `crc32`, a
+checksum of the other metadata and the tensors that detects a flipped bit.
 
 Source: the safetensors format, https://github.com/huggingface/safetensors#format
 """
@@ -31,19 +31,18 @@ from safetensors import SafetensorError, safe_open
 
 from ..config import ModelConfig, RunConfig
 from ..errors import CheckpointError, ConfigError
-from ..files import os_error_words, replace_atomically
-from ..model.parameters import parameter_table
+from ..files import replace_atomically, reraise_os_errors
+from ..model.parameters import named_tensors
 
 FORMAT = "femtotui-checkpoint"
-VERSION = 2
-_VERSION_WITHOUT_CHECKSUM = "1"
+VERSION = "2"
 
 MAX_HEADER_BYTES = 4 * 1024 * 1024
-"""Far above the longest parameter table (96 layers), far below what could hurt to parse."""
+"""Far above the longest parameter table (96 layers), and still quick to parse."""
 
 MAX_LIST_LENGTH = 1000
 _LISTS = frozenset({"recent_losses"})
-"""Vectors whose length changes as the training goes on, up to MAX_LIST_LENGTH."""
+"""Vectors whose length changes during training, up to MAX_LIST_LENGTH."""
 
 _PARAMETERS = "parameters"
 _CHECKSUM = "crc32"
@@ -67,7 +66,7 @@ class _TensorSlice(Protocol):
 
 
 class _TensorFile(Protocol):
-    """What `safe_open` gives; the library says nothing of its types."""
+    """The result of `safe_open`, which has no type annotations."""
 
     def keys(self) -> list[str]: ...
     def metadata(self) -> dict[str, str] | None: ...
@@ -77,7 +76,7 @@ class _TensorFile(Protocol):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training's state at a step; `elapsed_s` is training time so far."""
+    """A training's state at a step; `elapsed_s` is the training time so far."""
 
     step: int
     elapsed_s: float
@@ -88,56 +87,53 @@ class Checkpoint:
 def save_checkpoint(
     path: Path, tensors: Mapping[str, NDArray[Any]], *, step: int, elapsed_s: float, config: RunConfig
 ) -> None:
-    """Writes `Training.tensors()` to `path` in one move: temporary file, fsync, rename, fsync of the folder.
+    """Write `Training.tensors()` to `path` atomically: temporary file, fsync, rename, fsync of the folder.
 
     Vectors as long as all parameters together are stored tensor by tensor, under the parameters' names.
 
-    Raises: CheckpointError if a number is not finite (a broken state must not replace a good one) or if
-    the system refuses.
+    Raises: CheckpointError if a number is not finite (a broken state must not replace a good one) or if the
+    file cannot be written.
     """
     stored = _all_parts(tensors, config.model)
     for name, part in stored.items():
         _require_finite(path, name, part)
     metadata = {
         "format": FORMAT,
-        "version": str(VERSION),
+        "version": VERSION,
         "step": str(step),
         "elapsed_s": repr(float(elapsed_s)),
         "config": msgspec.json.encode(config).decode(),
     }
     metadata[_CHECKSUM] = _checksum(metadata, (_little_endian(part).data for part in stored.values()))
-    # Written here rather than by the library: no second copy in memory, and a full disk keeps its name.
-    try:
-        with replace_atomically(path) as file:
-            file.write(_header(stored, metadata))
-            for part in stored.values():
-                file.write(_little_endian(part).data)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {os_error_words(error)}") from error
+    # Not by the library, which copies everything in memory and hides which error a full disk raised.
+    with reraise_os_errors(CheckpointError, f"write {path}"), replace_atomically(path) as file:
+        file.write(_header(stored, metadata))
+        for part in stored.values():
+            file.write(_little_endian(part).data)
 
 
 def load_checkpoint(path: Path, expected: Mapping[str, NDArray[Any]], model: ModelConfig) -> Checkpoint:
-    """Reads a checkpoint that must fit the names, shapes and dtypes of `expected`, a `Training.tensors()`.
+    """Read a checkpoint that must fit the names, shapes and dtypes of `expected`, a `Training.tensors()`.
 
     Everything declared in the file is checked before any tensor is read or allocated.
 
-    Raises: CheckpointError, in words, for every kind of damage.
+    Raises: CheckpointError for every kind of damage.
     """
     return _load(path, expected, model, whole=True)
 
 
 def load_weights(path: Path, model: ModelConfig) -> Checkpoint:
-    """Reads the parameters of a checkpoint and nothing else: `tensors` holds the flat vector `parameters`.
+    """Read only the parameters of a checkpoint: `tensors` holds the flat vector `parameters`.
 
-    Raises: CheckpointError, in words, for every kind of damage.
+    Raises: CheckpointError for every kind of damage.
     """
-    # Room that is asked for and never touched: only its shape is looked at.
+    # Only the shape and dtype are used, so no memory is needed.
     expected = {_PARAMETERS: np.broadcast_to(np.float32(0), (model.n_parameters,))}
     return _load(path, expected, model, whole=False)
 
 
 def read_config(path: Path) -> RunConfig:
-    """The configuration that a checkpoint was made with, from its metadata alone. Raises: CheckpointError."""
+    """The configuration that a checkpoint was made with, from its metadata. Raises: CheckpointError."""
     with _opened(path) as file:
         return _read_metadata(path, file.metadata() or {})[2]
 
@@ -146,16 +142,14 @@ def read_config(path: Path) -> RunConfig:
 def _opened(path: Path) -> Iterator[_TensorFile]:
     _check_header_length(path)
     try:
-        with safe_open(path, framework="numpy") as file:
+        with reraise_os_errors(CheckpointError, f"read {path}"), safe_open(path, framework="numpy") as file:
             yield file
     except SafetensorError as error:
         raise CheckpointError(f"{path.name} is damaged or is not a checkpoint ({error})") from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {os_error_words(error)}") from error
 
 
 def _load(path: Path, expected: Mapping[str, NDArray[Any]], model: ModelConfig, *, whole: bool) -> Checkpoint:
-    """`whole` refuses tensors that are not expected."""
+    """Read the `expected` tensors; `whole` refuses any others."""
     with _opened(path) as file:
         metadata = file.metadata() or {}
         step, elapsed_s, config = _read_metadata(path, metadata)
@@ -170,16 +164,14 @@ def _load(path: Path, expected: Mapping[str, NDArray[Any]], model: ModelConfig, 
 
 
 def _checksum(metadata: Mapping[str, str], blocks: Iterable[bytes | memoryview]) -> str:
-    said = sorted((name, text) for name, text in metadata.items() if name != _CHECKSUM)
-    crc = zlib.crc32(json.dumps(said).encode())
+    fields = sorted((name, text) for name, text in metadata.items() if name != _CHECKSUM)
+    crc = zlib.crc32(json.dumps(fields).encode())
     for block in blocks:
         crc = zlib.crc32(block, crc)
     return f"{crc:08x}"
 
 
 def _check_sum(path: Path, metadata: Mapping[str, str]) -> None:
-    if metadata["version"] == _VERSION_WITHOUT_CHECKSUM:
-        return
     with path.open("rb") as file:
         file.seek(_LENGTH_BYTES + int.from_bytes(file.read(_LENGTH_BYTES), "little"))
         found = _checksum(metadata, iter(lambda: file.read(_BLOCK_BYTES), b""))
@@ -188,21 +180,18 @@ def _check_sum(path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _all_parts(tensors: Mapping[str, NDArray[Any]], model: ModelConfig) -> dict[str, NDArray[Any]]:
-    """What is stored of a training's tensors, by name, as views."""
+    """The stored tensors of a training by name, as views."""
     return {
         name: part for whole, tensor in tensors.items() for name, part in _parts(whole, tensor, model).items()
     }
 
 
 def _parts(whole: str, tensor: NDArray[Any], model: ModelConfig) -> dict[str, NDArray[Any]]:
-    """What is stored of one of a training's tensors: itself, or a view for every parameter."""
+    """The stored form of one of a training's tensors: itself, or a view for every parameter."""
     if tensor.shape != (model.n_parameters,):
         return {whole: tensor}
     prefix = "" if whole == _PARAMETERS else f"{whole}."
-    return {
-        f"{prefix}{p.name}": tensor[p.offset : p.offset + p.size].reshape(p.shape)
-        for p in parameter_table(model)
-    }
+    return {prefix + name: part for name, part in named_tensors(tensor, model).items()}
 
 
 def _read_whole(file: _TensorFile, names: tuple[str, ...]) -> NDArray[Any]:
@@ -228,11 +217,8 @@ def _little_endian(tensor: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_header_length(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {os_error_words(error)}") from error
+    with reraise_os_errors(CheckpointError, f"read {path}"), path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     if not 2 <= length <= MAX_HEADER_BYTES:
         raise CheckpointError(
             f"{path.name} is damaged or is not a checkpoint (its header has {length:,} bytes)"
@@ -242,7 +228,7 @@ def _check_header_length(path: Path) -> None:
 def _read_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[int, float, RunConfig]:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path.name} is not a femtotui checkpoint")
-    if metadata.get("version") not in {_VERSION_WITHOUT_CHECKSUM, str(VERSION)}:
+    if metadata.get("version") != VERSION:
         raise CheckpointError(
             f"{path.name} has format version {metadata.get('version', '?')[:20]}, and this femtotui reads "
             f"{VERSION}: a newer femtotui can read it"

@@ -1,43 +1,43 @@
-"""The journal entry of a run: all that is worth writing down, gathered from the run's own files.
+"""The journal entry of a run, gathered from the files in its folder, and the user's note in it.
 
-It can be gathered at any time, by anyone, also of a run that is being trained: nothing in it comes from
-memory. `entry_text` puts it into the journal's words.
+It can be gathered at any time, also while the run is being trained: nothing in it comes from memory.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
-from ..config import RunConfig, TokenizerKind
+from ..config import TokenizerKind
 from ..errors import RunError
 from ..events import SampleDone, ScoreDone
-from ..files import escaped, os_error_words, read_limited, write_atomically
-from .info import Progress, read_info, read_progress
+from ..files import escaped, read_limited, reraise_os_errors, write_atomically
+from .info import Progress, RunFile, read_info, read_progress
 from .lock import holder_of
 from .logs import read_samples, read_scores
 
 FORMAT = 1
-ENTRY_NAME = "entry.md"
 
 Verdict = Literal["success", "fail", "open"]
-"""What the evaluator found; `open` before it has looked."""
+"""The evaluator's verdict; `open` before there is one."""
 
 State = Literal["training", "paused", "stopped", "finished", "failed", "broken off", "not saved"]
 
+_Row = TypeVar("_Row", ScoreDone, SampleDone)
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry. Losses in nats a token, times in seconds, memory in MiB; None for what is not known yet.
+    """The facts of an entry: losses in nats per token, times in seconds, memory in MiB; None if not known.
 
-    `machine` and `threads` are of its newest sitting, `begun_on` and `begun_threads` of its first.
-    `again` is the command that trains the same once more, `data_command` the one that makes its text.
+    `machine` and `threads` are those of the newest sitting, `begun_on` and `begun_threads` of the first.
+    `again` is the shell command that repeats the training, `data_command` the one that creates its text.
     """
 
     format: int = FORMAT
@@ -90,7 +90,7 @@ def gather_entry(folder: Path) -> Entry:
     """The entry of the run in `folder`. Raises: RunError if its files cannot be read."""
     info, progress = read_info(folder), read_progress(folder)
     step = progress.step if progress else 0
-    score = _last(folder, step)
+    score = _last(read_scores(folder), step)
     config, schedule = info.config, info.config.recipe.schedule
     model, train = config.model, config.train
     return Entry(
@@ -122,8 +122,8 @@ def gather_entry(folder: Path) -> Entry:
         elapsed_s=progress.elapsed_s if progress else 0.0,
         wall_s=progress.wall_s if progress else 0.0,
         sittings=progress.sittings if progress else 0,
-        machine=(progress.machine if progress else "") or info.machine,
-        threads=(progress.threads if progress else 0) or train.threads,
+        machine=progress.machine if progress else info.machine,
+        threads=progress.threads if progress else train.threads,
         begun_on=info.machine,
         begun_threads=train.threads,
         peak_rss_mib=progress.peak_rss_mib if progress else None,
@@ -132,50 +132,33 @@ def gather_entry(folder: Path) -> Entry:
         data_sha256=info.data.sha256,
         data_command=info.data.command,
         data_notes=info.data.notes,
-        again=train_command(config),
+        again=info.command,
         score=score,
-        sample=_last_sample(folder, step),
+        sample=_last(read_samples(folder), step),
         note=read_note(folder),
         message=progress.message if progress else "",
     )
 
 
 def write_entry(folder: Path) -> None:
-    """Brings entry.md up to date. Raises: RunError."""
+    """Bring entry.md up to date. Raises: RunError."""
     text = entry_markdown(gather_entry(folder))
-    try:
-        write_atomically(folder / ENTRY_NAME, text.encode(errors="replace"))
-    except OSError as error:
-        raise RunError(f"cannot write {folder / ENTRY_NAME}: {os_error_words(error)}") from error
-
-
-def train_command(config: RunConfig) -> str:
-    """The command that trains the same once more, to the bit on the same machine."""
-    train = config.train
-    words = ["femtotui", "train", config.preset, "--recipe", config.recipe.name, "--steps", str(train.steps)]
-    words += ["--seed", str(train.seed), "--threads", str(train.threads), "--chunk", str(train.chunk)]
-    if config.data.paths:
-        words += ["--data", *config.data.paths]
-    return shlex.join(words)
+    with reraise_os_errors(RunError, f"write {folder / RunFile.ENTRY}"):
+        write_atomically(folder / RunFile.ENTRY, text.encode(errors="replace"))
 
 
 def _state(folder: Path, progress: Progress | None) -> State:
+    if progress is not None and progress.state not in {"training", "paused"}:
+        return progress.state
+    is_held = holder_of(folder) is not None
     if progress is None:
-        return "not saved" if holder_of(folder) is None else "training"
-    if progress.state in {"training", "paused"} and holder_of(folder) is None:
-        return "broken off"
-    return progress.state
+        return "training" if is_held else "not saved"
+    return progress.state if is_held else "broken off"
 
 
-def _last(folder: Path, step: int) -> ScoreDone | None:
-    """The newest score; of one step, the thorough one, which is written last."""
-    scores = (score for score in read_scores(folder / "scores.jsonl") if score.step <= step)
-    return next(iter(deque(scores, maxlen=1)), None)
-
-
-def _last_sample(folder: Path, step: int) -> SampleDone | None:
-    samples = (sample for sample in read_samples(folder / "samples.jsonl") if sample.step <= step)
-    return next(iter(deque(samples, maxlen=1)), None)
+def _last(rows: Iterator[_Row], step: int) -> _Row | None:
+    """The last row up to `step`; of the scores of one step that is the thorough one."""
+    return next(iter(deque((row for row in rows if row.step <= step), maxlen=1)), None)
 
 
 def _finite(value: float | None) -> float | None:
@@ -188,9 +171,9 @@ _MIB_A_GIB = 1024
 _STATES = {
     "training": "still training",
     "paused": "paused",
-    "stopped": "stopped, can go on",
-    "failed": "broke off",
-    "broken off": "broken off, can go on",
+    "stopped": "stopped, can be resumed",
+    "failed": "failed",
+    "broken off": "broken off, can be resumed",
     "not saved": "nothing saved yet",
 }
 
@@ -202,16 +185,16 @@ def entry_markdown(entry: Entry) -> str:
         lines += ["", inert(entry.message)]
     if entry.sample is not None:
         lines += ["", f"A sample at step {entry.sample.step:,}:", "", *_sample_block(entry.sample.text)]
-    if entry.note:  # Markdown of one's own, but nothing else
+    if entry.note:  # may contain Markdown, but no control characters
         lines += ["", *map(escaped, entry.note.expandtabs(4).split("\n"))]
     return (
         "\n".join(lines)
-        + f"\n\n<!-- femtotui entry, format {entry.format}; your own words go in note.md -->\n"
+        + f"\n\n<!-- femtotui entry, format {entry.format}; your notes go in {RunFile.NOTE} -->\n"
     )
 
 
 def heading(entry: Entry) -> str:
-    """`# 2. Training very simple model 2 (success)`, or what keeps it from a verdict."""
+    """`# 2. Training very simple model 2 (success)`, or its state."""
     if entry.state == "finished":
         verdict = {"success": "success", "fail": "fail", "open": "not judged"}[entry.verdict]
     else:
@@ -220,7 +203,7 @@ def heading(entry: Entry) -> str:
 
 
 def facts(entry: Entry) -> Iterator[str]:
-    """The facts one by one, in the order and the words of the journal."""
+    """The facts, one per line, in the order and words of the journal."""
     begun = f"begun: {inert(entry.created)}"
     yield f"run: {inert(entry.run)}, recipe: {inert(entry.recipe)}, seed: {entry.seed}, {begun}"
     yield f"tokenizer: {entry.tokenizer}, {entry.vocab_size:,} tokens"
@@ -246,14 +229,15 @@ def facts(entry: Entry) -> Iterator[str]:
     )
     for note in entry.data_notes:
         yield f"data, note: {inert(note)}"
-    yield f"again: {code(entry.again)}"
+    if entry.again:
+        yield f"again: {code(entry.again)}"
     if entry.score is not None:
         kind = "" if entry.score.thorough else ", a quick look"
         yield f"score: {inert(entry.score.summary)} (at step {entry.score.step:,}{kind})"
 
 
 def machine_words(entry: Entry) -> str:
-    """Processor, cores and threads; and what it was begun with, if that was something else."""
+    """Processor, cores and threads; also those of the first sitting if they were different."""
     now = f"{inert(entry.machine)}, {_threads(entry.threads)}"
     if entry.machine != entry.begun_on:
         return f"{now}; begun on {inert(entry.begun_on)}, {_threads(entry.begun_threads)}"
@@ -267,7 +251,7 @@ def _threads(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As the journal writes it: `2m 16s`."""
+    """A time as in the journal: `2m 16s`."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02}m {rest:02}s" if hours else f"{minutes}m {rest}s"
@@ -279,12 +263,12 @@ def plain(number: float) -> str:
 
 
 def inert(text: str) -> str:
-    """`text` on one line, with nothing in it that a terminal would obey."""
+    """`text` on one line, control characters escaped."""
     return escaped(" ".join(text.split()))
 
 
 def code(text: str) -> str:
-    """`text` as a code span, whatever backticks it holds."""
+    """`text` as a Markdown code span, whatever backticks it contains."""
     text = inert(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
@@ -307,32 +291,24 @@ def _memory(mib: float | None) -> str:
     return f"{mib / _MIB_A_GIB:.1f} GiB at most" if mib >= _MIB_A_GIB else f"{mib:.0f} MiB at most"
 
 
-NOTE_NAME = "note.md"
 MAX_NOTE_BYTES = 1024 * 1024
 
 
 def read_note(folder: Path) -> str:
     """The note of the run in `folder`, empty if there is none.
 
-    Raises: RunError if it cannot be read, or is longer than a note can be.
+    Raises: RunError if it cannot be read or is longer than a note may be.
     """
-    path = folder / NOTE_NAME
-    try:
+    path = folder / RunFile.NOTE
+    with reraise_os_errors(RunError, f"read {path}"), suppress(FileNotFoundError):
         return read_limited(path, MAX_NOTE_BYTES).decode(errors="replace").strip()
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        words = os_error_words(error) if isinstance(error, OSError) else str(error)
-        raise RunError(f"cannot read {path}: {words}") from error
+    return ""
 
 
 def write_note(folder: Path, note: str) -> None:
-    """Replaces the note in one move. Raises: RunError."""
-    path = folder / NOTE_NAME
+    """Replace the note atomically. Raises: RunError."""
     data = f"{note.strip()}\n".encode(errors="replace")
     if len(data) > MAX_NOTE_BYTES:
         raise RunError(f"a note has at most {MAX_NOTE_BYTES:,} bytes, this one {len(data):,}")
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {os_error_words(error)}") from error
+    with reraise_os_errors(RunError, f"write {folder / RunFile.NOTE}"):
+        write_atomically(folder / RunFile.NOTE, data)

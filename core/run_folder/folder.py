@@ -1,28 +1,19 @@
-"""The run folder: what is where. Nothing of a run lives only in memory.
+"""RunFolder: one run on disk, created, opened, locked, appended to and checkpointed.
 
-    run.json            configuration, versions, machine, data (RunInfo); written once
-    tokenizer.json      the tokenizer
-    metrics.csv         a row a step
-    evals.csv           a row an evaluation
-    samples.jsonl       a line a sample
-    scores.jsonl        a line a score of the run's evaluator
-    checkpoints/        step-N.safetensors: the last few, and the best by validation
-    progress.json       how far it is, replaced at every checkpoint (Progress)
-    entry.md            the journal entry, replaced at every checkpoint
-    note.md             the author's note; written by people only
-    run.lock            held while a process trains the run
-
-Every file is either appended in whole lines or replaced in one move. The format version in run.json holds
-for the CSV and JSONL files, too, whose columns and fields it fixes; the other files carry their own.
+Nothing of a run lives only in memory. See `info.RunFile` for the files.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import platform
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,37 +21,42 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from numpy.typing import NDArray
 
+from .. import machine
 from ..config import RunConfig
-from ..errors import RunError
+from ..errors import CheckpointError, NoCheckpointError, RunError
 from ..events import CheckpointSaved, EvalDone, Event, SampleDone, ScoreDone, StepDone
-from ..files import os_error_words, read_limited, remove_leftovers, require_utf8, write_atomically
-from . import checkpoint as checkpoints
-from . import logs as rows
-from .checkpoint_list import EVALS_NAME, RunCheckpoints
-from .info import CHECKPOINTS_NAME, FORMAT, DataInfo, RunInfo, describe_run, read_info
+from ..files import (
+    own_folder,
+    read_limited,
+    remove_leftovers,
+    require_utf8,
+    reraise_os_errors,
+    write_atomically,
+)
+from .checkpoint import Checkpoint, load_checkpoint, read_config, save_checkpoint
+from .info import CHECKPOINT_NAME, FORMAT, DataInfo, RunFile, RunInfo, checkpoint_name, read_info
 from .lock import RunLock
+from .logs import EVALS_HEADER, METRICS_HEADER, RowFile, csv_step, cut_rows, jsonl_step, read_evals
 
 if TYPE_CHECKING:
     from ..tokenizers.tokenizer import Tokenizer
     from ..training.batches import Source
 
-__all__ = ["FORMAT", "DataInfo", "RunFolder", "RunInfo", "read_info"]
-
-METRICS_HEADER = "step,loss,lr,grad_norm,ms,elapsed_s,rss_mib"
-EVALS_HEADER = "step,val_loss,train_loss,elapsed_s"
-
 _MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
+_VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
 
 
-class RunFolder(RunCheckpoints):
-    """One run on disk. Made by `create` or `open`; then appended to, one process at a time."""
+class RunFolder:
+    """One run on disk. Made by `create` or `open`; then appended to, by one process at a time."""
 
     def __init__(self, path: Path, info: RunInfo) -> None:
-        super().__init__(path, info)
-        self._metrics = rows.RowFile(path / "metrics.csv")
-        self._evals = rows.RowFile(path / EVALS_NAME)
-        self._samples = rows.RowFile(path / "samples.jsonl")
-        self._scores = rows.RowFile(path / "scores.jsonl")
+        self.path = path
+        self.info = info
+        self._metrics = RowFile(path / RunFile.METRICS)
+        self._evals = RowFile(path / RunFile.EVALS)
+        self._samples = RowFile(path / RunFile.SAMPLES)
+        self._scores = RowFile(path / RunFile.SCORES)
+        self._row_files = (self._metrics, self._evals, self._samples, self._scores)
         self._lock: RunLock | None = None
 
     @property
@@ -68,54 +64,62 @@ class RunFolder(RunCheckpoints):
         return self.info.config
 
     @classmethod
-    def create(cls, runs: Path, config: RunConfig, tokenizer: Tokenizer, source: Source) -> RunFolder:
-        """Makes `<runs>/<date>-<preset>-<short id>/` for a configuration whose vocabulary is known.
+    def create(
+        cls,
+        runs: Path,
+        config: RunConfig,
+        tokenizer: Tokenizer,
+        source: Source,
+        bytes_per_token: float,
+        command: str = "",
+    ) -> RunFolder:
+        """Create `<runs>/<date>-<preset>-<short id>/` for a configuration whose vocabulary is known.
+
+        For `bytes_per_token` and `command` see RunInfo.
 
         Raises: RunError.
         """
-        return cls._made(runs, _new_name(config.preset), describe_run(config, source), tokenizer)
+        info = _describe(config, source, bytes_per_token, command)
+        return cls._created(runs, _new_name(config.preset), info, tokenizer)
 
-    def made_anew(self, tokenizer: Tokenizer) -> RunFolder:
-        """The same run in a new folder beside the old one, which is gone, locked, with the rows that wait.
+    def recreated(self, tokenizer: Tokenizer) -> RunFolder:
+        """This run, whose folder is gone, in a new locked folder beside it, with the unwritten rows.
 
         Raises: RunError.
         """
         name = f"{self.path.name}-{secrets.token_hex(2)}"
-        anew = self._made(self.path.parent, name, self.info, tokenizer)
-        anew.lock()
-        for theirs, ours in zip(anew._row_files, self._row_files, strict=True):
-            for line in ours.waiting:
-                theirs.append(line)
-        return anew
+        new = self._created(self.path.parent, name, self.info, tokenizer)
+        new.lock()
+        for new_file, old_file in zip(new._row_files, self._row_files, strict=True):
+            for line in old_file.waiting:
+                new_file.append(line)
+        return new
 
     @classmethod
-    def _made(cls, runs: Path, name: str, info: RunInfo, tokenizer: Tokenizer) -> RunFolder:
+    def _created(cls, runs: Path, name: str, info: RunInfo, tokenizer: Tokenizer) -> RunFolder:
         path = runs / name
         require_utf8(runs, RunError)
-        try:
+        with reraise_os_errors(RunError, f"make a run in {runs}"):
             runs.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             try:
-                (path / CHECKPOINTS_NAME).mkdir()
+                (path / RunFile.CHECKPOINTS).mkdir()
                 for file_name, text in _first_contents(info, tokenizer).items():
                     write_atomically(path / file_name, text)
             except OSError:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
-        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-            words = os_error_words(error) if isinstance(error, OSError) else str(error)
-            raise RunError(f"cannot make a run in {runs}: {words}") from error
         return cls(path, info)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """Raises: RunError for a folder that is not there, foreign, damaged or of a newer format."""
+        """Raises: RunError for a folder that is missing, foreign, damaged or of a newer format."""
         return cls(path, read_info(path))
 
     def lock(self) -> None:
-        """Makes this the one process that writes the run, until `unlock` or its end.
+        """Make this the one process that writes the run, until `unlock` or the end of the process.
 
-        Raises: RunError if another is.
+        Raises: RunLockedError if another process has it, RunError.
         """
         if self._lock is None:
             self._lock = RunLock(self.path)
@@ -129,17 +133,14 @@ class RunFolder(RunCheckpoints):
         """Raises: RunError, TokenizerError."""
         from ..tokenizers.tokenizer import load_tokenizer  # noqa: PLC0415  (slow to import, and listing runs needs none)
 
-        try:
-            text = read_limited(self.path / "tokenizer.json", _MAX_TOKENIZER_BYTES).decode()
-        except (OSError, ValueError) as error:
-            words = os_error_words(error) if isinstance(error, OSError) else str(error)
-            raise RunError(f"cannot read the tokenizer of {self.path}: {words}") from error
+        with reraise_os_errors(RunError, f"read the tokenizer of {self.path}"):
+            text = read_limited(self.path / RunFile.TOKENIZER, _MAX_TOKENIZER_BYTES).decode()
         return load_tokenizer(text)
 
     # -- rows ------------------------------------------------------------------------------------------
 
     def append(self, event: Event) -> None:
-        """Notes an event that has a file of its own; rows reach the disk within about a second.
+        """Append an event that has a file to it; rows reach the disk within about a second.
 
         Raises: RunError.
         """
@@ -149,56 +150,163 @@ class RunFolder(RunCheckpoints):
                     f"{event.step},{event.loss},{event.lr},{event.grad_norm},"
                     f"{event.ms:.3f},{event.elapsed_s:.4f},{event.rss_mib:.1f}"
                 )
+                return
             case EvalDone():
                 self._evals.append(f"{event.step},{event.val_loss},{event.train_loss},{event.elapsed_s:.4f}")
-                self.flush()
             case SampleDone():
                 self._samples.append(msgspec.json.encode(event).decode())
-                self.flush()
             case ScoreDone():
                 self._scores.append(msgspec.json.encode(event).decode())
-                self.flush()
             case _:
-                pass
+                return
+        self.flush()
 
     def flush(self, *, to_disk: bool = False) -> None:
-        """Writes all rows noted so far. Raises: RunError."""
+        """Write all rows appended so far. Raises: RunError."""
         for file in self._row_files:
             file.flush(to_disk=to_disk)
 
-    @property
-    def _row_files(self) -> tuple[rows.RowFile, ...]:
-        return self._metrics, self._evals, self._samples, self._scores
-
     def evaluations(self) -> list[EvalDone]:
-        """The evaluations that are written."""
-        return list(rows.read_evals(self.path / EVALS_NAME))
+        """The evaluations that are on disk."""
+        return list(read_evals(self.path))
 
     def cut_after(self, step: int) -> None:
-        """Removes what was written after the checkpoint of `step`, and what a killed process left half done.
+        """Remove what was written after the checkpoint of `step`, and leftovers of a killed process.
 
         Raises: RunError.
         """
         remove_leftovers(self.path)
         remove_leftovers(self.checkpoint_folder)
-        rows.cut_rows(self.path / "metrics.csv", step, rows.csv_step, header=METRICS_HEADER)
-        rows.cut_rows(self.path / EVALS_NAME, step, rows.csv_step, header=EVALS_HEADER)
-        rows.cut_rows(self.path / "samples.jsonl", step, rows.jsonl_step, unique=False)
-        rows.cut_rows(self.path / "scores.jsonl", step, rows.jsonl_step, unique=False)
+        cut_rows(self.path / RunFile.METRICS, step, csv_step, header=METRICS_HEADER)
+        cut_rows(self.path / RunFile.EVALS, step, csv_step, header=EVALS_HEADER)
+        cut_rows(self.path / RunFile.SAMPLES, step, jsonl_step, unique=False)
+        cut_rows(self.path / RunFile.SCORES, step, jsonl_step, unique=False)
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Raises: RunError if it has become a link to a folder elsewhere."""
+        path = self.path / RunFile.CHECKPOINTS
+        with reraise_os_errors(RunError, f"use {path}"):
+            return own_folder(path)
+
+    def _checkpoints(self) -> dict[int, Path]:
+        found: dict[int, Path] = {}
+        with suppress(OSError, RunError), os.scandir(self.checkpoint_folder) as entries:
+            for entry in entries:
+                name = CHECKPOINT_NAME.fullmatch(entry.name)
+                if name and entry.is_file(follow_symlinks=False):
+                    found[int(name[1])] = Path(entry.path)
+        return found
+
+    def checkpoint_steps(self) -> list[int]:
+        """The steps of the existing checkpoints."""
+        return list(self._checkpoints())
+
+    def checkpoint_paths(self) -> list[Path]:
+        """The existing checkpoints, newest first."""
+        return [path for _, path in sorted(self._checkpoints().items(), reverse=True)]
+
+    def best_checkpoint(self) -> Path | None:
+        """Of the checkpoints whose step was evaluated, the one with the lowest validation loss."""
+        existing = self._checkpoints()
+        evaluated = [e for e in self.evaluations() if e.step in existing]
+        best = min(evaluated, key=lambda e: e.val_loss, default=None)
+        return None if best is None else existing[best.step]
+
+    def find_checkpoint(self, which: str) -> Path:
+        """The checkpoint named `latest`, `best` or by its step. Raises: CheckpointError."""
+        existing = self._checkpoints()
+        if which == "best":
+            found = self.best_checkpoint()
+        elif which == "latest":
+            found = existing[max(existing)] if existing else None
+        else:
+            found = existing.get(int(which)) if which.isdecimal() and len(which) < 16 else None
+        if found is not None:
+            return found
+        if not existing:
+            raise NoCheckpointError(f"{self.path} has no checkpoint yet")
+        steps = ", ".join(map(str, sorted(existing)))
+        raise CheckpointError(
+            f"{self.path.name} has no checkpoint `{which}`: there are `latest`, `best` and steps {steps}"
+        )
+
     def save(self, tensors: Mapping[str, NDArray[Any]], step: int, elapsed_s: float) -> CheckpointSaved:
-        """Saves the whole state, rows first: a checkpoint never knows more steps than the metrics do.
+        """Save the complete state, rows first: a checkpoint is never ahead of the metrics.
 
         Raises: RunError, CheckpointError.
         """
         begin = time.perf_counter()
         self.flush(to_disk=True)
-        path = self.checkpoint_folder / f"step-{step}.safetensors"
-        checkpoints.save_checkpoint(path, tensors, step=step, elapsed_s=elapsed_s, config=self.config)
+        path = self.checkpoint_folder / checkpoint_name(step)
+        save_checkpoint(path, tensors, step=step, elapsed_s=elapsed_s, config=self.config)
         self.remove_old_checkpoints()
         return CheckpointSaved(step=step, path=str(path), ms=(time.perf_counter() - begin) * 1000)
+
+    def remove_old_checkpoints(self) -> None:
+        """Remove all but the last few, whose number is a setting, and the best."""
+        train = self.config.train
+        best = self.best_checkpoint() if train.keep_best else None
+        _remove(path for path in self.checkpoint_paths()[train.keep_checkpoints :] if path != best)
+
+    def make_room(self) -> bool:
+        """Remove all checkpoints but the newest; False if there was none to remove."""
+        older = self.checkpoint_paths()[1:]
+        _remove(older)
+        return bool(older)
+
+    def require_own_checkpoint(self) -> None:
+        """Check that some checkpoint was made with the settings of run.json, before memory is allocated for a
+        model of their size.
+
+        Raises: CheckpointError if the newest is damaged, RunError if it is another run's.
+        """
+        problem: CheckpointError | RunError | None = None
+        for path in self.checkpoint_paths():
+            try:
+                if read_config(path) == self.config:
+                    return
+                error: CheckpointError | RunError = RunError(
+                    f"{RunFile.INFO} in {self.path} does not belong to {path.name}: their settings differ, "
+                    "so one of them is damaged or another run's"
+                )
+            except CheckpointError as damage:
+                error = damage
+            problem = problem or error
+        raise problem or NoCheckpointError(f"{self.path} has no checkpoint yet: start a new run")
+
+    def load_newest(self, expected: Mapping[str, NDArray[Any]]) -> tuple[Checkpoint, tuple[str, ...]]:
+        """The newest undamaged checkpoint, and notes for the user about newer ones.
+
+        Those are damaged: they are renamed, not deleted.
+
+        Raises: CheckpointError about the newest if all are damaged.
+        """
+        damaged: dict[Path, CheckpointError] = {}
+        for path in self.checkpoint_paths():
+            try:
+                loaded = load_checkpoint(path, expected, self.config.model)
+            except CheckpointError as error:
+                damaged[path] = error
+                continue
+            for bad in damaged:
+                with suppress(OSError):
+                    bad.rename(bad.with_name(f"{bad.name}.damaged"))
+            return loaded, tuple(
+                f"{problem}; it was set aside, and training continues from step {loaded.step:,}"
+                for problem in damaged.values()
+            )
+        raise next(
+            iter(damaged.values()), NoCheckpointError(f"{self.path} has no checkpoint yet: start a new run")
+        )
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _new_name(preset: str) -> str:
@@ -207,13 +315,39 @@ def _new_name(preset: str) -> str:
     return f"{stamp}-{slug}-{secrets.token_hex(3)}"
 
 
+def _describe(config: RunConfig, source: Source, bytes_per_token: float, command: str) -> RunInfo:
+    """The run.json of a run that starts now."""
+    versions = {"python": platform.python_version()}
+    for package in _VERSIONED_PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return RunInfo(
+        format=FORMAT,
+        created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        config=config,
+        parameters=config.model.n_parameters,
+        bytes_per_token=bytes_per_token,
+        data=DataInfo(
+            name=source.name,
+            sha256=source.sha256,
+            n_bytes=len(source.train) + len(source.validation),
+            command=source.command,
+            notes=source.notes,
+        ),
+        command=command,
+        versions=versions,
+        machine=machine.describe_machine(),
+        blas=machine.blas_description(),
+    )
+
+
 def _first_contents(info: RunInfo, tokenizer: Tokenizer) -> dict[str, bytes]:
     return {
-        "tokenizer.json": tokenizer.to_json().encode(),
-        "metrics.csv": f"{METRICS_HEADER}\n".encode(),
-        EVALS_NAME: f"{EVALS_HEADER}\n".encode(),
-        "samples.jsonl": b"",
-        "scores.jsonl": b"",
-        # Last, so that a folder with a run.json is a whole one.
-        "run.json": msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n",
+        RunFile.TOKENIZER: tokenizer.to_json().encode(),
+        RunFile.METRICS: f"{METRICS_HEADER}\n".encode(),
+        RunFile.EVALS: f"{EVALS_HEADER}\n".encode(),
+        RunFile.SAMPLES: b"",
+        RunFile.SCORES: b"",
+        # Last, so that a folder with a run.json is complete.
+        RunFile.INFO: msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n",
     }

@@ -1,33 +1,62 @@
-"""run.json: what a run is, written once when it is made."""
+"""The files of a run folder, and the two records that describe a run: run.json and progress.json."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-from contextlib import suppress
-from datetime import UTC, datetime
+import re
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
-from .. import machine
 from ..config import ConfigStruct, RunConfig
 from ..errors import RunError
-from ..files import os_error_words, read_record, require_no_links, require_utf8, write_atomically
-
-if TYPE_CHECKING:
-    from ..training.batches import Source
+from ..files import read_record, require_no_links, require_utf8, reraise_os_errors, write_atomically
 
 FORMAT = 1
-CHECKPOINTS_NAME = "checkpoints"
+MAX_RECORD_BYTES = 4 * 1024 * 1024
 
-_MAX_INFO_BYTES = 4 * 1024 * 1024
-_VERSIONED_PACKAGES = ("femtotui", "numpy", "tokenizers", "safetensors")
+
+class RunFile(StrEnum):
+    """Every file of a run folder, by name: `folder / RunFile.METRICS`.
+
+    Each is either appended to in whole lines or replaced atomically. The format version in run.json also
+    covers the CSV and JSONL files; all others carry their own.
+    """
+
+    INFO = "run.json"  # configuration, versions, machine, data (RunInfo); written once
+    TOKENIZER = "tokenizer.json"
+    METRICS = "metrics.csv"  # one row per step
+    EVALS = "evals.csv"  # one row per evaluation
+    SAMPLES = "samples.jsonl"  # one line per sample
+    SCORES = "scores.jsonl"  # one line per score of the run's evaluator
+    CHECKPOINTS = "checkpoints"  # a folder of step-N.safetensors: the last few, and the best by validation
+    PROGRESS = "progress.json"  # replaced at every checkpoint (Progress)
+    ENTRY = "entry.md"  # the journal entry, replaced at every checkpoint
+    NOTE = "note.md"  # the user's note
+    TITLE = "title.json"  # the user's title
+    LOCK = "run.lock"  # locked while a process trains the run
+    TRAINER_ADDRESS = "trainer.json"  # where a detached trainer listens
+    TRAINER_SOCKET = "trainer.sock"
+    TRAINER_LOG = "trainer.log"  # the standard error of a detached trainer
+
+
+CHECKPOINT_SUFFIX = ".safetensors"
+CHECKPOINT_NAME = re.compile(rf"step-(\d{{1,15}}){re.escape(CHECKPOINT_SUFFIX)}")
+
+
+def checkpoint_name(step: int) -> str:
+    """The file name of the checkpoint of a step."""
+    return f"step-{step}{CHECKPOINT_SUFFIX}"
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` has a run.json. Raises: OSError, ValueError for a path that cannot be looked at."""
+    return (folder / RunFile.INFO).is_file()
 
 
 class DataInfo(ConfigStruct, frozen=True):
-    """The text that a run trains on: enough to recognise it, and to make it again."""
+    """The training text: enough to recognise it and to create it again."""
 
     name: str
     sha256: str
@@ -36,76 +65,53 @@ class DataInfo(ConfigStruct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class RunInfo(ConfigStruct, frozen=True, forbid_unknown_fields=False):
-    """What run.json holds. `created` is local time with its offset, ISO 8601."""
+class RunInfo(ConfigStruct, frozen=True):
+    """The content of run.json. `created` is local time with its offset, ISO 8601.
+
+    `bytes_per_token` (of the validation text) converts nats per token to bits per byte. `command` is a shell
+    command that repeats the training, empty if there is none.
+    """
 
     format: int
     created: str
     config: RunConfig
     parameters: int
+    bytes_per_token: float
     data: DataInfo
+    command: str
     versions: dict[str, str]
     machine: str
     blas: str
 
 
 def read_info(path: Path) -> RunInfo:
-    """What run.json in the folder `path` says.
+    """Read run.json of the folder `path`.
 
-    Raises: RunError for a folder that is not there, foreign, damaged or of a newer format, and for one that
-    holds links: whoever was sent it must be able to read, train and delete it without harm elsewhere.
+    Raises: RunError if it is missing, foreign, damaged or of a newer format, or if the folder contains links:
+    a run folder received from others must be safe to read, train and delete.
     """
     require_utf8(path, RunError)
     require_no_links(path, RunError)
-    require_no_links(path / CHECKPOINTS_NAME, RunError)
-    info = read_record(path / "run.json", RunInfo, FORMAT, _MAX_INFO_BYTES)
+    require_no_links(path / RunFile.CHECKPOINTS, RunError)
+    info = read_record(path / RunFile.INFO, RunInfo, FORMAT, MAX_RECORD_BYTES)
     if info is None:
-        raise RunError(f"{path} is not a run folder: it has no run.json")
+        raise RunError(f"{path} is not a run folder: it has no {RunFile.INFO}")
     return info
 
 
-def describe_run(config: RunConfig, source: Source) -> RunInfo:
-    """What run.json says of a run that begins now."""
-    versions = {"python": platform.python_version()}
-    for package in _VERSIONED_PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return RunInfo(
-        format=FORMAT,
-        created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
-        config=config,
-        parameters=config.model.n_parameters,
-        data=DataInfo(
-            name=source.name,
-            sha256=source.sha256,
-            n_bytes=len(source.train) + len(source.validation),
-            command=source.command,
-            notes=source.notes,
-        ),
-        versions=versions,
-        machine=machine.describe_machine(),
-        blas=machine.blas_description(),
-    )
-
-
-PROGRESS_NAME = "progress.json"
-
-_MAX_BYTES = 256 * 1024
-
-RunState = Literal["training", "paused", "stopped", "finished", "failed"]
+ProgressState = Literal["training", "paused", "stopped", "finished", "failed"]
 
 
 class Progress(ConfigStruct, frozen=True, kw_only=True):
-    """A run as it was at its newest checkpoint.
+    """A run as of its newest checkpoint: the content of progress.json.
 
-    `elapsed_s` counts training only; `wall_s` also the pauses, and whatever else happened while a process had
-    the run, over all `sittings`. `peak_rss_mib` is the most memory that a training process took. `machine`
-    and `threads` are those of the newest sitting, "" and 0 where an older femtotui did not note them.
-    `message` says why a run failed.
+    `elapsed_s` counts training only; `wall_s` also pauses and everything else, over all `sittings` (a sitting
+    is one process training the run). `peak_rss_mib` is the most memory that a training process used.
+    `machine` and `threads` are those of the newest sitting. `message` says why a run failed.
     """
 
     format: int = FORMAT
-    state: RunState
+    state: ProgressState
     step: int
     train_loss: float | None
     val_loss: float | None
@@ -113,22 +119,21 @@ class Progress(ConfigStruct, frozen=True, kw_only=True):
     wall_s: float
     peak_rss_mib: float
     sittings: int
-    machine: str = ""
-    threads: int = 0
+    machine: str
+    threads: int
     message: str = ""
 
 
 def write_progress(folder: Path, progress: Progress) -> None:
     """Raises: RunError."""
-    try:
-        write_atomically(folder / PROGRESS_NAME, msgspec.json.encode(progress) + b"\n")
-    except OSError as error:
-        raise RunError(f"cannot write {folder / PROGRESS_NAME}: {os_error_words(error)}") from error
+    path = folder / RunFile.PROGRESS
+    with reraise_os_errors(RunError, f"write {path}"):
+        write_atomically(path, msgspec.json.encode(progress) + b"\n")
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """What progress.json says; None before the first checkpoint.
+    """The content of progress.json; None before the first checkpoint.
 
-    Raises: RunError for a damaged one, or one of a newer format.
+    Raises: RunError if it is damaged or of a newer format.
     """
-    return read_record(folder / PROGRESS_NAME, Progress, FORMAT, _MAX_BYTES)
+    return read_record(folder / RunFile.PROGRESS, Progress, FORMAT, MAX_RECORD_BYTES)

@@ -1,4 +1,4 @@
-"""Files that grow by whole lines: buffered appending, and cutting off what came after a checkpoint."""
+"""The CSV and JSONL files of a run: buffered appending of whole lines, reading, truncating at a step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ import msgspec
 
 from ..errors import RunError
 from ..events import EvalDone, Event, SampleDone, ScoreDone, StepDone
-from ..files import open_own, os_error_words, replace_atomically
+from ..files import open_own, replace_atomically, reraise_os_errors
+from .info import RunFile
+
+METRICS_HEADER = "step,loss,lr,grad_norm,ms,elapsed_s,rss_mib"
+EVALS_HEADER = "step,val_loss,train_loss,elapsed_s"
 
 FLUSH_SECONDS = 1.0
 RETRY_SECONDS = 10.0
-"""How soon a row tries again what failed; a checkpoint tries at once."""
+"""Delay before appending retries a failed write; a checkpoint retries at once."""
 
 MAX_LINE_BYTES = 1024 * 1024
 """A longer line is damage."""
@@ -29,7 +33,7 @@ MAX_LINE_BYTES = 1024 * 1024
 class RowFile:
     """Appends lines to an existing file, at most about once a second, never half a line.
 
-    The file is opened for each flush and never created: if the run folder is moved or deleted, that shows.
+    The file is opened for each flush and never created, so that a moved or deleted run folder is noticed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,29 +42,29 @@ class RowFile:
         self._due = time.monotonic() + FLUSH_SECONDS
 
     def append(self, line: str) -> None:
-        """Adds a line (without its end). Raises: RunError when a flush that is due fails."""
+        """Append a line (without its newline). Raises: RunError when a flush that is due fails."""
         self._lines.append(line)
         if time.monotonic() >= self._due:
             self.flush()
 
     def flush(self, *, to_disk: bool = False) -> None:
-        """Writes what is buffered; `to_disk` waits until it would survive a power cut. Raises: RunError."""
-        self._due = time.monotonic() + FLUSH_SECONDS
+        """Write the buffered lines; with `to_disk` they survive a power cut. Raises: RunError."""
         data = "".join(f"{line}\n" for line in self._lines).encode()
-        try:
-            with open(self._path, "r+b", buffering=0, opener=open_own) as file:
-                if data:
-                    _append_whole(file, data)
-                self._lines.clear()
-                if to_disk:
-                    os.fsync(file.fileno())
-        except OSError as error:
-            self._due = time.monotonic() + RETRY_SECONDS
-            raise RunError(f"cannot write {self._path}: {os_error_words(error)}") from error
+        self._due = time.monotonic() + RETRY_SECONDS
+        with (
+            reraise_os_errors(RunError, f"write {self._path}"),
+            open(self._path, "r+b", buffering=0, opener=open_own) as file,
+        ):
+            if data:
+                _append_whole(file, data)
+            self._lines.clear()
+            if to_disk:
+                os.fsync(file.fileno())
+        self._due = time.monotonic() + FLUSH_SECONDS
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """Lines that are not written yet."""
+        """Lines that are not on disk yet."""
         return tuple(self._lines)
 
 
@@ -77,33 +81,18 @@ def _append_whole(file: BinaryIO, data: bytes) -> None:
 
 
 def csv_step(line: bytes) -> int | None:
-    """The step of a metrics or evals row; None for a torn or foreign line (the header is one)."""
+    """The step of a metrics or evals row; None for an incomplete or foreign line (such as the header)."""
     first, comma, _ = line.partition(b",")
     return int(first) if comma and first.isdigit() and len(first) < 16 else None
 
 
 def jsonl_step(line: bytes) -> int | None:
-    """The step of a line of samples; None for a torn or foreign one."""
+    """The step of a line of samples or scores; None for an incomplete or foreign one."""
     with suppress(ValueError, RecursionError):
         row = json.loads(line)
         if isinstance(row, dict) and isinstance(row.get("step"), int):
             return int(row["step"])
     return None
-
-
-def read_evals(path: Path) -> Iterator[EvalDone]:
-    """The rows of evals.csv that are whole and finite; none of a file that is not there."""
-    with suppress(OSError), open(path, "rb", opener=open_own) as file:
-        while line := file.readline(MAX_LINE_BYTES):
-            with suppress(ValueError):
-                step, val_loss, train_loss, elapsed_s = line.rstrip(b"\n").split(b",")
-                if line.endswith(b"\n") and math.isfinite(float(val_loss)):
-                    yield EvalDone(
-                        step=int(step),
-                        val_loss=float(val_loss),
-                        train_loss=float(train_loss),
-                        elapsed_s=float(elapsed_s),
-                    )
 
 
 def cut_rows(
@@ -114,22 +103,19 @@ def cut_rows(
     header: str = "",
     unique: bool = True,
 ) -> None:
-    """Keeps the whole rows up to `last_step`, in rising order of step, and replaces the file in one move.
+    """Keep the complete rows up to `last_step`, in ascending order of step, and replace the file atomically.
 
-    What a killed process left (rows after its last checkpoint, half a line) goes, and with `unique` every
-    second row of a step; a missing file is made anew.
+    Removes what a killed process left (rows after its last checkpoint, half a line) and, with `unique`,
+    repeated rows of a step; creates a missing file.
 
     Raises: RunError.
     """
-    try:
-        with replace_atomically(path) as kept:
-            if header:
-                kept.write(f"{header}\n".encode())
-            if path.exists():
-                for line in _rows_up_to(path, last_step, step_of, unique):
-                    kept.write(line)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {os_error_words(error)}") from error
+    with reraise_os_errors(RunError, f"write {path}"), replace_atomically(path) as kept:
+        if header:
+            kept.write(f"{header}\n".encode())
+        if path.exists():
+            for line in _rows_up_to(path, last_step, step_of, unique):
+                kept.write(line)
 
 
 def _rows_up_to(
@@ -144,54 +130,60 @@ def _rows_up_to(
                 yield line
 
 
-_T = TypeVar("_T", bound=SampleDone | ScoreDone)
-
-
 def read_history(folder: Path, last_step: int) -> Iterator[Event]:
-    """The steps, evaluations and scores of a run up to `last_step`, in their order.
+    """The steps, evaluations and scores of a run up to `last_step`, in order.
 
-    Rows that are torn or foreign, and files that are not there, are passed over.
+    Incomplete or foreign rows and missing files are skipped.
     """
     streams: tuple[Iterator[StepDone | EvalDone | ScoreDone], ...] = (
-        read_steps(folder / "metrics.csv"),
-        read_evals(folder / "evals.csv"),
-        read_scores(folder / "scores.jsonl"),
+        read_steps(folder),
+        read_evals(folder),
+        read_scores(folder),
     )
-    # Merging is stable: at the same step the step comes first, as it did.
+    # The merge is stable: a step comes before its evaluation.
     for event in heapq.merge(*streams, key=lambda event: event.step):
         if event.step > last_step:
             return
         yield event
 
 
-def read_steps(path: Path) -> Iterator[StepDone]:
-    """The rows of metrics.csv that are whole."""
+def read_steps(folder: Path) -> Iterator[StepDone]:
+    """The complete rows of metrics.csv in a run folder."""
+    return _csv_events(folder / RunFile.METRICS, METRICS_HEADER, StepDone)
+
+
+def read_evals(folder: Path) -> Iterator[EvalDone]:
+    """The complete rows of evals.csv whose validation loss is finite."""
+    rows = _csv_events(folder / RunFile.EVALS, EVALS_HEADER, EvalDone)
+    return (row for row in rows if math.isfinite(row.val_loss))
+
+
+def read_scores(folder: Path) -> Iterator[ScoreDone]:
+    """The complete lines of scores.jsonl."""
+    scores = _json_events(folder / RunFile.SCORES, ScoreDone)
+    return (score for score in scores if math.isfinite(score.score))
+
+
+def read_samples(folder: Path) -> Iterator[SampleDone]:
+    """The complete lines of samples.jsonl."""
+    return _json_events(folder / RunFile.SAMPLES, SampleDone)
+
+
+_Row = TypeVar("_Row", bound=StepDone | EvalDone)
+_Line = TypeVar("_Line", bound=SampleDone | ScoreDone)
+
+
+def _csv_events(path: Path, header: str, kind: type[_Row]) -> Iterator[_Row]:
+    """The rows of a CSV file whose columns are the fields of an event."""
+    _, *names = header.split(",")
     for line in _lines(path):
         with suppress(ValueError):
-            step, loss, lr, grad_norm, ms, elapsed_s, rss_mib = line.split(b",")
-            yield StepDone(
-                step=int(step),
-                loss=float(loss),
-                lr=float(lr),
-                grad_norm=float(grad_norm),
-                ms=float(ms),
-                elapsed_s=float(elapsed_s),
-                rss_mib=float(rss_mib),
-            )
+            step, *cells = line.split(b",")
+            yield kind(step=int(step), **dict(zip(names, map(float, cells), strict=True)))
 
 
-def read_scores(path: Path) -> Iterator[ScoreDone]:
-    """The lines of scores.jsonl that are whole."""
-    return (score for score in _decoded(path, ScoreDone) if math.isfinite(score.score))
-
-
-def read_samples(path: Path) -> Iterator[SampleDone]:
-    """The lines of samples.jsonl that are whole."""
-    return _decoded(path, SampleDone)
-
-
-def _decoded(path: Path, kind: type[_T]) -> Iterator[_T]:
-    decode: Callable[[bytes], _T] = msgspec.json.Decoder(kind).decode
+def _json_events(path: Path, kind: type[_Line]) -> Iterator[_Line]:
+    decode: Callable[[bytes], _Line] = msgspec.json.Decoder(kind).decode
     for line in _lines(path):
         with suppress(ValueError, RecursionError):
             yield decode(line)

@@ -1,7 +1,4 @@
-"""record(): the one path that every training takes, in the app and on the command line.
-
-It iterates the training, obeys commands between steps, writes the run folder, and says all of it as events.
-"""
+"""record(): iterates a training, obeys commands between steps, writes the run folder and yields events."""
 
 from __future__ import annotations
 
@@ -38,12 +35,12 @@ def record(
     notes: tuple[str, ...] = (),
     evaluator: Evaluator | None = None,
 ) -> Iterator[Event]:
-    """Trains and writes the run folder: RunStarted first, RunFinished or RunFailed last.
+    """Train and write the run folder: RunStarted first, RunFinished or RunFailed last.
 
     `commands` may be filled from other threads and from signal handlers. `on_snapshot` answers Snapshot, in
-    the training's thread, before the next step. `notes` are said in RunStarted besides the source's own.
-    `evaluator` scores the model every `score_every` steps, quickly, and thoroughly at the end.
-    Whoever stops iterating stops the training; rows are still written, a checkpoint only by Stop.
+    the training's thread, before the next step. `notes` are added to the source's in RunStarted. `evaluator`
+    scores the model every `score_every` steps, quickly, and thoroughly at the end. To stop iterating stops
+    the training; rows are still written, a checkpoint only by Stop.
     """
     recorder = _Recorder(run, training, commands, on_snapshot, evaluator)
     try:
@@ -56,7 +53,7 @@ def record(
         yield recorder.failed(error.title, str(error))
     except MemoryError:
         words = (
-            "this machine has no memory left for it: take a smaller model, batch or chunk, or fewer threads"
+            "this machine has no memory left for it: choose a smaller model, batch or chunk, or fewer threads"
         )
         yield recorder.failed("Out of memory", words)
     finally:
@@ -64,7 +61,7 @@ def record(
 
 
 class _Recorder:
-    """What record() has to remember between events."""
+    """The state of record() between events."""
 
     def __init__(
         self,
@@ -75,7 +72,7 @@ class _Recorder:
         evaluator: Evaluator | None,
     ) -> None:
         self._first_run = run
-        self._keeper = RunSaver(run, training)
+        self._saver = RunSaver(run, training)
         self._training = training
         self._commands = commands
         self._on_snapshot = on_snapshot
@@ -86,7 +83,7 @@ class _Recorder:
 
     @property
     def _run(self) -> RunFolder:
-        return self._keeper.run
+        return self._saver.run
 
     def started(self, notes: tuple[str, ...]) -> RunStarted:
         training, data = self._training, self._run.info.data
@@ -111,52 +108,52 @@ class _Recorder:
         )
 
     def train(self) -> Iterator[Event]:
-        """The steps, until they are done or Stop comes."""
-        yield from self._keeper.begin()
+        """The steps, until they are done or Stop arrives."""
+        yield from self._saver.begin()
         yield from self._obey()
         if self._stopping:
             return
         for event in train(self._training):
             if isinstance(event, EvalDone):
                 self._last_eval = event
-            yield from self._keeper.note(event)
-            yield from self._keep(event)
+            yield from self._saver.append(event)
+            yield from self._after(event)
             if self._is_between_steps(event):
                 yield from self._obey()
                 if self._stopping:
                     return
 
-    def _keep(self, event: Event) -> Iterator[Event]:
-        """What follows from a step or an evaluation: a score, a checkpoint."""
-        if self._keeper.folder_is_gone:
-            yield from self._move_out()
+    def _after(self, event: Event) -> Iterator[Event]:
+        """The score or checkpoint that is due after a step or an evaluation."""
+        if self._saver.folder_is_gone:
+            yield from self._recreate_folder()
         if isinstance(event, EvalDone) and self._score_is_due(event.step):
             yield from self._score(event, thorough=False)
-        if self._is_between_steps(event) and (self._keeper.is_due or self._keeper.is_new_best(event)):
-            yield from self._keeper.save()
+        if self._is_between_steps(event) and (self._saver.is_due or self._saver.is_new_best(event)):
+            yield from self._saver.save()
 
-    def _move_out(self) -> Iterator[Event]:
+    def _recreate_folder(self) -> Iterator[Event]:
         try:
-            yield self.started((self._keeper.move_out(),))
+            yield self.started((self._saver.recreate_folder(),))
         except RunError as error:
             yield SavingFailed(step=self._training.step, message=str(error))
             return
-        yield from self._keeper.save()
+        yield from self._saver.save()
 
     def finish(self) -> Iterator[Event]:
-        """The last checkpoint, the last evaluation, the verdict, RunFinished."""
+        """The last checkpoint, evaluation and score, then RunFinished."""
         training = self._training
         done = training.step >= training.config.train.steps
-        if self._keeper.saved_step != training.step:
-            yield from self._keeper.save_or_raise("training")
-        evaluated = self._last_eval or self._keeper.last_evaluation()
+        if self._saver.saved_step != training.step:
+            yield from self._saver.save_or_raise("training")
+        evaluated = self._last_eval or self._saver.last_evaluation()
         if evaluated is None or evaluated.step != training.step:
             evaluated = training.evaluate()
-            yield from self._keeper.note(evaluated)
-        if done and not self._keeper.is_judged:
+            yield from self._saver.append(evaluated)
+        if done and not self._saver.is_scored:
             yield from self._score(evaluated, thorough=True)
         self._run.flush(to_disk=True)
-        self._keeper.write_progress("finished" if done else "stopped")
+        self._saver.write_progress("finished" if done else "stopped")
         yield RunFinished(
             step=training.step,
             train_loss=training.recent_loss,
@@ -169,19 +166,19 @@ class _Recorder:
         )
 
     def _score_is_due(self, step: int) -> bool:
-        """At the evaluations nearest to every `score_every` steps; the end has its own, thorough one."""
+        """Due at the evaluations nearest to every `score_every` steps; the end has a thorough one instead."""
         train = self._training.config.train
         if not train.score_every or step >= train.steps:
             return False
         return step // train.eval_every % max(1, round(train.score_every / train.eval_every)) == 0
 
     def _score(self, evaluated: EvalDone, *, thorough: bool) -> Iterator[Event]:
-        """What the evaluator finds. A command ends a quick look; only Stop ends a thorough one."""
+        """Run the evaluator. Any command ends a quick score; only Stop ends a thorough one."""
         if self._evaluator is None:
             return
         for score in self._evaluator.examine(self._training, evaluated.val_loss, thorough=thorough):
             if score is not None:
-                yield from self._keeper.note(score)
+                yield from self._saver.append(score)
             elif not self._commands.empty():
                 if not thorough:
                     return
@@ -190,11 +187,11 @@ class _Recorder:
                     return
 
     def diverged(self, error: DivergedError) -> Iterator[Event]:
-        """Keeps the last good state, and says what to try."""
+        """Save the last good state, and report what to try."""
         step = self._training.step
         try:
-            if self._keeper.saved_step != step:
-                yield self._keeper.save_state()
+            if self._saver.saved_step != step:
+                yield self._saver.save_state()
             kept = f"The last good state, step {step:,}, is saved"
         except CheckpointError:
             # Its numbers had overflowed before the loss showed it.
@@ -205,23 +202,23 @@ class _Recorder:
         rate = f"the base rate was {self._base_lr:g}"
         words = f"{error} ({rate}). {kept}; the run can be resumed from its last checkpoint"
         with suppress(RunError):
-            self._keeper.write_progress("failed", words)
+            self._saver.write_progress("failed", words)
         yield self.failed(error.title, words)
 
     def failed(self, title: str, message: str) -> RunFailed:
         return RunFailed(step=self._training.step, title=title, message=message, run=str(self._run.path))
 
     def close(self) -> None:
-        """Whatever ends the training, the rows so far are written; if that fails it has been said already."""
+        """Write the rows so far, whatever ended the training; a failure has been reported already."""
         with suppress(FemtoError):
             self._run.flush()
         if self._run is not self._first_run:
             self._run.unlock()
 
     def _is_between_steps(self, event: Event) -> bool:
-        """Whether a step is over, with the evaluation that belongs to it: then it may be saved or stopped.
+        """Whether a step and its evaluation are both done, so that the run may be saved or stopped.
 
-        Saved between a step and its evaluation, a resumed run would lack that evaluation.
+        Saved between the two, a resumed run would lack that evaluation.
         """
         train = self._training.config.train
         if not isinstance(event, StepDone):
@@ -229,19 +226,19 @@ class _Recorder:
         return event.step % train.eval_every != 0 and event.step < train.steps
 
     def _obey(self) -> Iterator[Event]:
-        """Does what has been asked; while paused, waits for more."""
+        """Obey the commands so far; while paused, wait for more."""
         paused = False
         while paused or not self._commands.empty():
             match self._commands.get():
                 case Pause() if not paused:
                     paused = True
-                    yield from self._keeper.save("paused", asked=True)
+                    yield from self._saver.save("paused", asked=True)
                     yield Paused(step=self._training.step)
                 case Resume() if paused:
                     paused = False
                     yield Resumed(step=self._training.step)
                 case SaveCheckpoint():
-                    yield from self._keeper.save("paused" if paused else "training", asked=True)
+                    yield from self._saver.save("paused" if paused else "training", asked=True)
                 case SetLearningRate(base_lr=base_lr):
                     self._training.set_learning_rate(base_lr)
                     self._base_lr = base_lr
@@ -252,4 +249,4 @@ class _Recorder:
                     self._stopping = True
                     return
                 case _:
-                    pass  # Pause while paused, Resume while training: nothing to do
+                    pass  # Pause while paused, Resume while training

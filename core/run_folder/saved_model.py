@@ -1,4 +1,4 @@
-"""A model as it was saved, for sampling: out of a run folder, or one checkpoint file."""
+"""Saved models: opening one for sampling, from a run folder or a checkpoint file, and exporting weights."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from ..config import ModelConfig, RunConfig, TokenizerConfig
-from ..errors import CheckpointError, FemtoError, RunError, TokenizerError
-from ..files import os_error_words, replace_atomically
-from ..model.parameters import parameter_table
+from ..errors import CheckpointError, FemtoError, NoCheckpointError, RunError, TokenizerError
+from ..files import replace_atomically, reraise_os_errors
+from ..model.parameters import named_tensors
 from ..sampling.sampler import Sampler
 from ..tokenizers.tokenizer import Tokenizer, build_tokenizer
 from .catalog import find_run
 from .checkpoint import Checkpoint, load_weights, read_config
 from .folder import RunFolder
-
-SUFFIX = ".safetensors"
+from .info import CHECKPOINT_SUFFIX, is_run
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """Parameters with their tokenizer. `notes` are things to say plainly, such as a newer, damaged file."""
+    """Parameters with their tokenizer. `notes` must be shown to the user, such as a newer, damaged file."""
 
     path: Path
     step: int
@@ -37,18 +36,16 @@ class SavedModel:
 
     @property
     def name(self) -> str:
-        """What it is, in a few words."""
+        """Preset, title and step."""
         return f"#{self.config.preset} {self.config.title}, step {self.step:,}"
 
 
 def open_saved(runs: Path, name: str) -> SavedModel:
-    """The checkpoint file `name`, or the newest whole checkpoint of the run that `find_run` finds.
-
-    A run that is being written at this moment is read as of its last checkpoint.
+    """The checkpoint file `name`, or the newest undamaged checkpoint of the run that `find_run` finds.
 
     Raises: CheckpointError, RunError, TokenizerError.
     """
-    if name.endswith(SUFFIX):
+    if name.endswith(CHECKPOINT_SUFFIX):
         path = _checkpoint_path(runs, name)
         loaded = load_weights(path, read_config(path).model)
         return _saved(path, loaded, _tokenizer_near(path, loaded.config.tokenizer))
@@ -57,9 +54,9 @@ def open_saved(runs: Path, name: str) -> SavedModel:
 
 
 def _checkpoint_path(runs: Path, name: str) -> Path:
-    """A file as it is named, or else one below the runs folder."""
+    """`name` as a path, or else relative to the runs folder."""
     path = Path(name)
-    with suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, `~nobody`: the reader will say
+    with suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, `~nobody`: reading reports it
         path = path.expanduser()
         if not path.is_file() and (runs / name).is_file():
             return runs / name
@@ -67,7 +64,7 @@ def _checkpoint_path(runs: Path, name: str) -> Path:
 
 
 def newest_saved(run: RunFolder) -> SavedModel:
-    """The newest whole checkpoint of a run, with notes about those that are damaged.
+    """The newest undamaged checkpoint of a run, with notes about damaged ones.
 
     Raises: CheckpointError, RunError, TokenizerError.
     """
@@ -76,14 +73,14 @@ def newest_saved(run: RunFolder) -> SavedModel:
         try:
             loaded = load_weights(path, read_config(path).model)
         except CheckpointError as error:
-            if path.exists():  # else the trainer has just put a newer one in its place
+            if path.exists():  # else the trainer has just replaced it by a newer one
                 problems.append(error)
             continue
-        notes = tuple(f"{problem}; step {loaded.step:,} is taken instead" for problem in problems)
+        notes = tuple(f"{problem}; step {loaded.step:,} is used instead" for problem in problems)
         return _saved(path, loaded, run.tokenizer(), notes)
     if problems:
         raise problems[0]
-    raise CheckpointError(f"{run.path} has no checkpoint yet: wait for its first one, or press c in the app")
+    raise NoCheckpointError(f"{run.path} has no checkpoint yet: wait for its first one")
 
 
 def _saved(path: Path, loaded: Checkpoint, tokenizer: Tokenizer, notes: tuple[str, ...] = ()) -> SavedModel:
@@ -98,9 +95,9 @@ def _saved(path: Path, loaded: Checkpoint, tokenizer: Tokenizer, notes: tuple[st
 
 
 def _tokenizer_near(path: Path, config: TokenizerConfig) -> Tokenizer:
-    """The tokenizer of the run folder that a checkpoint lies in; one that lies elsewhere may be of bytes."""
+    """The tokenizer of the run folder around a checkpoint; outside one, only a byte tokenizer is known."""
     run = path.absolute().parent.parent
-    if (run / "run.json").is_file():
+    if is_run(run):
         return RunFolder.open(run).tokenizer()
     if config.kind == "byte":
         return build_tokenizer(config, b"")
@@ -117,7 +114,7 @@ WeightsFormat = Literal["safetensors", "npz"]
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """Counts and step of exported weights."""
 
     n_tensors: int
     n_parameters: int
@@ -125,13 +122,13 @@ class Exported:
 
 
 def export_weights(checkpoint: Path, model: ModelConfig, target: Path, kind: WeightsFormat) -> Exported:
-    """Writes the parameters of `checkpoint` to `target`, whole or not at all.
+    """Write the parameters of `checkpoint` to `target`, atomically.
 
     Raises: CheckpointError if they cannot be read, RunError if they cannot be written.
     """
     loaded = load_weights(checkpoint, model)
     flat_P = loaded.tensors["parameters"]
-    tensors = {p.name: flat_P[p.offset : p.offset + p.size].reshape(p.shape) for p in parameter_table(model)}
+    tensors = named_tensors(flat_P, model)
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -139,18 +136,15 @@ def export_weights(checkpoint: Path, model: ModelConfig, target: Path, kind: Wei
         "model": msgspec.json.encode(model).decode(),
         "recipe": msgspec.json.encode(loaded.config.recipe).decode(),
     }
-    try:
-        with replace_atomically(target) as file:
-            if kind == "safetensors":
-                file.write(save(tensors, metadata))
-            else:
-                _write_npz(file, tensors, metadata)
-    except OSError as error:
-        raise RunError(f"cannot write {target}: {os_error_words(error)}") from error
+    with reraise_os_errors(RunError, f"write {target}"), replace_atomically(target) as file:
+        if kind == "safetensors":
+            file.write(save(tensors, metadata))
+        else:
+            _write_npz(file, tensors, metadata)
     return Exported(len(tensors), model.n_parameters, loaded.step)
 
 
 def _write_npz(file: BinaryIO, tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:
-    """Tensors by name, and the metadata as strings `metadata.NAME`; opens with allow_pickle=False."""
+    """Tensors by name, and the metadata as strings `metadata.NAME`; loads with allow_pickle=False."""
     words = {f"metadata.{name}": np.array(text) for name, text in metadata.items()}
     np.savez(file, allow_pickle=False, **tensors, **words)

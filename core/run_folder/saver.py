@@ -1,7 +1,7 @@
-"""Keeping a run on disk while it trains: checkpoints, samples, how far it is, and its journal entry.
+"""RunSaver: writes rows, checkpoints, samples, progress and the journal entry of a run while it trains.
 
-What cannot be written is said, and does not end the training: rows wait in memory, the last good checkpoint
-stays, and the next checkpoint tries again.
+A failed write is reported and does not end the training: rows wait in memory, the last good checkpoint stays,
+and the next checkpoint tries again.
 """
 
 from __future__ import annotations
@@ -20,102 +20,97 @@ from ..sampling.sampler import JOURNAL_SAMPLING
 from ..training.training import Training
 from .entry import write_entry
 from .folder import RunFolder
-from .info import Progress, RunState, read_progress, write_progress
+from .info import Progress, ProgressState, RunFile, read_progress, write_progress
 from .logs import read_scores
 
 SAMPLE_PROMPT = "\n"
 SAMPLE_TOKENS = 100
-"""The journal's own: a newline, and a hundred tokens after it."""
+"""As in the journal: a newline, and a hundred tokens after it."""
 
 BEST_SECONDS = 2.0
-"""An evaluation better than all before is saved at once, but not more often than this, in training time."""
+"""A new best evaluation is saved at once, but not more often than this, in training time."""
 
-_SAYING_SECONDS = 30.0
-"""How often the same trouble is said again."""
+_REPORT_SECONDS = 30.0
+"""Interval at which the same failure is reported again."""
 
 
 class RunSaver:
-    """Saves `training` into `run`, which becomes another folder if the first one goes missing."""
+    """Saves `training` into `run`, which is replaced by a new folder if it goes missing."""
 
     def __init__(self, run: RunFolder, training: Training) -> None:
         self.run = run
         self._training = training
         self.saved_step: int | None = training.step or None
-        self._tried_elapsed_s = training.elapsed_s
+        self._last_try_s = training.elapsed_s
         self._begun = time.monotonic()
-        before = self._progress_before()
+        before: Progress | None = None
+        with suppress(RunError):  # damaged: the figures of this sitting are still true
+            before = read_progress(run.path)
         self._wall_before_s = before.wall_s if before else 0.0
         self._peak_before_mib = before.peak_rss_mib if before else 0.0
         self._sittings = (before.sittings if before else 0) + 1
         self._val_loss = before.val_loss if before else None
-        self._best_loss = self._best_before()
-        self._said: tuple[str, float] = ("", -math.inf)
-
-    def _progress_before(self) -> Progress | None:
-        with suppress(RunError):  # damaged: the figures of this sitting are still true
-            return read_progress(self.run.path)
-        return None
+        self._best_loss = min((row.val_loss for row in run.evaluations()), default=math.inf)
+        self._last_report: tuple[str, float] = ("", -math.inf)
 
     def last_evaluation(self) -> EvalDone | None:
-        """The newest evaluation that is written: of an earlier sitting, if there was none in this one."""
+        """The newest evaluation on disk, which may be from an earlier sitting."""
         return next(iter(reversed(self.run.evaluations())), None)
 
     @property
-    def is_judged(self) -> bool:
-        """Whether there is a thorough score of this step, of an earlier sitting."""
-        scores = read_scores(self.run.path / "scores.jsonl")
+    def is_scored(self) -> bool:
+        """Whether an earlier sitting wrote a thorough score of this step."""
+        scores = read_scores(self.run.path)
         return any(score.thorough and score.step == self._training.step for score in scores)
-
-    def _best_before(self) -> float:
-        return min((evaluated.val_loss for evaluated in self.run.evaluations()), default=math.inf)
 
     # -- rows ------------------------------------------------------------------------------------------
 
-    def note(self, event: Event) -> tuple[Event, ...]:
-        """Writes what has a file of its own; gives it back to be said, and the trouble if that failed."""
+    def append(self, event: Event) -> tuple[Event, ...]:
+        """Append an event to its file; returns the event, followed by SavingFailed if that failed."""
         if isinstance(event, EvalDone):
             self._val_loss = event.val_loss
         try:
             self.run.append(event)
         except RunError as error:
-            return event, *self._trouble(error)
+            return event, *self._failed(error)
         return (event,)
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
     @property
     def is_due(self) -> bool:
-        since = self._training.elapsed_s - self._tried_elapsed_s
+        """Whether it is time for a checkpoint."""
+        since = self._training.elapsed_s - self._last_try_s
         return since >= self._training.config.train.checkpoint_seconds
 
     def is_new_best(self, event: Event) -> bool:
-        """Whether this evaluation is the best so far and should be kept; a lower one will be next time."""
+        """Whether this evaluation is the best so far and should be saved now."""
         if not (isinstance(event, EvalDone) and event.val_loss < self._best_loss):
             return False
-        if self._training.elapsed_s - self._tried_elapsed_s < BEST_SECONDS:
+        if self._training.elapsed_s - self._last_try_s < BEST_SECONDS:
             return False
         self._best_loss = event.val_loss
         return self._training.config.train.keep_best
 
-    def save(self, state: RunState = "training", *, asked: bool = False) -> Iterator[Event]:
-        """Saves everything now. Never raises for what the system refuses: says SavingFailed instead, if
-        somebody `asked` every time.
+    def save(self, state: ProgressState = "training", *, asked: bool = False) -> Iterator[Event]:
+        """Save everything now. A failed write does not raise but yields SavingFailed, every time if `asked`
+        for and else as often as `_failed` reports it.
         """
         try:
             yield from self.save_or_raise(state)
         except FemtoError as error:
-            yield from self._trouble(error, always=asked)
+            yield from self._failed(error, always=asked)
 
-    def save_or_raise(self, state: RunState) -> Iterator[Event]:
+    def save_or_raise(self, state: ProgressState) -> Iterator[Event]:
         """Raises: RunError, CheckpointError."""
-        self._tried_elapsed_s = self._training.elapsed_s
+        self._last_try_s = self._training.elapsed_s
         if self.saved_step != self._training.step:
             yield from self._sample()
         yield self.save_state()
         self.write_progress(state)
 
     def save_state(self) -> CheckpointSaved:
-        """The checkpoint alone; on a full disk, older ones make room for it.
+        """Save the checkpoint alone; on a full disk, older ones are removed to make room for it.
 
         Raises: RunError, CheckpointError.
         """
@@ -133,7 +128,7 @@ class RunSaver:
         training = self._training
         if training.step == 0:
             return
-        with suppress(FemtoError):  # a character vocabulary may have no newline
+        with suppress(FemtoError):  # a char vocabulary may have no newline
             text = drawn_bytes(
                 sampler_of(training), SAMPLE_PROMPT.encode(), SAMPLE_TOKENS, JOURNAL_SAMPLING
             ).decode(errors="replace")
@@ -146,15 +141,15 @@ class RunSaver:
     # -- progress and the entry ------------------------------------------------------------------------
 
     def begin(self) -> Iterator[Event]:
-        """Notes that a run which was saved before is being trained again."""
+        """Update progress.json of a run that is being resumed."""
         if self.saved_step is not None:
             try:
                 self.write_progress("training")
             except RunError as error:
-                yield from self._trouble(error)
+                yield from self._failed(error)
 
-    def write_progress(self, state: RunState, message: str = "") -> None:
-        """Brings progress.json and entry.md up to date with the newest checkpoint. Raises: RunError."""
+    def write_progress(self, state: ProgressState, message: str = "") -> None:
+        """Bring progress.json and entry.md up to date with the newest checkpoint. Raises: RunError."""
         training = self._training
         write_progress(
             self.run.path,
@@ -174,30 +169,30 @@ class RunSaver:
         )
         write_entry(self.run.path)
 
-    # -- trouble ---------------------------------------------------------------------------------------
+    # -- failures --------------------------------------------------------------------------------------
 
-    def _trouble(self, error: FemtoError, *, always: bool = False) -> Iterator[Event]:
-        words, said_at = self._said
+    def _failed(self, error: FemtoError, *, always: bool = False) -> Iterator[Event]:
+        last_kind, reported_at = self._last_report
         kind = type(error).__name__ + str(error).rpartition(": ")[2]
-        if always or kind != words or time.monotonic() - said_at > _SAYING_SECONDS:
-            self._said = (kind, time.monotonic())
+        if always or kind != last_kind or time.monotonic() - reported_at > _REPORT_SECONDS:
+            self._last_report = (kind, time.monotonic())
             yield SavingFailed(step=self._training.step, message=str(error))
 
     @property
     def folder_is_gone(self) -> bool:
-        """Whether the run folder was moved or deleted, and another could be made beside where it was."""
+        """Whether the run folder was moved or deleted, and a new one could be created in its place."""
         try:
-            (self.run.path / "run.json").stat()
+            (self.run.path / RunFile.INFO).stat()
         except FileNotFoundError:
             return self.run.path.parent.is_dir()
         except OSError:
-            pass  # out of reach is not gone: what cannot be written will say so
+            pass  # unreachable is not gone; a failing write reports it
         return False
 
-    def move_out(self) -> str:
-        """Goes on in a new folder; says from where to where. Raises: RunError."""
+    def recreate_folder(self) -> str:
+        """Continue in a new folder; returns a message about both. Raises: RunError."""
         gone = self.run
-        self.run = gone.made_anew(self._training.tokenizer)
+        self.run = gone.recreated(self._training.tokenizer)
         gone.unlock()
         self.saved_step = None
-        return f"{gone.path} is gone (moved or deleted?): the run is kept in {self.run.path} from here on"
+        return f"{gone.path} is gone (moved or deleted?): the run continues in {self.run.path}"

@@ -35,16 +35,16 @@ class Sampling:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
             raise ConfigError(
-                f"temperature must be from 0 (always the most probable) to 100, not {self.temperature:g}"
+                f"must be from 0 (always the most probable) to 100, not {self.temperature:g}", "temperature"
             )
         if self.top_k < 0:
-            raise ConfigError(f"top-k must be 0 (no cut) or more, not {self.top_k}")
+            raise ConfigError(f"must be 0 (no cut) or more, not {self.top_k}", "top-k")
         if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top-p must be above 0 and at most 1 (no cut), not {self.top_p:g}")
+            raise ConfigError(f"must be above 0 and at most 1 (no cut), not {self.top_p:g}", "top-p")
         if not 0 <= self.seed <= MAX_SEED:
-            raise ConfigError(f"the seed must be from 0 to {MAX_SEED:,}, not {self.seed:,}")
+            raise ConfigError(f"must be from 0 to {MAX_SEED:,}, not {self.seed:,}", "seed")
         if self.alternatives < 0:
-            raise ConfigError(f"alternatives must be 0 or more, not {self.alternatives}")
+            raise ConfigError(f"must be 0 or more, not {self.alternatives}", "alternatives")
 
 
 JOURNAL_SAMPLING = Sampling(temperature=1.0, top_p=0.5)

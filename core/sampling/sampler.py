@@ -92,7 +92,7 @@ class Sampler:
         Raises: ConfigError for a number of tokens out of range; ModelError.
         """
         if not 1 <= n_tokens <= MAX_TOKENS:
-            raise ConfigError(f"the number of tokens must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}")
+            raise ConfigError(f"must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}", "tokens")
         return self._blocks([*prompt_ids, *after], len(prompt_ids), n_tokens, sampling)
 
     def _blocks(

@@ -28,7 +28,7 @@ def measure_baselines(
     tokens and single tokens to the uniform distribution. So nothing has probability 0.
 
     Shapes: (N,) each, at least two tokens of validation text.
-    Units: nats a token.
+    Units: nats per token.
     Source: Witten and Bell, "The zero-frequency problem", IEEE Transactions on Information Theory, 1991.
     """
     train = train_N[:MOST_TRAIN_TOKENS].astype(np.int64)
@@ -37,7 +37,8 @@ def measure_baselines(
     # Each different pair is looked up once, and counts as often as it occurs.
     pairs, weights = np.unique(validation[:-1] * vocab_size + validation[1:], return_counts=True)
     p_single = single_V[pairs % vocab_size]
-    p_pair = _bigram(train, pairs, p_single, vocab_size)
+    first, second = pairs // vocab_size, pairs % vocab_size
+    p_pair = _after(train[:-1], train[1:], first, second, p_single, vocab_size)
     return Baselines(
         uniform=math.log(vocab_size),
         unigram=float(-np.average(np.log(p_single), weights=weights)),
@@ -51,25 +52,6 @@ def unigram_probabilities(train: NDArray[np.int64], vocab_size: int) -> NDArray[
     counts_V = np.bincount(train, minlength=vocab_size)
     kinds = np.count_nonzero(counts_V)
     return (counts_V + kinds / vocab_size) / (len(train) + kinds)
-
-
-def _bigram(
-    train: NDArray[np.int64],
-    pairs: NDArray[np.int64],
-    p_single: NDArray[np.float64],
-    vocab_size: int,
-) -> NDArray[np.float64]:
-    """The probability of the second token of each pair after the first; `p_single` is that of the second.
-
-    A pair of tokens u, v is the number u * V + v.
-    """
-    known, counts = np.unique(train[:-1] * vocab_size + train[1:], return_counts=True)
-    times_V = np.bincount(train[:-1], minlength=vocab_size)
-    kinds_V = np.bincount(known // vocab_size, minlength=vocab_size)
-    times, kinds = times_V[pairs // vocab_size], kinds_V[pairs // vocab_size]
-    pair_counts = look_up(pairs, known, counts)
-    # A first token that never led to another says nothing about the second.
-    return np.where(times > 0, (pair_counts + kinds * p_single) / np.maximum(times + kinds, 1), p_single)
 
 
 def look_up(
@@ -87,7 +69,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NgramLosses:
-    """Losses in nats a token."""
+    """Losses in nats per token."""
 
     unigram: float
     bigram: float

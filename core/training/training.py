@@ -29,8 +29,10 @@ from .optimizers import gradient_norm, learning_rate, make_optimizer
 from .workers import ALONE, STEPS_TO_ALIGN, Ranks, Workers, choose_chunk, choose_threads
 
 RECENT_STEPS = 20
-_STEPS_TO_TELL = 50
 """Steps that a training loss is averaged over where one number is wanted."""
+
+_STEPS_TO_TELL = 50
+"""Steps before the mean time per step is reported."""
 
 
 class Training:
@@ -86,7 +88,7 @@ class Training:
     def set_learning_rate(self, base_lr: float) -> None:
         """From the next step on, follow the schedule as if its base rate were `base_lr`."""
         if not (math.isfinite(base_lr) and 0 <= base_lr <= 10):
-            raise ConfigError(f"the learning rate must be from 0 to 10, not {base_lr:g}")
+            raise ConfigError(f"must be from 0 to 10, not {base_lr:g}", "base_lr")
         self._lr_scale = base_lr / self.config.recipe.schedule.base_lr
 
     def advance(self) -> StepDone:
@@ -183,7 +185,7 @@ def resolved(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:
     train = config.train
     threads = min(train.threads or choose_threads(train.batch), train.batch)
     if train.chunk > train.batch:
-        raise ConfigError(f"a chunk of {train.chunk} sequences is more than the batch of {train.batch}")
+        raise ConfigError(f"must be at most the batch of {train.batch}, not {train.chunk}", "train.chunk")
     chunk = train.chunk or choose_chunk(model, train.batch, threads)
     return replace(config, model=model, train=replace(train, threads=threads, chunk=chunk))
 

@@ -18,6 +18,7 @@ from femtotui.core.errors import FemtoError
 from .. import __version__
 from ..blas.environment import limit_blas_threads
 from ..paths import runs_folder
+from ..text.hints import with_hint
 from .data import data
 from .options import RUNS_HELP, DataGroup, json_option, print_json, runs_option, say
 from .reproduce import reproduce, why_layers
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = cli.main(arguments, prog_name="femtotui", standalone_mode=False)
     except FemtoError as error:
-        say(f"femtotui: {error.title}: {error}")
+        say(f"femtotui: {error.title}: {with_hint(error)}")
         return EXIT_MISTAKE
     except click.ClickException as error:
         say(f"femtotui: {error.format_message().rstrip('.')} (see `{_help_command(error)}`)")

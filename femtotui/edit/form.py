@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from femtotui.core.config import DataConfig, ModelConfig, SourceKind, TokenizerConfig, TokenizerKind
-from femtotui.core.errors import ConfigError
-from femtotui.presets import Preset, list_presets, list_recipes, load_recipe
+from femtotui.core.config import SourceKind, TokenizerKind
+from femtotui.presets import Preset, list_presets, list_recipes
+from femtotui.presets.toml_file import explain
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,6 @@ FIELDS = (
     Field("batch", "batch"),
 )
 _WHOLE = ("n_layers", "width", "n_heads", "context", "steps", "batch", "lines")
-_BLAMED = {
-    "layers": "n_layers",
-    "embedding degree": "width",
-    "heads": "n_heads",
-    "context": "context",
-    "vocabulary": "vocab_size",
-    "a bpe vocabulary": "vocab_size",
-    "a byte vocabulary": "vocab_size",
-    "the model's vocab_size": "vocab_size",
-    "dropout": "dropout",
-    "lines": "lines",
-    "the data source": "paths",
-    "steps": "steps",
-    "batch": "batch",
-    "key": "key",
-    "title": "title",
-    "learning_rate": "learning_rate",
-    "muon_lr": "muon_lr",
-}
 _BYTE_VOCABULARY = 256
 
 
@@ -106,52 +87,45 @@ def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]
     if problems:
         return None, problems
     try:
-        return _preset(values, numbers, dropout, rates, paths, vocabulary), {}
-    except ConfigError as error:
-        return None, {_blamed(str(error)): str(error)}
+        preset = msgspec.convert(_tables(values, numbers, dropout, rates, paths, vocabulary), Preset)
     except msgspec.ValidationError as error:
-        return None, {"title": str(error)}
+        problem = explain(error, Preset)
+        return None, {problem.field.rpartition(".")[2] or "title": problem.reason}
+    if any(preset.key == entry.key for entry in list_presets()):
+        return None, {"key": f"{preset.key} is taken: choose another, such as `my-preset`"}
+    return preset, {}
 
 
-def _preset(
+def _tables(
     values: Mapping[str, str],
     numbers: Mapping[str, int],
     dropout: float,
     rates: Mapping[str, float | None],
     paths: tuple[str, ...],
     vocabulary: int,
-) -> Preset:
-    kind: Any = values["tokenizer"]
-    source: Any = values["source"]
-    size = _BYTE_VOCABULARY if kind == "byte" else vocabulary
-    preset = Preset(
-        key=values["key"].strip(),
-        title=values["title"].strip(),
-        model=ModelConfig(
-            n_layers=numbers["n_layers"],
-            width=numbers["width"],
-            n_heads=numbers["n_heads"],
-            context=numbers["context"],
-            dropout=dropout,
+) -> dict[str, Any]:
+    """The form as the tables of a preset's TOML."""
+    kind = values["tokenizer"]
+    is_byte = kind == "byte"
+    return {
+        "key": values["key"].strip(),
+        "title": values["title"].strip(),
+        "model": {
+            "n_layers": numbers["n_layers"],
+            "width": numbers["width"],
+            "n_heads": numbers["n_heads"],
+            "context": numbers["context"],
+            "dropout": dropout,
             # A BPE or a character vocabulary is known once the text has been read.
-            vocab_size=size if kind == "byte" else 0,
-        ),
-        tokenizer=TokenizerConfig(kind=kind, vocab_size=size),
-        data=DataConfig(source=source, paths=paths, lines=numbers["lines"]),
-        steps=numbers["steps"],
-        batch=numbers["batch"],
-        recipe=values["recipe"],
-        learning_rate=rates["learning_rate"],
-        muon_lr=rates["muon_lr"],
-    )
-    load_recipe(preset.recipe)
-    if any(preset.key == entry.key for entry in list_presets()):
-        raise ConfigError(f"key {preset.key} is taken: choose another, such as `my-preset`")
-    return preset
-
-
-def _blamed(message: str) -> str:
-    return next((field for words, field in _BLAMED.items() if message.startswith(words)), "title")
+            "vocab_size": _BYTE_VOCABULARY if is_byte else 0,
+        },
+        "tokenizer": {"kind": kind, "vocab_size": _BYTE_VOCABULARY if is_byte else vocabulary},
+        "data": {"source": values["source"], "paths": paths, "lines": numbers["lines"]},
+        "steps": numbers["steps"],
+        "batch": numbers["batch"],
+        "recipe": values["recipe"],
+        **rates,
+    }
 
 
 def _whole(text: str, name: str, problems: dict[str, str]) -> int:

@@ -197,5 +197,5 @@ def _goal_words(goal: Goal, score: ScoreDone) -> str:
 
 def _seconds_to_validation(run: Path, level: float) -> float | None:
     """Seconds of training to the first validation at or below `level`; None if none was."""
-    evals = read_evals(run / "evals.csv")
+    evals = read_evals(run)
     return next((found.elapsed_s for found in evals if found.val_loss <= level), None)

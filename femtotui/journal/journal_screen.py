@@ -110,7 +110,7 @@ class JournalScreen(ModalInTurn[None]):
                 theirs = "" if row.theirs == UNKNOWN else f" · journal: {row.theirs}"
                 name = (f"{row.field}: ", "bold $text-accent")
                 lines.append(Content.assemble(name, row.ours, (theirs, "$foreground-muted")))
-        scores = list(read_scores(self._run / "scores.jsonl"))
+        scores = list(read_scores(self._run))
         if scores:
             label = one_line(f"score, {scores[-1].evaluator}", _FIELD_CELLS - 1).ljust(_FIELD_CELLS)
             curve = score_curve(scores, width - len(label))

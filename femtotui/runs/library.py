@@ -13,16 +13,15 @@ import numpy as np
 
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent
-from femtotui.core.files import os_error_words, read_limited, refuse_newer, write_atomically
+from femtotui.core.files import read_limited, refuse_newer, reraise_os_errors, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs
 from femtotui.core.run_folder.entry import read_note
-from femtotui.core.run_folder.lock import holder_of
+from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.logs import read_history, read_scores
 
 from ..chart.chart_model import Overlay
 from .state import RunState, Status
 
-TITLE_NAME = "title.json"
 TITLE_FORMAT = 1
 MAX_TITLE_LENGTH = 60
 _MAX_BYTES = 4096
@@ -36,16 +35,20 @@ class _Title(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run at a glance, with what a person called it. `held` if a process trains it now."""
+    """A run at a glance, with the user's title and note."""
 
     summary: RunSummary
     title: str = ""
     note: str = ""
-    held: bool = False
 
     @property
     def path(self) -> Path:
         return self.summary.path
+
+    @property
+    def held(self) -> bool:
+        """Whether a process is training it now."""
+        return self.summary.holder is not None
 
     @property
     def name(self) -> str:
@@ -74,7 +77,7 @@ def read_row(summary: RunSummary) -> RunRow:
     note = ""
     with suppress(FemtoError):
         note = read_note(summary.path)
-    return RunRow(summary, _read_title(summary.path), note, holder_of(summary.path) is not None)
+    return RunRow(summary, _read_title(summary.path), note)
 
 
 def _read_title(folder: Path) -> str:
@@ -87,22 +90,20 @@ def _read_title(folder: Path) -> str:
 
 
 def _title_text(folder: Path) -> bytes:
-    text = read_limited(folder / TITLE_NAME, _MAX_BYTES)
-    refuse_newer(text, TITLE_FORMAT, folder / TITLE_NAME, RunError)
+    text = read_limited(folder / RunFile.TITLE, _MAX_BYTES)
+    refuse_newer(text, TITLE_FORMAT, folder / RunFile.TITLE, RunError)
     return text
 
 
 def write_title(folder: Path, title: str) -> None:
     """Give a run a title; an empty one takes it away. Raises: RunError."""
-    title, path = title.strip(), folder / TITLE_NAME
+    title, path = title.strip(), folder / RunFile.TITLE
     if len(title) > MAX_TITLE_LENGTH or not title.isprintable():
         raise RunError(f"a title is one line of at most {MAX_TITLE_LENGTH} characters")
     with suppress(OSError, ValueError, RecursionError):  # what cannot be read may be replaced
         _title_text(folder)
-    try:
+    with reraise_os_errors(RunError, f"write {path}"):
         write_atomically(path, msgspec.json.encode(_Title(title=title)) + b"\n")
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {os_error_words(error)}") from error
 
 
 # -- curves --------------------------------------------------------------------------------------------
@@ -137,13 +138,8 @@ def overlay_of(row: RunRow) -> Overlay:
 
 
 def bytes_per_token(row: RunRow) -> float | None:
-    """How many bytes a token of the run stands for; None where its files do not tell."""
-    info = row.summary.info
-    if info is None:
-        return None
-    is_ascii = info.config.data.source in {"simple_dummy", "addition_dummy"}
-    kind = info.config.tokenizer.kind
-    return 1.0 if kind == "byte" or (kind == "char" and is_ascii) else None
+    """Bytes per token of the run; None for a damaged one."""
+    return row.summary.info.bytes_per_token if row.summary.info is not None else None
 
 
 Ours = Literal["success", "fail"]
@@ -157,7 +153,7 @@ def our_verdicts(runs: Path) -> dict[str, Ours]:
     except FemtoError:
         return found
     for summary in summaries:
-        last = deque(read_scores(summary.path / "scores.jsonl"), maxlen=1)
+        last = deque(read_scores(summary.path), maxlen=1)
         if summary.info is None or not last:
             continue
         key = summary.info.config.preset

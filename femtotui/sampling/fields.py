@@ -18,7 +18,7 @@ from textual.widgets import Input, Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from femtotui.core.errors import ConfigError
-from femtotui.core.run_folder.saved_model import SUFFIX
+from femtotui.core.run_folder.info import CHECKPOINT_SUFFIX, is_run
 from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, JOURNAL_TOKENS, Sampling
 
 from ..text.safe import harmless
@@ -214,7 +214,7 @@ def completed_model(runs: Path, typed: str) -> str | None:
     with suppress(OSError, RuntimeError, ValueError):  # unreadable, `~nobody`, a zero byte
         for path in _newest_first(_folder_of(runs, folder + slash)):
             if path.name.startswith(start) and path.name.isprintable() and _may_lead_on(path):
-                end = "/" if path.is_dir() and not (path / "run.json").is_file() else ""
+                end = "/" if path.is_dir() and not is_run(path) else ""
                 return f"{head}{against}{folder}{slash}{path.name}{end}"
     return None
 
@@ -231,8 +231,8 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _order(name: str) -> tuple[int, str]:
-    return (len(name) if name.endswith(SUFFIX) else 0), name
+    return (len(name) if name.endswith(CHECKPOINT_SUFFIX) else 0), name
 
 
 def _may_lead_on(path: Path) -> bool:
-    return path.name.endswith(SUFFIX) or (path.is_dir() and not path.name.startswith("."))
+    return path.name.endswith(CHECKPOINT_SUFFIX) or (path.is_dir() and not path.name.startswith("."))

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import ConfigError, TokenizerError
 from femtotui.core.files import open_own
+from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.saved_model import SavedModel
 from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
 from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer
@@ -37,7 +38,7 @@ class LiveModel:
         """
         with self._lock:
             if self._sampler is None:
-                with open(self.run / "tokenizer.json", encoding="utf-8", opener=open_own) as file:
+                with open(self.run / RunFile.TOKENIZER, encoding="utf-8", opener=open_own) as file:
                     tokenizer = load_tokenizer(file.read())
                 recipe, parameters_P = self.config.recipe, self.snapshot.parameters_P
                 self._sampler = Sampler(self.config.model, recipe, parameters_P, tokenizer)

@@ -17,6 +17,7 @@ from femtotui.core.sampling.sampler import SampledToken
 
 from ..runs.actions import RunActions
 from ..runs.state import Status
+from ..text.hints import with_hint
 from ..widgets.dialogs import InTurn
 from .fields import AGAINST, Asked
 from .models import LiveModel, NewestModel, OneShot, PinnedModel, compare, read_text, require_writable
@@ -139,7 +140,7 @@ class ReadingScreen(InTurn[None]):
                 open_one(other.strip()), this=open_one(this.strip()) if this.strip() else None
             )
         except FemtoError as error:
-            message = ModelOpened(None, f"{error.title}: {error}")
+            message = ModelOpened(None, f"{error.title}: {with_hint(error)}")
         except Exception as error:  # as above
             message = ModelOpened(None, f"an error in femtotui itself: {type(error).__name__}: {error}")
         self.post_message(message)

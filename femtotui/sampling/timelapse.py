@@ -90,7 +90,7 @@ def kept_film(run: Path) -> tuple[Scene, list[Frame]]:
     prompt, seed = JOURNAL_PROMPT.decode(), JOURNAL_SAMPLING.seed
     by_step = {
         sample.step: Frame(sample.step, pack(()), sample.text.encode("utf-8", "replace"))
-        for sample in read_samples(run / "samples.jsonl")
+        for sample in read_samples(run)
         if (sample.prompt, sample.seed) == (prompt, seed)
     }
     return Scene(str(run), JOURNAL_PROMPT, JOURNAL_SAMPLING), [by_step[step] for step in sorted(by_step)]

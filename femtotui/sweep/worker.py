@@ -24,7 +24,7 @@ from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent, EvalDone, RunStarted, StepDone
 from femtotui.core.files import os_error_words, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
-from femtotui.core.run_folder.info import read_info, read_progress
+from femtotui.core.run_folder.info import CHECKPOINT_NAME, RunFile, read_info, read_progress
 from femtotui.core.run_folder.logs import read_scores, read_steps
 
 from ..packages import versions_here
@@ -207,7 +207,7 @@ def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome
     progress = read_progress(run)
     if progress is None:
         raise RunError(f"{run} was never saved")
-    scores = [score for score in read_scores(run / "scores.jsonl") if score.step <= progress.step]
+    scores = [score for score in read_scores(run) if score.step <= progress.step]
     last = scores[-1] if scores else None
     success_step = next((score.step for score in scores if score.verdict == "success"), None)
     return Outcome(
@@ -228,16 +228,17 @@ def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome
 
 def _elapsed_at(run: Path, step: int) -> float | None:
     """Seconds of training until a step was done."""
-    steps = list(read_steps(run / "metrics.csv"))
+    steps = list(read_steps(run))
     at = bisect_right(steps, step, key=lambda row: row.step)
     return steps[at - 1].elapsed_s if at else None
 
 
 # -- the archive of a run ----------------------------------------------------------------------------------
 
+_STAYING = {RunFile.TITLE, RunFile.LOCK, RunFile.TRAINER_ADDRESS, RunFile.TRAINER_SOCKET, RunFile.CHECKPOINTS}
 _FILES = re.compile(
-    r"(run|tokenizer|progress)\.json|(metrics|evals)\.csv|(samples|scores)\.jsonl|(entry|note)\.md"
-    r"|trainer\.log|checkpoints/step-\d{1,15}\.safetensors"
+    "|".join(re.escape(name) for name in RunFile if name not in _STAYING)
+    + f"|{RunFile.CHECKPOINTS}/{CHECKPOINT_NAME.pattern}"
 )
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,120}")
 _MAX_BYTES = 8 * 2**30
@@ -265,7 +266,7 @@ def unpack_run(data: bytes, runs: Path, name: str) -> Path:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _require_run_files(archive)
-            (arriving / "checkpoints").mkdir(parents=True)
+            (arriving / RunFile.CHECKPOINTS).mkdir(parents=True)
             archive.extractall(arriving)
         read_info(arriving)
         run = runs / name

@@ -15,6 +15,7 @@ from femtotui.core.commands import Snapshot, Steering, Stop
 from femtotui.core.errors import RunError
 from femtotui.core.events import CheckpointSaved, Event, Paused, Resumed, RunStarted, SavingFailed, StepDone
 from femtotui.core.files import open_own
+from femtotui.core.run_folder.info import RunFile
 
 from .protocol import (
     Channel,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_BATCHES = 0.1
 """Steps are sent at most this often. The only throttle on the trainer's side."""
 
-LOG_NAME = "trainer.log"
+LOG_NAME = RunFile.TRAINER_LOG
 
 _EVENTS_PER_MESSAGE = 2000
 

@@ -23,6 +23,7 @@ from femtotui.core.events import RunFailed, RunFinished, RunStarted
 from femtotui.core.files import open_own
 
 from ..blas.environment import prepare_blas
+from ..text.hints import with_hint
 from .event_sender import LOG_NAME, EventSender
 from .protocol import Channel, Continue, Detach, PipeChannel, ProtocolError, Start, receive_command
 
@@ -99,7 +100,7 @@ def _train(order: Start | Continue, inbox: Inbox, sender: EventSender) -> int:
         history = isinstance(order, Continue) and order.history
         return _record(session, inbox, sender, history=history)
     except FemtoError as error:
-        sender.report(_failure(session, error.title, str(error)))
+        sender.report(_failure(session, error.title, with_hint(error)))
         return EXIT_FAILED
     except MemoryError:
         words = "this machine has no memory left: choose a smaller model, batch or chunk, or fewer threads"

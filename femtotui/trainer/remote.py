@@ -24,12 +24,13 @@ import msgspec
 
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.files import os_error_words, read_record, write_atomically
+from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.lock import holder_of
 
 from .protocol import AttachRefused, TrainerExited, send_frame
 
-ADDRESS_NAME = "trainer.json"
-SOCKET_NAME = "trainer.sock"
+ADDRESS_NAME = RunFile.TRAINER_ADDRESS
+SOCKET_NAME = RunFile.TRAINER_SOCKET
 FORMAT = 1
 
 HANDSHAKE_SECONDS = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,12 +91,23 @@ def prepare(
     config = _with_threads(resolved(config, tokenizer), asked=config)
     training = Training.begin(config, source, tokenizer, ranks)
     try:
-        run = RunFolder.create(runs, training.config, tokenizer, source)
+        bytes_per_token, command = training.batches.bytes_per_token, train_command(training.config)
+        run = RunFolder.create(runs, training.config, tokenizer, source, bytes_per_token, command)
         run.lock()
     except BaseException:
         training.close()
         raise
     return Session(run, training, slow_kernel_notes(os.environ))
+
+
+def train_command(config: RunConfig) -> str:
+    """The shell command that repeats a training, bit for bit on the same machine."""
+    train = config.train
+    words = ["femtotui", "train", config.preset, "--recipe", config.recipe.name, "--steps", str(train.steps)]
+    words += ["--seed", str(train.seed), "--threads", str(train.threads), "--chunk", str(train.chunk)]
+    if config.data.paths:
+        words += ["--data", *config.data.paths]
+    return shlex.join(words)
 
 
 def _with_threads(config: RunConfig, asked: RunConfig) -> RunConfig:

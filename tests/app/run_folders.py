@@ -22,7 +22,7 @@ def make_run(runs: Path, key: str = "2", last: int = 200, seed: int = 0, *, save
         name=config.data.source, train=b"abc;\n", validation=b"abc;\n", notes=(), command="true", floor=1.2,
         fresh=None,
     )  # fmt: skip
-    folder = RunFolder.create(runs, config, build_tokenizer(config.tokenizer, source.train), source)
+    folder = RunFolder.create(runs, config, build_tokenizer(config.tokenizer, source.train), source, 1.0)
     for event in steps(1, last):
         folder.append(event)
     folder.flush()
@@ -48,7 +48,7 @@ def trial_on_disk(config: RunConfig, runs: Path, share: float | None = None, las
     """A run of these settings: finished and judged, or left at step `last`."""
     folder, config = trial_folder(config, runs), resolved(config)
     source = Source(name=config.data.source, train=b"abc;\n", validation=b"abc;\n", command="true")
-    run = RunFolder.create(folder, config, build_tokenizer(config.tokenizer, source.train), source)
+    run = RunFolder.create(folder, config, build_tokenizer(config.tokenizer, source.train), source, 1.0)
     last = last or config.train.steps
     for event in steps(1, last):
         run.append(event)

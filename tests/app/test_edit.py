@@ -33,16 +33,16 @@ def test_every_preset_fills_a_form_that_describes_it(preset: object) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("n_heads", "5", "embedding degree 64 must be a multiple of heads 5"),
+        ("n_heads", "5", "must be a multiple of n_heads 5, not 64"),
         ("width", "wide", "needs a whole number"),
-        ("n_layers", "0", "layers must be a whole number from 1 to 96"),
+        ("n_layers", "0", "must be a whole number from 1 to 96"),
         ("steps", "", "needs a whole number"),
-        ("dropout", "2", "dropout must be"),
-        ("learning_rate", "0", "learning_rate must be above 0"),
+        ("dropout", "2", "must be a number of at least 0 and below 1"),
+        ("learning_rate", "0", "must be a number above 0"),
         ("learning_rate", "fast", "needs a number"),
         ("key", "2", "is taken"),
-        ("key", "My Key", "key must be 1 to 32 small letters"),
-        ("title", "", "title must have 1 to 60 characters"),
+        ("key", "My Key", "must be 1 to 32 small letters"),
+        ("title", "", "must have 1 to 60 characters"),
         ("batch", "1e9", "needs a whole number"),
     ],
 )
@@ -126,7 +126,7 @@ async def test_an_edited_preset_is_saved_trained_and_listed(runs: Path) -> None:
         screen.query_one("#edit-n_heads", Input).value = "5"
         await it.pilot.pause()
         problem = screen.query_one("#problem-width", Static)
-        assert problem.display and "multiple of heads 5" in str(problem.render())
+        assert problem.display and "multiple of n_heads 5" in str(problem.render())
         await it.pilot.click("#save-train")
         assert it.app.screen is screen, "nothing wrong can be trained"
         screen.query_one("#edit-n_heads", Input).value = "8"

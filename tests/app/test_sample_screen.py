@@ -113,7 +113,7 @@ async def test_moving_a_setting_reshapes_the_bars_at_once(tmp_path: Path) -> Non
         ("top-k", "-3", "top-k must be 0"),
         ("top-k", "x", "must be a whole number"),
         ("tokens", "0", "tokens must be from 1"),
-        ("seed", "-1", "the seed must be from 0"),
+        ("seed", "-1", "seed must be from 0"),
     ],
 )
 async def test_what_cannot_be_is_said_at_the_field_and_changes_nothing(

@@ -102,7 +102,7 @@ def test_the_lowest_rate_follows_the_base_rate() -> None:
         ("n_layers", 0, "layers must be a whole number from 1 to 96"),
         ("n_layers", 2.5, "n_layers"),
         ("lr", "fast", "lr must be a number, not fast"),
-        ("width", 33, "embedding degree 33 must be a multiple of heads 2"),
+        ("width", 33, "model.width must be a multiple of n_heads 2, not 33"),
         ("train.seed", 1, "give it in seeds"),
         ("\x1b[2J", 1, r"there is no setting `\\x1b\[2J`"),
     ],
@@ -126,7 +126,7 @@ def test_a_sweep_can_be_written_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('presets = "10"', "presets: needs a list"),
+        ('presets = "10"', "presets needs a list"),
         ("presets = []", "name at least one"),
         ('presets = ["10"]\nsteps = 5\nseconds = 5.0', "`steps` or `seconds`, not both"),
         ('presets = ["10"]\nhalving = 1', "halving must be 0"),

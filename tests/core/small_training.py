@@ -47,7 +47,8 @@ def small_training(config: RunConfig | None = None) -> Training:
 
 def small_run(runs: Path, config: RunConfig | None = None) -> tuple[RunFolder, Training]:
     training = small_training(config)
-    return RunFolder.create(runs, training.config, training.tokenizer, training.source), training
+    tokenizer, source, bytes_per_token = training.tokenizer, training.source, training.batches.bytes_per_token
+    return RunFolder.create(runs, training.config, tokenizer, source, bytes_per_token), training
 
 
 def resumed_run(path: Path) -> tuple[RunFolder, Training]:

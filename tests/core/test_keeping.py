@@ -20,7 +20,6 @@ from femtotui.core.run_folder.entry import (
     entry_markdown,
     gather_entry,
     read_note,
-    train_command,
     write_note,
 )
 from femtotui.core.run_folder.folder import RunFolder
@@ -198,15 +197,6 @@ def test_a_run_json_of_another_size_is_refused_before_memory_is_taken(tmp_path: 
     path.write_text(path.read_text().replace('"width": 8', '"width": 4096'))
     with pytest.raises(RunError, match="does not belong to step-6"):
         RunFolder.open(run.path).require_own_checkpoint()
-
-
-def test_the_command_that_trains_the_same_again() -> None:
-    config = small_config(6, seed=7)
-    data = msgspec.structs.replace(config.data, source="files", paths=("/my texts/*.rs",))
-    words = train_command(msgspec.structs.replace(config, data=data))
-    assert words == (
-        "femtotui train small --recipe small --steps 6 --seed 7 --threads 1 --chunk 0 --data '/my texts/*.rs'"
-    )
 
 
 def test_durations_and_code_spans() -> None:

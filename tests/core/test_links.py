@@ -14,8 +14,8 @@ from femtotui.core.files import remove_leftovers, write_atomically
 from femtotui.core.run_folder.catalog import find_run, list_runs
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.folder import RunFolder
-from femtotui.core.run_folder.info import read_info, read_progress
-from femtotui.core.run_folder.lock import LOCK_NAME, RunLock, holder_of
+from femtotui.core.run_folder.info import RunFile, read_info, read_progress
+from femtotui.core.run_folder.lock import RunLock, holder_of
 from femtotui.core.run_folder.logs import read_history, read_samples, read_steps
 from femtotui.trainer.session import continue_run
 
@@ -75,19 +75,19 @@ def test_no_link_is_read_through_however_it_is_come_by(trained: Path, mine: Path
     for name in ("metrics.csv", "evals.csv", "scores.jsonl", "samples.jsonl", "note.md", "progress.json"):
         put_link(trained / name, mine)
     assert list(read_history(trained, 10)) == []
-    assert list(read_samples(trained / "samples.jsonl")) == []
+    assert list(read_samples(trained)) == []
     for read in (read_note, read_progress):
         with pytest.raises(RunError, match="it is a link"):
             read(trained)
 
 
 def test_a_lock_is_not_taken_through_a_link(trained: Path, mine: Path) -> None:
-    put_link(trained / LOCK_NAME, mine)
+    put_link(trained / RunFile.LOCK, mine)
     with pytest.raises(RunError, match=r"run\.lock: it is a link"):
         RunLock(trained)
     assert holder_of(trained) is None
-    (trained / LOCK_NAME).unlink()
-    os.link(mine, trained / LOCK_NAME)
+    (trained / RunFile.LOCK).unlink()
+    os.link(mine, trained / RunFile.LOCK)
     with pytest.raises(RunError, match=r"run\.lock: it has a second name"):
         RunLock(trained)
     assert mine.read_bytes() == SECRET
@@ -95,10 +95,10 @@ def test_a_lock_is_not_taken_through_a_link(trained: Path, mine: Path) -> None:
 
 def test_a_lock_that_another_holds_is_not_truncated(tmp_path: Path) -> None:
     lock = RunLock(tmp_path)
-    signed = (tmp_path / LOCK_NAME).read_bytes()
+    signed = (tmp_path / RunFile.LOCK).read_bytes()
     with pytest.raises(RunError, match="is being trained"):
         RunLock(tmp_path)
-    assert (tmp_path / LOCK_NAME).read_bytes() == signed
+    assert (tmp_path / RunFile.LOCK).read_bytes() == signed
     lock.release()
 
 
@@ -153,7 +153,7 @@ def test_a_pipe_is_not_waited_for(trained: Path) -> None:
         RunFolder.open(trained)
     with pytest.raises(RunError, match="not an ordinary file"):
         RunLock(trained)
-    assert list(read_steps(trained / "metrics.csv")) == []
+    assert list(read_steps(trained)) == []
 
 
 def test_a_runs_folder_and_a_run_may_be_reached_through_links(trained: Path, tmp_path: Path) -> None:

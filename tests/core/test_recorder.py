@@ -153,7 +153,7 @@ def test_checkpoint_snapshot_and_learning_rate(tmp_path: Path) -> None:
 
 def test_a_learning_rate_that_cannot_be_is_refused_where_it_is_made() -> None:
     for rate in (0.0, -1.0, float("nan"), 11.0):
-        with pytest.raises(ConfigError, match="learning rate"):
+        with pytest.raises(ConfigError, match="base_lr must be a number above 0 and at most 10"):
             SetLearningRate(base_lr=rate)
 
 

@@ -160,7 +160,7 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(tmp_path: Path) ->
     loaded, (note,) = run.load_newest(training.tensors())
     assert loaded.step == 1
     assert "step-2.safetensors is damaged" in note
-    assert "goes on from step 1" in note
+    assert "continues from step 1" in note
     assert [path.name for path in run.checkpoint_paths()] == ["step-1.safetensors"]
     assert (newest.parent / "step-2.safetensors.damaged").exists()
 

@@ -185,11 +185,11 @@ def test_bpe_is_the_same_in_another_process() -> None:
 
 
 def bpe_json(*merges: object) -> str:
-    return json.dumps({"kind": "bpe", "merges": merges})
+    return json.dumps({"format": 1, "kind": "bpe", "merges": merges})
 
 
 def char_json(alphabet: object) -> str:
-    return json.dumps({"kind": "char", "alphabet": alphabet})
+    return json.dumps({"format": 1, "kind": "char", "alphabet": alphabet})
 
 
 DOUBLING = [[97, 97], *([256 + i, 256 + i] for i in range(60))]
@@ -203,15 +203,15 @@ DOUBLING = [[97, 97], *([256 + i, 256 + i] for i in range(60))]
         "[]",
         "null",
         "{}",
-        '{"kind": "word"}',
-        '{"kind": ["byte"]}',
-        '{"kind": "byte", "merges": []}',
-        '{"kind": "char"}',
+        '{"format": 1, "kind": "word"}',
+        '{"format": 1, "kind": ["byte"]}',
+        '{"format": 1, "kind": "byte", "merges": []}',
+        '{"format": 1, "kind": "char"}',
         char_json(""),
         char_json(["a", "b"]),
         char_json("ba"),
         char_json("aa"),
-        '{"kind": "char", "alphabet": "a\\ud800"}',
+        '{"format": 1, "kind": "char", "alphabet": "a\\ud800"}',
         char_json("".join(map(chr, range(0x10000, 0x10000 + MAX_VOCAB_SIZE + 1)))),
         bpe_json([0, 256]),
         bpe_json([-1, 0]),
@@ -224,8 +224,8 @@ DOUBLING = [[97, 97], *([256 + i, 256 + i] for i in range(60))]
         bpe_json([97, 98], [97, 98]),
         bpe_json(*DOUBLING),
         bpe_json(*([i // 256, i % 256] for i in range(MAX_VOCAB_SIZE - 255))),
-        '{"kind": "bpe", "merges": ' + "[" * 100_000,
-        '{"kind": "byte"} and more',
+        '{"format": 1, "kind": "bpe", "merges": ' + "[" * 100_000,
+        '{"format": 1, "kind": "byte"} and more',
         "\ud800",
     ],
     ids=lambda text: text[:40].encode("ascii", "backslashreplace").decode(),

@@ -120,7 +120,7 @@ def test_the_learning_rate_can_be_changed_and_absurd_ones_are_refused():
     training.set_learning_rate(0.005)
     assert training.advance().lr == pytest.approx(usual * 2 * 0.5)
     for wrong in (-1.0, math.nan, 11.0):
-        with pytest.raises(ConfigError, match="learning rate"):
+        with pytest.raises(ConfigError, match="base_lr must be from 0 to 10"):
             training.set_learning_rate(wrong)
     training.close()
 
@@ -142,7 +142,7 @@ def test_more_threads_than_sequences_are_cut_and_a_chunk_too_large_is_refused():
     assert training.threads == 2
     training.advance()
     training.close()
-    with pytest.raises(ConfigError, match="chunk of 5"):
+    with pytest.raises(ConfigError, match=r"train\.chunk must be at most"):
         small_training(small_config(5, batch=2, chunk=5))
 
 

@@ -20,7 +20,6 @@ from femtotui.core.errors import CheckpointError
 from femtotui.core.events import Event, RunFailed, RunFinished, RunStarted, SavingFailed, StepDone
 from femtotui.core.run_folder import checkpoint, lock
 from femtotui.core.run_folder import folder as run_module
-from femtotui.core.run_folder import info as run_info
 from femtotui.core.run_folder import logs as rows
 from femtotui.core.run_folder.catalog import list_runs
 from femtotui.core.run_folder.info import read_progress
@@ -214,7 +213,7 @@ def test_a_folder_that_goes_while_it_trains_is_said_and_the_end_is_the_same(
     session.close()
     assert isinstance(events[-1], RunFinished)
     again = [event for event in events if isinstance(event, RunStarted)][1]
-    assert "is gone (moved or deleted?): the run is kept in" in again.notes[-1]
+    assert "is gone (moved or deleted?): the run continues in" in again.notes[-1]
     assert again.run == events[-1].run != str(first)
     here = outcome_of(Path(again.run))
     assert here.parameters == outcome_of(whole).parameters
@@ -226,7 +225,7 @@ def test_a_folder_that_goes_while_it_trains_is_said_and_the_end_is_the_same(
 
 
 def _steps_in(run: Path) -> list[int]:
-    return [step.step for step in read_steps(run / "metrics.csv")]
+    return [step.step for step in read_steps(run)]
 
 
 def test_a_clock_that_is_set_back_changes_nothing_but_a_date(
@@ -246,7 +245,7 @@ def test_a_clock_that_is_set_back_changes_nothing_but_a_date(
         def now(cls, tz: tzinfo | None = None) -> datetime:
             return datetime(2001, 1, 1, tzinfo=tz)
 
-    for module in (run_module, run_info, lock):
+    for module in (run_module, lock):
         monkeypatch.setattr(module, "datetime", Yesteryear)
     train_to_the_end(continue_run(session.run.path))
     found, expected = outcome_of(session.run.path), outcome_of(whole)
