@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from textual import work
+from textual.message import Message
 from textual.worker import get_current_worker
 
 from femtotui.core.errors import FemtoError
@@ -21,9 +23,43 @@ from ..widgets.dialogs import InTurn
 from .fields import AGAINST, Asked
 from .models import LiveModel, NewestModel, OneShot, PinnedModel, compare, read_text, require_writable
 from .stream import Piece, stream
-from .ui_messages import ModelOpened, SampleGrew, TextRead
 
 _Tokens = Callable[[], Iterator[SampledToken]]
+
+
+@dataclass
+class SampleGrew(Message):
+    """A piece of sample `number`, posted from the sampling thread."""
+
+    number: int
+    piece: Piece
+
+
+@dataclass
+class TextRead(Message):
+    """A text has been scored, by one model or by two; posted from a thread.
+
+    `differences`, one per token, are by how many bits the first foresaw it better.
+    """
+
+    number: int
+    prompt: bytes
+    tokens: tuple[SampledToken, ...]
+    differences: tuple[float, ...] = ()
+    others: tuple[SampledToken, ...] = ()
+    failure: str = ""
+
+
+@dataclass
+class ModelOpened(Message):
+    """A saved model to compare with is open, or `failure` says why not; posted from a thread.
+
+    `this` is the one to set beside it, None for the run that trains.
+    """
+
+    model: SavedModel | None
+    failure: str = ""
+    this: SavedModel | None = None
 
 
 class ReadingScreen(InTurn[None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
@@ -21,9 +23,16 @@ from ..tokens.token_view import TokenView
 from ..trainer.client import SnapshotArrived
 from .fields import Prompt
 from .models import NewestModel, OneShot
+from .reading import SampleGrew
 from .stream import Piece, SampleTask, draw, prompt_bytes, stream
 from .timelapse import Scene, Timelapse
-from .ui_messages import SampleAsked, SampleGrew
+
+
+@dataclass
+class SampleAsked(Message):
+    """The user pressed Enter in the prompt."""
+
+    prompt: str
 
 
 class SamplePane(Horizontal):

@@ -23,12 +23,12 @@ from ..widgets.key_line import KeyLine
 from .branches import Branches, BranchList
 from .fields import Prompt, SamplingFields, UserText
 from .models import NewestModel
+from .reading import SampleGrew
 from .sample_help import SAMPLE_KEYS, SAMPLE_MEANINGS
 from .showing import Mode
 from .stream import Pace
 from .taking import TakingScreen
 from .timelapse import Timelapse
-from .ui_messages import SampleGrew
 
 POLL_SECONDS = 0.25
 

@@ -22,10 +22,9 @@ from ..widgets.dialogs import AskRow
 from .branches import Branches, BranchList
 from .fields import AGAINST, ModelSuggester, Prompt, SamplingFields, UserText
 from .models import NewestModel
-from .reading import ReadingScreen
+from .reading import ModelOpened, ReadingScreen, TextRead
 from .stream import Pace, prompt_bytes
 from .timelapse import Timelapse, kept_film
-from .ui_messages import ModelOpened, TextRead
 
 MOST_ALTERNATIVES = 60
 
