@@ -311,7 +311,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
 
     async def action_sample(self) -> None:
         pane = self._sample_pane
-        screen = SampleScreen(self.actions, pane.newest, pane.lapse, self._pace, pane.prompt)
+        screen = SampleScreen(self.actions, pane.newest, pane.timelapse, self._pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
 
