@@ -22,7 +22,7 @@ from femtotui.cli.sample_output import Result, Task, TerminalFace
 from femtotui.core.events import SampleDone
 from femtotui.core.run_folder.entry import Entry, entry_markdown
 from femtotui.core.sampling.sampler import Alternative
-from femtotui.tokens.alternatives import Alternatives
+from femtotui.tokens.alternatives import NextToken
 from femtotui.tokens.export_formats import FORMATS, Sample, log_prob_lines
 from femtotui.tokens.scoring import TextScore
 
@@ -138,17 +138,17 @@ def test_an_entry_is_inert_whatever_the_run_says_of_itself(name: str, data: list
 
 class Host(App[None]):
     def compose(self) -> ComposeResult:
-        yield Alternatives()
+        yield NextToken()
 
 
 async def test_the_alternatives_are_inert_and_keep_their_width() -> None:
     async with Host().run_test(size=(40, 16)) as pilot:
-        panel = pilot.app.query_one(Alternatives)
+        panel = pilot.app.query_one(NextToken)
 
         @given(parts)
         def check(data: list[bytes]) -> None:
             token = tokens_of(data)[0]
-            panel.show_alternatives(token.top, token)  # type: ignore[arg-type]
+            panel.show(token)  # type: ignore[arg-type]
             for y in range(panel.content_size.height):
                 strip = panel.render_line(y)
                 assert obeyed(strip.text) == [] and "\n" not in strip.text

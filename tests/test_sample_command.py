@@ -81,7 +81,7 @@ def test_a_text_is_scored(run: RunFolder, tmp_path: Path) -> None:
     bits = sum(token["surprise_bits"] for token in said["tokens"])
     assert said["bits_per_byte"] == pytest.approx(bits / 80)
     assert said["perplexity"] == pytest.approx(2 ** (bits / 80))
-    assert f"{bits / 80:.3f} bits a byte" in invoke(run, "--score", str(text)).stdout
+    assert f"{bits / 80:.3f} bits per byte" in invoke(run, "--score", str(text)).stdout
 
 
 def test_a_run_is_read_as_of_its_newest_whole_checkpoint(tmp_path: Path) -> None:

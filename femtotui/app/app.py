@@ -11,6 +11,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.geometry import Size
+from textual.message import Message
 from textual.timer import Timer
 
 from femtotui.core.files import os_error_words
@@ -22,7 +23,6 @@ from ..experiments.experiment_screen import ExperimentScreen
 from ..runs.actions import RunActions
 from ..runs.compare_screen import CompareScreen
 from ..runs.runs_screen import RunsScreen
-from ..sampling.ui_messages import TrainerSpoke
 from ..text.formats import local_now, printable
 from ..train.arranging import ArrangingScreen
 from ..train.contesting import ContestingScreen
@@ -33,6 +33,17 @@ from .settings import Settings, known_keys
 
 REFRESH_SECONDS = 0.3
 """Numbers move three times a second at most, whatever comes: once more takes half a percent of a core."""
+
+
+class TrainerSpoke(Message):
+    """Messages from a trainer wait to be folded; posted from reader threads.
+
+    The messages themselves are never dropped: they wait in the run's queue. Of this notice, a newer one
+    replaces an older one.
+    """
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, TrainerSpoke)
 
 
 class FemtoApp(App[None]):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from ..sampling.ui_messages import RunChosen, RunPointedAt
 from ..text.formats import duration, loss, printable
 from .library import RunRow
 
@@ -78,6 +78,23 @@ def _fitted(text: str, width: int) -> str:
 def _loss(row: RunRow) -> str:
     value = row.summary.val_loss if row.summary.val_loss is not None else row.summary.loss
     return f"{value:.3f}" if value is not None else ""
+
+
+@dataclass
+class RunPointedAt(Message):
+    """The cursor of the list of runs is on this one."""
+
+    row: RunRow
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RunPointedAt)
+
+
+@dataclass
+class RunChosen(Message):
+    """The user chose a run from the list."""
+
+    row: RunRow
 
 
 class RunList(OptionList):

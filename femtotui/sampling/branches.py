@@ -1,8 +1,7 @@
-"""What was written from one prompt, and where it was made to go on otherwise: a tree, with undo and redo."""
+"""The texts written from one prompt as a tree of branches, with undo and redo."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from textual.content import Content
@@ -19,7 +18,7 @@ MAX_BRANCHES = 200
 
 @dataclass(eq=False)
 class Branch:
-    """One way on: `tokens` from the first one on, those before `at` as in `parent`."""
+    """One continuation: all its `tokens`, of which those before index `at` are those of `parent`."""
 
     parent: Branch | None
     at: int
@@ -27,15 +26,15 @@ class Branch:
 
     @property
     def depth(self) -> int:
-        """How many branchings lie before it."""
+        """The number of branchings before it."""
         return 0 if self.parent is None else self.parent.depth + 1
 
 
 class Branches:
     """The branches of one prompt, of which one is shown.
 
-    Undo and redo walk through what was shown, as a browser does: a new branch forgets what lay ahead, but it
-    stays in the tree.
+    Undo and redo go through the branches that were shown, as a browser does: a new branch discards what lay
+    ahead, but that stays in the tree.
     """
 
     def __init__(self, prompt: bytes = b"") -> None:
@@ -59,18 +58,18 @@ class Branches:
 
     @property
     def is_full(self) -> bool:
-        """Whether there are so many that no more are kept."""
+        """Whether no more branches are kept."""
         return len(self.all) >= MAX_BRANCHES
 
     def branch(self, at: int, token: SampledToken) -> Branch:
-        """Go on from `token` in place of the one at `at`; the new branch is shown."""
+        """Add and show a branch of the current one, with `token` in place of the one at `at`."""
         branch = Branch(self.current, at, [*self.current.tokens[:at], token])
         self.all.append(branch)
         self.go_to(branch)
         return branch
 
     def go_to(self, branch: Branch) -> None:
-        """Show a branch; undo comes back."""
+        """Show a branch."""
         if branch is self.current:
             return
         del self._shown[self._position + 1 :]
@@ -78,17 +77,17 @@ class Branches:
         self._position += 1
 
     def undo(self) -> Branch:
-        """Show what was shown before."""
+        """Show the branch that was shown before."""
         self._position = max(self._position - 1, 0)
         return self.current
 
     def redo(self) -> Branch:
-        """Show what `undo` left."""
+        """Show the branch that `undo` left."""
         self._position = min(self._position + 1, len(self._shown) - 1)
         return self.current
 
     def in_order(self) -> list[Branch]:
-        """All branches as a tree is read: each under the one that it left, later leaving points first."""
+        """All branches, each under its parent, later branching points first."""
         children: dict[int, list[Branch]] = {}
         for branch in self.all[1:]:
             children.setdefault(id(branch.parent), []).append(branch)
@@ -96,24 +95,19 @@ class Branches:
         while waiting:
             branch = waiting.pop()
             ordered.append(branch)
-            waiting += sorted(children.get(id(branch), ()), key=lambda child: child.at, reverse=False)
+            waiting += sorted(children.get(id(branch), ()), key=lambda child: child.at)
         return ordered
 
 
 def branch_line(branch: Branch, width: int) -> str:
-    """A branch on one line: how deep it is, where it left, and how it went on; inert."""
+    """A branch on one line, inert: its depth, where it left its parent, and its text from there."""
     text = b"".join(token.bytes for token in branch.tokens[branch.at :]).replace(b"\n", b" ")
     lead = "" if branch.parent is None else "  " * min(branch.depth - 1, 4) + f"└{branch.at} "
     return one_line(lead + one_line(text), width)
 
 
-def extend(branch: Branch, tokens: Iterable[SampledToken]) -> None:
-    """Let a branch grow."""
-    branch.tokens.extend(tokens)
-
-
 class BranchList(OptionList):
-    """One branch a line; Enter, or a click, shows it."""
+    """One branch per line; Enter, or a click, shows it."""
 
     DEFAULT_CSS = """
     BranchList {
@@ -130,7 +124,7 @@ class BranchList(OptionList):
 
     @dataclass
     class Chosen(Message):
-        """A person wants to see a branch."""
+        """The user wants to see a branch."""
 
         branch: Branch
 
@@ -140,7 +134,7 @@ class BranchList(OptionList):
         self._branches: list[Branch] = []
 
     def show(self, branches: Branches) -> None:
-        """Draw the tree; with one branch there is nothing to see."""
+        """Draw the tree; a single branch needs no list."""
         self._branches = branches.in_order()
         self.display = len(self._branches) > 1
         if not self.display:

@@ -1,12 +1,11 @@
-"""Length, temperature, top-k, top-p and seed, as fields that say at once what cannot be."""
+"""The fields of the sampling screen: prompt, sampler settings, the user's text, names of models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,13 +22,59 @@ from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, JOURNAL_TOKENS, Sam
 
 from ..text.safe import harmless
 
-MOST_TOKENS = 2000
-"""What a screen may ask for: each token keeps its whole distribution, for the reshaping."""
+MAX_TOKENS = 2000
+"""Most tokens of a sample on the screen: each keeps its whole distribution, to be filtered again."""
+
+MAX_TEXT_BYTES = 20_000
+"""More than anybody reads in a terminal; files of any size are for `femtotui sample --score`."""
+
+VERSUS = " vs "
+"""Stands between two saved models that are to be compared."""
+
+Number = TypeVar("Number", int, float)
+
+
+class Prompt(Input):
+    """The prompt of a sample. Empty, it stands for the journal's own prompt."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "sample", tooltip="Write a new sample"),
+        Binding("escape", "screen.leave", "back to the keys", tooltip="Leave the field"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="a newline, as in the journal", compact=True, id="prompt")
+
+
+class UserText(TextArea):
+    """A few lines of editor, without characters that could hide or move a terminal's cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "screen.leave", "to the tokens", tooltip="Leave the editor")
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(
+            id="user-text",
+            compact=True,
+            placeholder="type or paste a text to see how surprised the model is, token by token",
+        )
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Filter and cut a change; every change of the text comes through here."""
+        edit.text = harmless(edit.text)
+        room = MAX_TEXT_BYTES - len(self.text.encode())
+        room += len(self.get_text_range(edit.top, edit.bottom).encode())
+        edit.text = edit.text.encode()[: max(room, 0)].decode(errors="ignore")
+        return super().edit(edit)
+
+
+# -- sampler settings ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the fields say."""
+class SampleRequest:
+    """A number of tokens and the sampler settings for them."""
 
     n_tokens: int
     sampling: Sampling
@@ -39,13 +84,22 @@ class SettingField(Input):
     """One number, as wide as it needs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "sample"),
-        Binding("escape", "screen.leave", "to the tokens"),
+        Binding("enter", "submit", "sample", tooltip="Write a new sample"),
+        Binding("escape", "screen.leave", "to the tokens", tooltip="Leave the field"),
     ]
 
 
+class _FieldError(Exception):
+    def __init__(self, name: str, words: str) -> None:
+        super().__init__(words)
+        self.name = name
+
+
 class SamplingFields(Horizontal):
-    """A row of fields. `asked` is the last setting that could be; the journal's to begin with."""
+    """A row of fields for length, temperature, top-k, top-p and seed; invalid values are marked at once.
+
+    `request` holds the last valid settings; at first they are the journal's.
+    """
 
     DEFAULT_CSS = """
     SamplingFields {
@@ -57,7 +111,7 @@ class SamplingFields(Horizontal):
         & > SettingField.-invalid { color: $text-error; }
     }
     """
-    _FIRST: ClassVar[dict[str, str]] = {
+    _DEFAULTS: ClassVar[dict[str, str]] = {
         "tokens": str(JOURNAL_TOKENS),
         "temperature": f"{JOURNAL_SAMPLING.temperature:g}",
         "top-k": str(JOURNAL_SAMPLING.top_k),
@@ -73,17 +127,17 @@ class SamplingFields(Horizontal):
 
     @dataclass
     class Changed(Message):
-        """Another setting; `trouble` says why it cannot be, and is empty if it can."""
+        """A field was edited; `problem` says what is invalid, if anything is."""
 
-        trouble: str
+        problem: str
 
     def __init__(self) -> None:
         super().__init__(id="sampling-fields")
-        self.asked = Asked(JOURNAL_TOKENS, JOURNAL_SAMPLING)
-        self.trouble = ""
+        self.request = SampleRequest(JOURNAL_TOKENS, JOURNAL_SAMPLING)
+        self.problem = ""
 
     def compose(self) -> ComposeResult:
-        for name, value in self._FIRST.items():
+        for name, value in self._DEFAULTS.items():
             yield Static(name)
             yield SettingField(value, compact=True, id=f"field-{name}")
 
@@ -92,110 +146,59 @@ class SamplingFields(Horizontal):
         return self.query_one(f"#field-{name}", SettingField)
 
     def move(self, name: str, direction: int) -> None:
-        """A step up or down, within what can be."""
+        """Step a setting up or down, within its limits."""
         step, least, most = self._STEPS[name]
         try:
             value = float(self.field(name).value or 0)
         except ValueError:
-            value = float(self._FIRST[name])
+            value = float(self._DEFAULTS[name])
         moved = min(max(round((value + direction * step) / step) * step, least), most)
         self.field(name).value = f"{moved:.10g}"
 
     @on(Input.Changed)
     def _read(self, event: Input.Changed) -> None:
         event.stop()
-        self.trouble = ""
-        for name in self._FIRST:
+        self.problem = ""
+        for name in self._DEFAULTS:
             self.field(name).remove_class("-invalid")
         try:
-            self.asked = self._parsed()
+            self.request = self._parsed()
         except _FieldError as error:
             self.field(error.name).add_class("-invalid")
-            self.trouble = str(error)
-        self.post_message(self.Changed(self.trouble))
+            self.problem = str(error)
+        self.post_message(self.Changed(self.problem))
 
-    def _parsed(self) -> Asked:
-        n_tokens = self._whole("tokens")
-        if not 1 <= n_tokens <= MOST_TOKENS:
-            raise _FieldError("tokens", f"tokens must be from 1 to {MOST_TOKENS:,}, not {n_tokens:,}")
-        temperature, top_k = self._real("temperature"), self._whole("top-k")
-        top_p, seed = self._real("top-p"), self._whole("seed")
-        self._check("temperature", lambda: Sampling(temperature=temperature))
-        self._check("top-k", lambda: Sampling(top_k=top_k))
-        self._check("top-p", lambda: Sampling(top_p=top_p))
-        self._check("seed", lambda: Sampling(seed=seed))
-        return Asked(n_tokens, Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed))
+    def _parsed(self) -> SampleRequest:
+        n_tokens = self._number("tokens", int)
+        if not 1 <= n_tokens <= MAX_TOKENS:
+            raise _FieldError("tokens", f"tokens must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}")
+        settings: dict[str, Any] = {
+            "temperature": self._number("temperature", float),
+            "top_k": self._number("top-k", int),
+            "top_p": self._number("top-p", float),
+            "seed": self._number("seed", int),
+        }
+        for name, value in settings.items():
+            try:
+                Sampling(**{name: value})
+            except ConfigError as error:
+                raise _FieldError(name.replace("_", "-"), str(error)) from error
+        return SampleRequest(n_tokens, Sampling(**settings))
 
-    @staticmethod
-    def _check(name: str, make: Callable[[], Sampling]) -> None:
-        try:
-            make()
-        except ConfigError as error:
-            raise _FieldError(name, str(error)) from error
-
-    def _real(self, name: str) -> float:
+    def _number(self, name: str, kind: type[Number]) -> Number:
         text = self.field(name).value.strip().replace(",", ".")
         try:
-            return float(text or self._FIRST[name])
+            return kind(text or self._DEFAULTS[name])
         except ValueError:
-            raise _FieldError(name, f"{name} must be a number") from None
-
-    def _whole(self, name: str) -> int:
-        text = self.field(name).value.strip()
-        try:
-            return int(text or self._FIRST[name])
-        except ValueError:
-            raise _FieldError(name, f"{name} must be a whole number") from None
+            words = "a whole number" if kind is int else "a number"
+            raise _FieldError(name, f"{name} must be {words}") from None
 
 
-class _FieldError(Exception):
-    def __init__(self, name: str, words: str) -> None:
-        super().__init__(words)
-        self.name = name
-
-
-class Prompt(Input):
-    """An Input that says what Enter and Escape do. Empty, it stands for the journal's own prompt."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "sample"),
-        Binding("escape", "screen.leave", "back to the keys"),
-    ]
-
-    def __init__(self) -> None:
-        super().__init__(placeholder="a newline, as in the journal", compact=True, id="prompt")
-
-
-MOST_BYTES = 20_000
-"""More than anybody reads in a terminal; files of any size are for `femtotui sample --score`."""
-
-
-class UserText(TextArea):
-    """A few lines of editor. What could hide, or move a terminal's cursor, is left out of it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "screen.leave", "to the tokens")]
-
-    def __init__(self) -> None:
-        super().__init__(
-            id="own-text",
-            compact=True,
-            placeholder="type or paste a text: how surprised is the model, token by token?",
-        )
-
-    def edit(self, edit: Edit) -> EditResult:
-        """Every change of the text comes through here."""
-        edit.text = harmless(edit.text)
-        room = MOST_BYTES - len(self.text.encode()) + len(self.get_text_range(edit.top, edit.bottom).encode())
-        edit.text = edit.text.encode()[: max(room, 0)].decode(errors="ignore")
-        return super().edit(edit)
-
-
-AGAINST = " vs "
-"""Stands between two saved models that are to be set beside each other."""
+# -- names of models -----------------------------------------------------------------------------------
 
 
 class ModelSuggester(Suggester):
-    """Looks into the runs folder first, and at the disk for what begins as a path does."""
+    """Completes names from the runs folder, and paths from the disk."""
 
     def __init__(self, runs: Path) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -206,33 +209,25 @@ class ModelSuggester(Suggester):
 
 
 def completed_model(runs: Path, typed: str) -> str | None:
-    """`typed` with its last name completed to the newest that begins so; None if there is none."""
-    head, against, last = typed.rpartition(AGAINST)
+    """`typed` with its last name completed to the newest run or checkpoint, None if there is none."""
+    head, versus, last = typed.rpartition(VERSUS)
     folder, slash, start = last.rpartition("/")
     if not last:
         return None
     with suppress(OSError, RuntimeError, ValueError):  # unreadable, `~nobody`, a zero byte
-        for path in _newest_first(_folder_of(runs, folder + slash)):
-            if path.name.startswith(start) and path.name.isprintable() and _may_lead_on(path):
-                end = "/" if path.is_dir() and not is_run(path) else ""
-                return f"{head}{against}{folder}{slash}{path.name}{end}"
+        path = folder + slash
+        searched = Path(path).expanduser() if path.startswith((".", "~")) else runs / path
+        for found in sorted(searched.iterdir(), key=_age_order, reverse=True):
+            if found.name.startswith(start) and found.name.isprintable() and _is_candidate(found):
+                end = "/" if found.is_dir() and not is_run(found) else ""
+                return f"{head}{versus}{path}{found.name}{end}"
     return None
 
 
-def _folder_of(runs: Path, typed: str) -> Path:
-    if typed.startswith((".", "~")):
-        return Path(typed).expanduser()
-    return runs / typed
-
-
-def _newest_first(folder: Path) -> list[Path]:
+def _age_order(path: Path) -> tuple[int, str]:
     """Runs by the date in their names, checkpoints by their step."""
-    return sorted(folder.iterdir(), key=lambda path: _order(path.name), reverse=True)
+    return (len(path.name) if path.name.endswith(CHECKPOINT_SUFFIX) else 0), path.name
 
 
-def _order(name: str) -> tuple[int, str]:
-    return (len(name) if name.endswith(CHECKPOINT_SUFFIX) else 0), name
-
-
-def _may_lead_on(path: Path) -> bool:
+def _is_candidate(path: Path) -> bool:
     return path.name.endswith(CHECKPOINT_SUFFIX) or (path.is_dir() and not path.name.startswith("."))

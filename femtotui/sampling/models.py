@@ -1,26 +1,37 @@
-"""Models that screens read from: the one that trains, as its parameters were at a step, or a saved one."""
+"""The models that screens sample from, and the reader that has them work in background threads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+
+from textual.message import Message
 
 from femtotui.core.config import RunConfig
-from femtotui.core.errors import ConfigError, TokenizerError
+from femtotui.core.errors import ConfigError, FemtoError, TokenizerError
 from femtotui.core.files import open_own
 from femtotui.core.run_folder.info import RunFile
-from femtotui.core.run_folder.saved_model import SavedModel
+from femtotui.core.run_folder.saved_model import SavedModel, open_saved
 from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
 from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer
 
+from ..runs.actions import RunActions
+from ..runs.state import Status
+from ..text.hints import with_hint
+from ..tokens.scoring import ScoredText
 from ..trainer.protocol import SnapshotArrived
+from .fields import VERSUS, SampleRequest
+from .stream import BackgroundTasks, Cancelled, Piece, Post, failure_words, stream
+
+LEAVE_OUT_HINT = "ctrl+l leaves them out"
 
 
 class LiveModel:
-    """A run's parameters at a step; folding them into a sampler is done once, when it is first asked for."""
+    """The parameters of a run at a step, folded into a sampler when it is first needed."""
 
     def __init__(self, run: Path, config: RunConfig, snapshot: SnapshotArrived) -> None:
         self.run, self.config, self.snapshot = run, config, snapshot
@@ -31,8 +42,9 @@ class LiveModel:
     def name(self) -> str:
         return f"#{self.config.preset} {self.config.title}, step {self.snapshot.step:,}"
 
+    @property
     def sampler(self) -> Sampler:
-        """One for the caller alone, from any thread.
+        """The model's sampler, from any thread; each thread works on a sibling of it.
 
         Raises: FemtoError; OSError if the run's tokenizer cannot be read.
         """
@@ -42,90 +54,224 @@ class LiveModel:
                     tokenizer = load_tokenizer(file.read())
                 recipe, parameters_P = self.config.recipe, self.snapshot.parameters_P
                 self._sampler = Sampler(self.config.model, recipe, parameters_P, tokenizer)
-            return self._sampler.sibling()
-
-
-class PinnedModel:
-    """A saved model in the place of the live one: it stays what it is while the training goes on."""
-
-    def __init__(self, saved: SavedModel) -> None:
-        self._saved = saved
-
-    @property
-    def name(self) -> str:
-        return self._saved.name
-
-    def sampler(self) -> Sampler:
-        """One for the caller alone, from any thread."""
-        return self._saved.sampler.sibling()
+            return self._sampler
 
 
 class NewestModel:
-    """The newest parameters that anybody asked for, folded once for all who read from them."""
+    """The newest snapshot as a model, folded once for all screens."""
 
     def __init__(self) -> None:
         self._model: LiveModel | None = None
 
     def of(self, run: Path, config: RunConfig, snapshot: SnapshotArrived) -> LiveModel:
-        """The same model again as long as the parameters are the same."""
+        """The same model again as long as the snapshot is the same."""
         if self._model is None or self._model.snapshot is not snapshot:
             self._model = LiveModel(run, config, snapshot)
         return self._model
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A text under two models; a difference is by how many bits the first foresaw the token better."""
-
-    tokens: tuple[SampledToken, ...]
-    others: tuple[SampledToken, ...]
-
-    @property
-    def differences(self) -> tuple[float, ...]:
-        pairs = zip(self.tokens, self.others, strict=True)
-        return tuple(other.surprise_bits - token.surprise_bits for token, other in pairs)
-
-
-def read_text(sampler: Sampler, prompt: bytes, text: bytes, sampling: Sampling) -> tuple[SampledToken, ...]:
-    """Every token of a text after a prompt. Raises: FemtoError, in words for the field."""
-    require_writable(sampler, prompt + text)
-    return tuple(sampler.score(prompt, text, sampling))
-
-
-def compare(
-    sampler: Sampler, other: SavedModel, prompt: bytes, tokens: Sequence[SampledToken], sampling: Sampling
-) -> Compared:
-    """Both models on the same tokens.
-
-    Raises: ConfigError if they cut text into different tokens.
-    """
-    if sampler.tokenizer.to_json() != other.sampler.tokenizer.to_json():
-        raise ConfigError(f"{other.name} cuts text into other tokens: the two cannot be compared")
-    prompt_ids, ids = sampler.encode(prompt), [token.id for token in tokens]
-    mine = tuple(sampler.score_ids(prompt_ids, ids, sampling))
-    return Compared(mine, tuple(other.sampler.score_ids(prompt_ids, ids, sampling)))
+# -- work ----------------------------------------------------------------------------------------------
 
 
 def require_writable(sampler: Sampler, text: bytes) -> None:
     """Raises: TokenizerError, naming the characters that the tokenizer lacks, and the key that drops them."""
     lacking = characters_lacking(sampler.tokenizer, text)
     if lacking:
-        raise TokenizerError(f"{lacking_words(lacking)}: ctrl+l leaves them out")
+        raise TokenizerError(f"{lacking_words(lacking)}: {LEAVE_OUT_HINT}")
 
 
-T = TypeVar("T")
+def continuation(
+    model: LiveModel | SavedModel, prompt: bytes, after: list[int], request: SampleRequest
+) -> Iterator[SampledToken]:
+    """Tokens that continue a prompt and the tokens `after` it. Raises: as `require_writable`."""
+    sampler = model.sampler.sibling()
+    require_writable(sampler, prompt)
+    return sampler.go_on(sampler.encode(prompt), after, request.n_tokens, request.sampling)
 
 
-class OneShot(Generic[T]):
-    """Something large for a Textual worker, to be taken out by it once.
+def score_text(
+    model: LiveModel | SavedModel,
+    other: SavedModel | None,
+    prompt: bytes,
+    text: bytes | Sequence[SampledToken],
+    sampling: Sampling,
+) -> ScoredText:
+    """Score a text, or given tokens, after a prompt under one model or two.
 
-    A worker refers to itself in a circle, and to its arguments, which therefore stay until Python next looks
-    for such circles: a minute, in which the parameters of a large model may come ten times.
+    Raises: as `require_writable`; ConfigError if the two models split text into different tokens.
+    """
+    sampler = model.sampler.sibling()
+    if isinstance(text, bytes):
+        require_writable(sampler, prompt + text)
+        tokens = tuple(sampler.score(prompt, text, sampling))
+    else:
+        tokens = tuple(sampler.score_ids(sampler.encode(prompt), [token.id for token in text], sampling))
+    if other is None:
+        return ScoredText(prompt, tokens)
+    if sampler.tokenizer.to_json() != other.sampler.tokenizer.to_json():
+        raise ConfigError(f"{other.name} splits text into other tokens: the two cannot be compared")
+    ids = [token.id for token in tokens]
+    others = other.sampler.sibling().score_ids(sampler.encode(prompt), ids, sampling)
+    return ScoredText(prompt, tokens, tuple(others))
+
+
+# -- the reader ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class SampleGrew(Message):
+    """Piece of sample `number`, posted from a background thread."""
+
+    number: int
+    piece: Piece
+
+
+@dataclass
+class TextRead(Message):
+    """Text `number` has been scored, or `failure` says why not; posted from a background thread."""
+
+    number: int
+    text: ScoredText
+    failure: str = ""
+
+
+@dataclass
+class ModelOpened(Message):
+    """A saved model to compare with is open, or `failure` says why not; posted from a background thread.
+
+    `this` is the saved model to compare it with, None for the current run.
     """
 
-    def __init__(self, value: T) -> None:
-        self._held = [value]
+    model: SavedModel | None
+    failure: str = ""
+    this: SavedModel | None = None
 
-    def take(self) -> T:
-        """The thing itself; nothing of it is kept here."""
-        return self._held.pop()
+
+class ModelReader:
+    """The model of the sampling screen, one to compare it with, and their work in background threads.
+
+    Results are posted as SampleGrew, TextRead and ModelOpened; of the first two only the message whose number
+    is `sample_number` or `text_number` is current. A saved model in place of the run's own stays the same
+    while the training continues.
+    """
+
+    def __init__(self, actions: RunActions, newest: NewestModel, post: Post) -> None:
+        self._actions, self._newest = actions, newest
+        self._tasks = BackgroundTasks(post)
+        self._scoring_lock = threading.Lock()
+        self.model: LiveModel | SavedModel | None = None
+        self.other: SavedModel | None = None
+        self.sample_number = self.text_number = 0
+
+    # -- models ----------------------------------------------------------------------------------------
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the current run trains now."""
+        run = self._actions.current
+        return run is not None and run.view.status is Status.TRAINING
+
+    @property
+    def run_folder(self) -> Path | None:
+        """The folder of the current run."""
+        run = self._actions.current
+        return Path(run.view.run) if run is not None and run.view.run is not None else None
+
+    @property
+    def description(self) -> str:
+        """The models and the state of the run, on one line."""
+        run = self._actions.current
+        model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
+        other = "" if self.other is None else f" · beside {self.other.name}"
+        return model + other + (f" · {run.view.status.value} at step {run.view.step:,}" if run else "")
+
+    def ask_snapshot(self) -> bool:
+        """Ask for a first snapshot; False if there is no trainer to send one."""
+        return self._actions.manager.ask_snapshot()
+
+    def update(self) -> bool:
+        """Use the run's newest snapshot; whether that is another model than before."""
+        run = self._actions.current
+        if isinstance(self.model, SavedModel) or run is None or run.snapshot is None:
+            return False
+        if run.view.started is None:
+            return False
+        model = self._newest.of(Path(run.view.started.run), run.view.config, run.snapshot)
+        if model is self.model:
+            return False
+        self.model = model
+        self._tasks.start("fold", partial(_fold, model))
+        return True
+
+    def pin(self, saved: SavedModel | None) -> bool:
+        """Use a saved model, or with None the run's own again; whether that is another model than before."""
+        if saved is None and not isinstance(self.model, SavedModel):
+            return False
+        self.model = saved
+        self.update()
+        return True
+
+    def open_models(self, answer: str) -> None:
+        """Open the run or checkpoint to compare with, or two of them as `A vs B`."""
+        self._tasks.start("open", partial(_open, self._actions.manager.runs, answer))
+
+    # -- work ------------------------------------------------------------------------------------------
+
+    def write(self, prompt: bytes, after: list[int], request: SampleRequest) -> None:
+        """Continue a prompt and the tokens after it, up to the length requested."""
+        self.stop_writing()
+        left = request.n_tokens - len(after)
+        if self.model is not None and left > 0:
+            tokens = partial(continuation, self.model, prompt, after, replace(request, n_tokens=left))
+            number, gently = self.sample_number, self.is_training
+
+            def task(post: Post, cancelled: Cancelled) -> None:
+                stream(tokens, lambda piece: post(SampleGrew(number, piece)), cancelled, gently=gently)
+
+            self._tasks.start("write", task)
+
+    def stop_writing(self) -> None:
+        """Cancel the current sample."""
+        self.sample_number += 1
+        self._tasks.cancel("write")
+
+    def read(self, prompt: bytes, text: bytes | Sequence[SampledToken], sampling: Sampling) -> None:
+        """Score a text, or tokens that are there, under the model and the one to compare with."""
+        self.text_number += 1
+        if self.model is not None:
+            score = partial(score_text, self.model, self.other, prompt, text, sampling)
+            number, lock = self.text_number, self._scoring_lock
+
+            def task(post: Post, cancelled: Cancelled) -> None:
+                with lock:  # one text at a time, however fast somebody types
+                    if cancelled():
+                        return
+                    try:
+                        post(TextRead(number, score()))
+                    except Exception as error:
+                        post(TextRead(number, ScoredText(prompt), failure_words(error)))
+
+            self._tasks.start("read", task)
+
+    def close(self) -> None:
+        """Cancel all work."""
+        self._tasks.close()
+
+
+def _fold(model: LiveModel, post: Post, cancelled: Cancelled) -> None:
+    """Fold the parameters ahead of the first sample, which reports what is wrong with them."""
+    del post
+    with suppress(Exception):
+        if not cancelled():
+            _ = model.sampler
+
+
+def _open(runs: Path, answer: str, post: Post, cancelled: Cancelled) -> None:
+    del cancelled
+    this, _, other = (part.strip() for part in answer.rpartition(VERSUS))
+    try:
+        post(ModelOpened(open_saved(runs, other), this=open_saved(runs, this) if this else None))
+    except FemtoError as error:
+        post(ModelOpened(None, f"{error.title}: {with_hint(error)}"))
+    except Exception as error:
+        post(ModelOpened(None, failure_words(error)))

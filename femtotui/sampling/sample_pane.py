@@ -1,16 +1,17 @@
-"""The sample pane: a prompt to type, and what the model makes of it, token by token."""
+"""The sample pane of the Train screen: a prompt, and the model's continuation, token by token."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input, Static
-from textual.worker import get_current_worker
 
 from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, SampledToken
 
@@ -20,17 +21,23 @@ from ..tokens.alternatives import NextToken
 from ..tokens.token_view import TokenView
 from ..trainer.protocol import SnapshotArrived
 from .fields import Prompt
-from .models import NewestModel, OneShot
-from .stream import Piece, SampleTask, draw, prompt_bytes, stream
-from .timelapse import Scene, Timelapse
-from .ui_messages import SampleAsked, SampleGrew
+from .models import NewestModel, SampleGrew
+from .stream import BackgroundTasks, Cancelled, Post, SampleTask, draw, prompt_bytes, stream
+from .timelapse import SampleSetup, Timelapse
+
+
+@dataclass
+class SampleAsked(Message):
+    """The user pressed Enter in the prompt."""
+
+    prompt: str
 
 
 class SamplePane(Horizontal):
-    """Draws samples in a thread, one at a time; a new one takes the place of the one being drawn.
+    """Draws samples in a thread, one at a time; a new one replaces the one being drawn.
 
-    A sample that was asked for streams, and so does a run's first; another drawn for the sake of freshness
-    appears when it is complete, so that the pane stays calm.
+    A sample that the user asked for streams, and so does a run's first; an automatic one appears when it is
+    complete, so that the pane stays calm.
     """
 
     def __init__(self) -> None:
@@ -42,7 +49,8 @@ class SamplePane(Horizontal):
         self._empty = True
         self._collected: list[SampledToken] = []
         self._sample_task: SampleTask | None = None
-        self.lapse = Timelapse()
+        self._tasks = BackgroundTasks(self.post_message)
+        self.timelapse = Timelapse()
         self.newest = NewestModel()
 
     def compose(self) -> ComposeResult:
@@ -58,26 +66,29 @@ class SamplePane(Horizontal):
         self.query_one("#sample").border_title = "sample"
         self.query_one("#sample-trouble").display = False
 
+    def on_unmount(self) -> None:
+        self._tasks.close()
+
     # -- asking ----------------------------------------------------------------------------------------
 
     @property
     def is_read(self) -> bool:
-        """Whether somebody walks through the tokens, which must not change under the cursor then."""
+        """Whether the user's cursor is on the tokens, which must not change under it."""
         return self.query_one(TokenView).has_focus
 
     @property
     def is_drawing(self) -> bool:
-        """Whether a sample is under way."""
+        """Whether a sample is being drawn."""
         return self._drawing
 
     @property
     def can_show(self) -> bool:
-        """Whether there is a place on the screen for a sample."""
+        """Whether the pane is visible."""
         return self.display and self.size.height > 0
 
     @property
     def prompt(self) -> str:
-        """What is typed."""
+        """The prompt as typed."""
         return self.query_one(Prompt).value
 
     @on(Input.Submitted, "#prompt")
@@ -87,43 +98,38 @@ class SamplePane(Horizontal):
         self.post_message(SampleAsked(event.value))
 
     def sample(self, view: RunState, snapshot: SnapshotArrived, *, asked: bool) -> None:
-        """Draw a sample from a snapshot of a run; `asked` by a person, or for freshness."""
+        """Draw a sample from a snapshot of a run; `asked` by the user, or automatic."""
         if view.started is None:
             return
-        prompt = prompt_bytes(self.query_one(Prompt).value)
         self._number += 1
         model = self.newest.of(Path(view.started.run), view.config, snapshot)
-        self._sample_task = SampleTask(model, prompt, self._seed)
+        task = self._sample_task = SampleTask(model, prompt_bytes(self.prompt), self._seed)
         self._streams = asked or self._empty
         self._drawing = True
         self._collected = []
         if self._streams:
-            self.query_one(TokenView).show(prompt)
+            self.query_one(TokenView).show(task.prompt)
         self.query_one(TokenView).follow = asked
-        task = OneShot(self._sample_task)
-        self._draw(self._number, task, gently=view.status is Status.TRAINING)
+        number, gently = self._number, view.status is Status.TRAINING
+
+        def work(post: Post, cancelled: Cancelled) -> None:
+            tokens = partial(draw, task)
+            stream(tokens, lambda piece: post(SampleGrew(number, piece)), cancelled, gently=gently)
+
+        self._tasks.start("sample", work)
 
     def clear(self) -> None:
-        """Forget the sample: another run is on screen."""
+        """Discard the sample: another run is on the screen."""
         self._number += 1
         self._drawing = False
         self._empty = True
-        self.workers.cancel_node(self)
+        self._tasks.close()
         self.query_one(TokenView).clear()
         self.query_one(NextToken).clear()
         self.query_one("#sample").border_subtitle = ""
-        self._show_trouble("")
+        self._show_problem("")
 
-    # -- drawing ---------------------------------------------------------------------------------------
-
-    @work(thread=True, exclusive=True, group="sample")
-    def _draw(self, number: int, task: OneShot[SampleTask], *, gently: bool) -> None:
-        worker = get_current_worker()
-
-        def send(piece: Piece) -> None:
-            self.post_message(SampleGrew(number, piece))
-
-        stream(partial(draw, task.take()), send, lambda: worker.is_cancelled, gently=gently)
+    # -- showing ---------------------------------------------------------------------------------------
 
     def on_sample_grew(self, message: SampleGrew) -> None:
         message.stop()
@@ -146,7 +152,7 @@ class SamplePane(Horizontal):
             self.call_after_refresh(self._show_beginning)
 
     def _show_beginning(self) -> None:
-        """A sample is read from its start; TokenView follows the end while it grows."""
+        """Scroll to the start of the sample; the view follows its end while it grows."""
         tokens = self.query_one(TokenView)
         if tokens.cursor is None:
             tokens.scroll_home(animate=False, immediate=True, x_axis=False)
@@ -155,21 +161,20 @@ class SamplePane(Horizontal):
         self._drawing = False
         self._empty = not self._collected
         self._show_beginning()
-        self._show_trouble(failure)
+        self._show_problem(failure)
         if self._collected and not failure:
-            scene = Scene(str(task.model.run), task.prompt, task.sampling)
-            self.lapse.record(scene, task.model.snapshot.step, self._collected)
+            setup = SampleSetup(str(task.model.run), task.prompt, task.sampling)
+            self.timelapse.record(setup, task.model.snapshot.step, self._collected)
         at = f"step {task.model.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
         self.query_one("#sample").border_subtitle = Content(at)
 
-    def _show_trouble(self, words: str) -> None:
-        trouble = self.query_one("#sample-trouble", Static)
-        trouble.display = bool(words)
-        trouble.update(Content(printable(words)))
+    def _show_problem(self, words: str) -> None:
+        line = self.query_one("#sample-trouble", Static)
+        line.display = bool(words)
+        line.update(Content(printable(words)))
 
     def on_token_view_highlighted(self, message: TokenView.Highlighted) -> None:
         message.stop()
-        if message.index is not None and message.index < len(self._collected):
-            self.query_one(NextToken).show(self._collected[message.index])
-        elif self._collected:
-            self.query_one(NextToken).show(self._collected[0])
+        if self._collected:
+            index = message.index or 0
+            self.query_one(NextToken).show(self._collected[index if index < len(self._collected) else 0])

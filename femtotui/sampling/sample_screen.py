@@ -1,40 +1,68 @@
-"""The sampling screen: write, branch, read a text of one's own, wind back, compare, take away."""
+"""The Sample screen: write, branch, score a text of yours, scrub the time-lapse, compare, export."""
 
 from __future__ import annotations
 
 import time
+from enum import Enum
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Static
+from textual.content import Content
+from textual.widgets import Input, Static, TextArea
 
-from femtotui.core.sampling.sampler import Alternative
+from femtotui.core.errors import FemtoError
 from femtotui.core.tokenizers.tokenizer import characters_lacking, without
 
+from ..paths import lasting_path
 from ..runs.actions import RunActions
-from ..tokens.alternatives import Alternatives
+from ..text.safe import one_line, plain_text
+from ..tokens.alternatives import NextToken
+from ..tokens.export_formats import Sample, export, log_prob_lines
+from ..tokens.scoring import ScoredText
 from ..tokens.token_view import TokenView
-from ..widgets.dialogs import AskRow
-from ..widgets.help_screen import HelpScreen
+from ..widgets.dialogs import AskRow, InTurn
+from ..widgets.help_screen import HelpScreen, Rows
 from ..widgets.key_line import KeyLine
 from .branches import Branches, BranchList
-from .fields import Prompt, SamplingFields, UserText
-from .models import NewestModel
-from .sample_help import SAMPLE_KEYS, SAMPLE_MEANINGS
-from .showing import Mode
-from .stream import Pace
-from .taking import TakingScreen
-from .timelapse import Timelapse
-from .ui_messages import SampleGrew
+from .fields import VERSUS, ModelSuggester, Prompt, SamplingFields, UserText
+from .models import LEAVE_OUT_HINT, ModelOpened, ModelReader, NewestModel, SampleGrew, TextRead
+from .stream import Pace, prompt_bytes
+from .timelapse import Timelapse, TimelapsePlayer, logged_frames
 
-POLL_SECONDS = 0.25
+FIGURES_SECONDS = 1.0
+"""Figures in frames are drawn at most this often: all that is framed is drawn with them."""
+
+_UNDO = "undo and redo: the branches that were shown before"
+_SCRUB = "scrub the time-lapse back and forth, into earlier sessions, too"
+_SETTINGS = "temperature down and up, top-p down and up, top-k down and up: the bars follow at once"
+
+MEANINGS: Rows = (
+    ("enter", "in a field: write a new sample. On the tokens: to the alternatives; there: continue with one"),
+    ("← → ↑ ↓", "move through the tokens; the mouse does, too"),
+    ("tab", "next: fields, tokens, alternatives, branches"),
+    ("colour", "a token's probability as the model gave it; brighter is more surprising. Compared: blue "
+     "where this model predicted it better, orange where the other did"),
+    ("raw", "the model's own probabilities. After top-p: what temperature, top-k and top-p leave"),
+    ("rank", "1 is the most probable token at that place"),
+    ("surprise", "-log2 of the probability: each bit halves it. Entropy is the surprise that is expected"),
+    ("perplexity", "the surprise of equally likely tokens, as their number"),
+    ("context", "past the model's context it reads the last half of it again, and continues from there"),
+)  # fmt: skip
 
 
-class SampleScreen(TakingScreen):
-    """Everything about one prompt, or one text. The training goes on beneath."""
+class Mode(Enum):
+    """The source of the tokens on the screen. The value is the title of the frame."""
+
+    WRITE = "sample"
+    READ = "your text"
+    TIMELAPSE = "time-lapse"
+
+
+class SampleScreen(InTurn[None]):
+    """One prompt, or one text, in detail. The training continues meanwhile."""
 
     AUTO_FOCUS = "#prompt"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
@@ -45,7 +73,7 @@ class SampleScreen(TakingScreen):
         & #studio-prompt { height: 1; padding: 0 1; }
         & #studio-prompt > Static { width: 8; color: $text-muted; }
         & #studio-prompt > Prompt { width: 1fr; }
-        & #own-text { height: 5; margin: 0 1; }
+        & #user-text { height: 5; margin: 0 1; }
         & #studio-trouble { height: auto; max-height: 2; padding: 0 1; color: $text-error; display: none; }
         & #studio-body { height: 1fr; }
         & #studio-tokens { width: 1fr; height: 1fr; background: transparent; }
@@ -57,35 +85,58 @@ class SampleScreen(TakingScreen):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "prompt", "prompt"),
-        Binding("t", "own_text", "your text"),
-        Binding("u", "undo", "undo"),
-        Binding("r", "redo", "redo"),
-        Binding("left_square_bracket", "wind(-1)", "wind", key_display="[ ]"),
-        Binding("right_square_bracket", "wind(1)", show=False),
-        Binding("d", "compare", "compare"),
-        Binding("e", "export", "export"),
-        Binding("y", "copy_text", "copy"),
-        Binding("Y,upper_y", "copy_log_probs", "copy log-probs", show=False),
-        Binding("v", "every", "every…", show=False),
-        Binding("minus", "move('temperature', -1)", show=False),
-        Binding("plus,equals_sign", "move('temperature', 1)", show=False),
-        Binding("comma", "move('top-p', -1)", show=False),
-        Binding("full_stop", "move('top-p', 1)", show=False),
-        Binding("less_than_sign", "move('top-k', -1)", show=False),
-        Binding("greater_than_sign", "move('top-k', 1)", show=False),
-        Binding("enter", "choose", "alternatives"),
-        Binding("ctrl+l", "leave_out", "leave out", priority=True),
-        Binding("question_mark", "help", "help", key_display="?"),
-        Binding("escape", "leave", "back"),
+        Binding("p", "prompt", "prompt", tooltip="to the prompt"),
+        Binding(
+            "t", "user_text", "your text", tooltip="a text of yours: type or paste it to see its surprises"
+        ),
+        Binding("u", "undo", "undo", tooltip=_UNDO),
+        Binding("r", "redo", "redo", tooltip=_UNDO),
+        Binding("left_square_bracket", "scrub(-1)", "scrub", key_display="[ ]", tooltip=_SCRUB),
+        Binding("right_square_bracket", "scrub(1)", show=False, tooltip=_SCRUB),
+        Binding(
+            "d",
+            "compare",
+            "compare",
+            tooltip="compare with another run or checkpoint, token by token; two of them: one vs the other",
+        ),
+        Binding("e", "export", "export", tooltip="save as text, JSON, log-probs, SVG or HTML"),
+        Binding("y", "copy_text", "copy", tooltip="copy the text"),
+        Binding("Y,upper_y", "copy_log_probs", show=False, tooltip="copy the text with log-probs"),
+        Binding("v", "every", show=False, tooltip="how often the time-lapse takes a frame"),
+        Binding("minus", "move('temperature', -1)", show=False, tooltip=_SETTINGS),
+        Binding("plus,equals_sign", "move('temperature', 1)", show=False, tooltip=_SETTINGS),
+        Binding("comma", "move('top-p', -1)", show=False, tooltip=_SETTINGS),
+        Binding("full_stop", "move('top-p', 1)", show=False, tooltip=_SETTINGS),
+        Binding("less_than_sign", "move('top-k', -1)", show=False, tooltip=_SETTINGS),
+        Binding("greater_than_sign", "move('top-k', 1)", show=False, tooltip=_SETTINGS),
+        Binding("enter", "choose", "alternatives", tooltip="from a token to its alternatives"),
+        Binding(
+            "ctrl+l",
+            "leave_out",
+            "leave out",
+            priority=True,
+            tooltip="leave out the characters that the tokenizer lacks",
+        ),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="this help"),
+        Binding(
+            "escape", "leave", "back", tooltip="from a field to the tokens, from there back to the training"
+        ),
     ]
 
     def __init__(
-        self, actions: RunActions, newest: NewestModel, lapse: Timelapse, pace: Pace, prompt: str
+        self, actions: RunActions, newest: NewestModel, timelapse: Timelapse, pace: Pace, prompt: str
     ) -> None:
-        super().__init__(actions, newest, lapse, pace)
-        self._first_prompt = prompt
-        self._wanted = False
+        super().__init__()
+        self.actions = actions
+        self.reader = ModelReader(actions, newest, self.post_message)
+        self.player = TimelapsePlayer(timelapse)
+        self._pace, self._first_prompt = pace, prompt
+        self._mode = Mode.WRITE
+        self._branches = Branches()
+        self._shown = ScoredText()
+        self._waits_for_model = False
+        self._problem = self._head = ""
+        self._figures_due = self._head_due = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="studio-head")
@@ -98,7 +149,7 @@ class SampleScreen(TakingScreen):
         with Horizontal(id="studio-body"):
             yield TokenView(id="studio-tokens")
             with Vertical(id="studio-side"):
-                yield Alternatives(id="studio-next")
+                yield NextToken(can_branch=True, id="studio-next")
                 yield BranchList()
         yield AskRow()
         yield KeyLine()
@@ -107,119 +158,245 @@ class SampleScreen(TakingScreen):
         self.query_one(Prompt).value = self._first_prompt
         for widget in (self.query_one(UserText), self.query_one(AskRow), self.query_one(BranchList)):
             widget.display = False
-        self._tokens_view.follow = False
-        self.set_interval(POLL_SECONDS, self._keep_up)
-        self._keep_up()
+        self._view.follow = False
+        self.set_interval(0.3, self.tick)  # integrator: remove, the app calls `tick`
+        self.tick()
 
-    # -- keeping up -----------------------------------------------------------------------------------
+    def on_unmount(self) -> None:
+        self.reader.close()
 
-    def _keep_up(self) -> None:
-        """Take what the training has brought: the text is read anew, the film goes on."""
-        is_newer = self.newer_model()
-        if is_newer and self._wanted:
-            self.write_anew()
+    def tick(self) -> None:
+        """Follow the training: use its newest parameters, and show the newest frame of the time-lapse."""
+        is_newer = self.reader.update()
+        if is_newer and self._waits_for_model:
+            self.write_new()
         elif is_newer and self._mode is Mode.READ:
-            self._read_own()
-        self._follow_film()
+            self._read_user_text()
+        if self.player.follow() and self._mode is Mode.TIMELAPSE:
+            self._show_frame()
         if is_newer or time.monotonic() >= self._head_due:
             self._show_head()
+
+    # -- showing ---------------------------------------------------------------------------------------
+
+    @property
+    def _view(self) -> TokenView:
+        return self.query_one("#studio-tokens", TokenView)
+
+    @property
+    def _fields(self) -> SamplingFields:
+        return self.query_one(SamplingFields)
+
+    @property
+    def _prompt(self) -> bytes:
+        return prompt_bytes(self.query_one(Prompt).value)
+
+    def say(self, problem: str) -> None:
+        """Show a problem, or none."""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        line = self.query_one("#studio-trouble", Static)
+        line.display = bool(problem)
+        line.update(Content(one_line(problem)))
+        self.refresh_bindings()
+
+    def _set_mode(self, mode: Mode) -> None:
+        self._mode = mode
+        self.query_one(UserText).display = mode is Mode.READ
+        if mode is not Mode.WRITE:
+            self.reader.stop_writing()
+            self.query_one(BranchList).display = False
+        self.refresh_bindings()
+
+    def _show(self, text: ScoredText) -> None:
+        self._shown = text
+        self._view.show(text.prompt, text.tokens)
+        self._show_figures()
+        self._show_alternatives()
+
+    def _show_head(self) -> None:
+        self._head_due = time.monotonic() + FIGURES_SECONDS
+        head = one_line(f" {self.reader.description}", self.size.width)
+        if head != self._head:
+            self._head = head
+            self.query_one("#studio-head", Static).update(Content(head), layout=False)
+
+    def _show_figures(self, *, now: bool = True) -> None:
+        """Show the score in the frame, at once or when it is due."""
+        if not now and time.monotonic() < self._figures_due:
+            return
+        self._figures_due = time.monotonic() + FIGURES_SECONDS
+        if self._view.border_title != self._mode.value:
+            self._view.border_title = self._mode.value
+        figures = self._shown.figures
+        if self._mode is Mode.TIMELAPSE and not self._shown.others:
+            known = figures if self._shown.tokens else "as the run kept it, without its probabilities"
+            figures = self.player.caption(known)
+        self._view.border_subtitle = Content(figures)
+
+    def _show_alternatives(self) -> None:
+        """Show the alternatives under the cursor, after the current settings or beside the other model's."""
+        panel, at = self.query_one(NextToken), self._view.cursor or 0
+        if at >= len(self._shown.tokens):
+            panel.clear()
+            return
+        panel.columns = ("this", "the other") if self._shown.others else ("raw", "after top-p")
+        top = self._shown.alternatives(at, self._fields.request.sampling)
+        panel.show(self._shown.tokens[at], top)
+
+    @on(TokenView.Highlighted)
+    def _cursor_moved(self, message: TokenView.Highlighted) -> None:
+        message.stop()
+        self._show_alternatives()
+
+    @on(SamplingFields.Changed)
+    def _settings_changed(self, message: SamplingFields.Changed) -> None:
+        message.stop()
+        self.say(message.problem)
+        self._show_alternatives()
 
     # -- writing ---------------------------------------------------------------------------------------
 
     @on(Input.Submitted, "#prompt, SettingField")
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        if not self._fields.trouble:
-            self.write_anew()
+        if not self._fields.problem:
+            self.write_new()
 
-    def write_anew(self) -> None:
-        """Begin a new text after the prompt."""
-        if self.model is None:
-            self._wanted = self.actions.manager.ask_snapshot()
-            self.say("" if self._wanted else "there is nothing to sample from yet")
+    def write_new(self) -> None:
+        """Write a new sample after the prompt."""
+        if self.reader.model is None:
+            self._waits_for_model = self.reader.ask_snapshot()
+            self.say("" if self._waits_for_model else "there is nothing to sample from yet")
             return
-        self._wanted = False
+        self._waits_for_model = False
         self._set_mode(Mode.WRITE)
         self.say("")
-        self._branches = Branches(self.prompt_given)
-        self._show(self.prompt_given, [])
-        self.start_writing(self.prompt_given, [], self._fields.asked)
+        self._branches = Branches(self._prompt)
+        self._show(ScoredText(self._prompt, self._branches.current.tokens))
+        self.reader.write(self._prompt, [], self._fields.request)
 
     def on_sample_grew(self, message: SampleGrew) -> None:
         message.stop()
-        if message.number != self.writing or self._mode is not Mode.WRITE:
+        if message.number != self.reader.sample_number or self._mode is not Mode.WRITE:
             return
-        branch = self._branches.current
-        is_first = not branch.tokens
-        branch.tokens.extend(message.piece.tokens)
-        self._shown = (self._branches.prompt, branch.tokens)
-        self._tokens_view.append(message.piece.tokens)
+        tokens = self._branches.current.tokens
+        is_first = not tokens
+        tokens.extend(message.piece.tokens)
+        self._shown = ScoredText(self._branches.prompt, tokens)
+        self._view.append(message.piece.tokens)
         self._show_figures(now=is_first or message.piece.done)
         if is_first:
-            self._show_place()
+            self._show_alternatives()
         if message.piece.done:
             self.say(message.piece.failure)
             self.query_one(BranchList).show(self._branches)
             self._compare_shown()
 
-    @on(Alternatives.Picked)
-    def _branch(self, message: Alternatives.Picked) -> None:
-        """Let the text go on with another token from the cursor on."""
-        at = self._tokens_view.cursor or 0
-        prompt, tokens = self._shown
-        if not isinstance(message.alternative, Alternative) or at >= len(tokens):
+    @on(NextToken.Picked)
+    def _branch(self, message: NextToken.Picked) -> None:
+        """Continue the text with another token at the cursor."""
+        at, text = self._view.cursor or 0, self._shown
+        if at >= len(text.tokens):
             return
         if self._mode is not Mode.WRITE:
-            self._branches = Branches(prompt)
-            self._branches.current.tokens.extend(tokens)
+            self._branches = Branches(text.prompt)
+            self._branches.current.tokens.extend(text.tokens)
             self._set_mode(Mode.WRITE)
         if self._branches.is_full:
-            self.say("that is enough branches: enter in the prompt begins a new tree")
+            self.say("no more branches are kept: enter in the prompt begins a new tree")
             return
-        sampling = self._fields.asked.sampling
-        branch = self._branches.branch(at, tokens[at].place.reshaped(sampling).token(message.alternative.id))
+        request = self._fields.request
+        token = text.tokens[at].place.reshaped(request.sampling).token(message.alternative.id)
+        branch = self._branches.branch(at, token)
         self._show_branch(at)
-        self.start_writing(prompt, [token.id for token in branch.tokens], self._fields.asked)
+        self.reader.write(text.prompt, [token.id for token in branch.tokens], request)
 
-    def _show_branch(self, cursor: int | None = None) -> None:
-        self._show(self._branches.prompt, self._branches.current.tokens)
+    def _show_branch(self, cursor: int) -> None:
+        self._show(ScoredText(self._branches.prompt, self._branches.current.tokens))
         self.query_one(BranchList).show(self._branches)
-        self._tokens_view.focus()
-        self._tokens_view.cursor = cursor
+        self._view.focus()
+        self._view.cursor = cursor
         self._compare_shown()
         self.refresh_bindings()
 
     def action_undo(self) -> None:
-        self.stop_writing()
+        self.reader.stop_writing()
         at = self._branches.current.at
         self._branches.undo()
         self._show_branch(at)
 
     def action_redo(self) -> None:
-        self.stop_writing()
+        self.reader.stop_writing()
         self._show_branch(self._branches.redo().at)
 
     @on(BranchList.Chosen)
     def _go_to_branch(self, message: BranchList.Chosen) -> None:
-        self.stop_writing()
+        self.reader.stop_writing()
         self._branches.go_to(message.branch)
         self._show_branch(message.branch.at)
 
-    # -- answers ---------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------
 
-    @on(AskRow.Answered)
-    def _answered(self, message: AskRow.Answered) -> None:
+    def action_user_text(self) -> None:
+        self._set_mode(Mode.READ)
+        self._show(ScoredText(self._prompt))
+        self.query_one(UserText).focus()
+        self._read_user_text()
+
+    @on(TextArea.Changed)
+    def _user_text_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self._read_user_text()
+
+    def _read_user_text(self) -> None:
+        text = self.query_one(UserText).text.encode()
+        if text:
+            self.reader.read(self._prompt, text, self._fields.request.sampling)
+        else:
+            self._show(ScoredText(self._prompt))
+
+    def on_text_read(self, message: TextRead) -> None:
         message.stop()
-        self._tokens_view.focus()
-        answer = message.answer.strip()
-        if message.question == "compare" and answer:
-            self.open_others(answer)
-        elif message.question == "compare":
-            self.compare_no_more()
-        elif message.question == "export" and answer:
-            self.export(answer)
-        elif message.question == "every":
-            self._set_every(answer)
+        if message.number != self.reader.text_number:
+            return
+        self.say(message.failure)
+        if message.failure:
+            return
+        text = message.text
+        is_same = self._shown.prompt == text.prompt
+        if not is_same or not self._view.rescore(text.tokens, text.differences):
+            self._show(text)
+            self._view.rescore(text.tokens, text.differences)
+        tokens = text.tokens if self._mode is Mode.READ else self._shown.tokens
+        self._shown = ScoredText(text.prompt, tokens, text.others)
+        self._show_figures()
+        self._show_alternatives()
+
+    # -- time-lapse ------------------------------------------------------------------------------------
+
+    def action_scrub(self, by: int) -> None:
+        """Move through the samples of the same prompt and seed; the first key opens the newest."""
+        if self.reader.run_folder is not None:
+            self.player.timelapse.restore(*logged_frames(self.reader.run_folder))
+        if not self.player.timelapse.frames:
+            self.say("no frames yet: one is added with every new sample of the training screen")
+        elif self._mode is Mode.TIMELAPSE:
+            self.player.move(by)
+            self._show_frame()
+        else:
+            self._set_mode(Mode.TIMELAPSE)
+            self.player.move_to_newest()
+            self._show_frame()
+
+    def _show_frame(self) -> None:
+        self._show(self.player.text)
+        self._compare_shown()
+
+    def action_every(self) -> None:
+        every = str(self._pace.every_steps or "")
+        self.query_one(AskRow).ask("every", "a frame every how many steps? Empty: every few seconds", every)
 
     def _set_every(self, answer: str) -> None:
         if answer and not (answer.isdecimal() and int(answer) > 0):
@@ -228,15 +405,91 @@ class SampleScreen(TakingScreen):
         self._pace.every_steps = int(answer or 0)
         self.say("")
 
+    # -- comparing -------------------------------------------------------------------------------------
+
+    def action_compare(self) -> None:
+        ask = f"with which run or checkpoint? A{VERSUS}B: those two. → completes. Empty: none"
+        self.query_one(AskRow).ask("compare", ask, "", ModelSuggester(self.actions.manager.runs))
+
+    def on_model_opened(self, message: ModelOpened) -> None:
+        message.stop()
+        self.say(message.failure)
+        if message.model is not None:
+            self.reader.other = message.model
+            self._models_changed(is_another=self.reader.pin(message.this))
+
+    def _models_changed(self, *, is_another: bool) -> None:
+        """Write or read again with another model; with the same one, compare what is shown."""
+        self._show_head()
+        if self._mode is Mode.READ:
+            self._read_user_text()
+        elif is_another:
+            self.write_new()
+        elif self.reader.other is None:
+            self._show(ScoredText(self._shown.prompt, self._shown.tokens))
+        else:
+            self._compare_shown()
+
+    def _compare_shown(self) -> None:
+        if self.reader.other is not None and self._shown.tokens:
+            sampling = self._fields.request.sampling
+            self.reader.read(self._shown.prompt, tuple(self._shown.tokens), sampling)
+
+    # -- exporting -------------------------------------------------------------------------------------
+
+    def action_export(self) -> None:
+        self.query_one(AskRow).ask("export", "save as (.txt .json .logprobs .svg .html)", "sample.svg")
+
+    def _export(self, name: str) -> None:
+        """Save the text in the format that the file's ending names."""
+        model = self.reader.model
+        sample = Sample(
+            self._shown.prompt,
+            self._shown.tokens,
+            title="femtotui" if model is None else model.name,
+            seed=self._fields.request.sampling.seed if self._mode is Mode.WRITE else None,
+            is_dark=self.app.current_theme.dark,
+        )
+        try:
+            path = lasting_path(name)
+            export(sample, path)
+        except FemtoError as error:
+            self.say(f"{error.title}: {error}")
+            return
+        self.notify(f"saved as {one_line(str(path))}", markup=False)
+
+    def action_copy_text(self) -> None:
+        self.app.copy_to_clipboard(plain_text(self._shown.prompt + self._shown.data))
+        self.notify(f"{len(self._shown.tokens):,} tokens copied as text")
+
+    def action_copy_log_probs(self) -> None:
+        self.app.copy_to_clipboard(log_prob_lines(self._shown.tokens))
+        self.notify(f"{len(self._shown.tokens):,} tokens copied with their log-probs")
+
+    @on(AskRow.Answered)
+    def _answered(self, message: AskRow.Answered) -> None:
+        message.stop()
+        self._view.focus()
+        answer = message.answer.strip()
+        if message.question == "compare" and answer:
+            self.reader.open_models(answer)
+        elif message.question == "compare":
+            self.reader.other = None
+            self._models_changed(is_another=self.reader.pin(None))
+        elif message.question == "export" and answer:
+            self._export(answer)
+        elif message.question == "every":
+            self._set_every(answer)
+
     # -- keys ------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what can be done now."""
+        """Offer only the actions that are possible now."""
         del parameters
         offered = {
             "undo": self._mode is Mode.WRITE and self._branches.can_undo,
             "redo": self._mode is Mode.WRITE and self._branches.can_redo,
-            "leave_out": "ctrl+l" in self._trouble,
+            "leave_out": LEAVE_OUT_HINT in self._problem,
         }
         return offered.get(action, True)
 
@@ -244,40 +497,45 @@ class SampleScreen(TakingScreen):
         self.query_one(Prompt).focus()
 
     def action_choose(self) -> None:
-        """From a token to what else could have stood there."""
-        if self._tokens_view.has_focus and self._shown[1]:
-            if self._tokens_view.cursor is None:
-                self._tokens_view.cursor = 0
-            self.query_one(Alternatives).focus()
+        """Move from a token to its alternatives."""
+        if self._view.has_focus and self._shown.tokens:
+            if self._view.cursor is None:
+                self._view.cursor = 0
+            self.query_one(NextToken).focus()
 
     def action_move(self, name: str, direction: int) -> None:
         self._fields.move(name, direction)
 
     def action_leave_out(self) -> None:
-        """Drop what the tokenizer lacks, from the prompt and from the text."""
-        if self.model is None:
+        """Drop the characters that the tokenizer lacks from the prompt and from the text."""
+        if self.reader.model is None:
             return
-        tokenizer = self.model.sampler().tokenizer
-        prompt, own = self.query_one(Prompt), self.query_one(UserText)
-        for field in (prompt, own):
-            text = (field.value if isinstance(field, Prompt) else field.text).encode()
-            kept = without(text, characters_lacking(tokenizer, text)).decode()
-            if isinstance(field, Prompt):
-                field.value = kept
-            else:
-                field.text = kept
+        tokenizer = self.reader.model.sampler.tokenizer
+
+        def writable(typed: str) -> str:
+            text = typed.encode()
+            return without(text, characters_lacking(tokenizer, text)).decode()
+
+        prompt, editor = self.query_one(Prompt), self.query_one(UserText)
+        prompt.value, editor.text = writable(prompt.value), writable(editor.text)
         self.say("")
         if self._mode is Mode.READ:
-            self._read_own()
+            self._read_user_text()
         else:
-            self.write_anew()
+            self.write_new()
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen(SAMPLE_KEYS, SAMPLE_MEANINGS))
+        rows: dict[str, list[str]] = {}
+        for binding in self.BINDINGS:
+            if isinstance(binding, Binding) and binding.tooltip:
+                key = binding.key_display or self.app.get_key_display(binding)
+                rows.setdefault(binding.tooltip, []).append(key)
+        keys = tuple((" ".join(keys), meaning) for meaning, keys in rows.items())
+        self.app.push_screen(HelpScreen(keys, MEANINGS))
 
     def action_leave(self) -> None:
-        """From a field to the tokens, from the tokens back to the training."""
-        if self._tokens_view.has_focus or not self._shown[1]:
+        """Leave a field for the tokens, and the tokens for the training."""
+        if self._view.has_focus or not self._shown.tokens:
             self.dismiss()
         else:
-            self._tokens_view.focus()
+            self._view.focus()

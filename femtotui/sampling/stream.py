@@ -1,42 +1,104 @@
-"""Sampling from a model that trains: what to draw, when, and how gently. No Textual in here."""
+"""Sampling beside a training: background threads, tokens in pieces, and when to ask for a snapshot."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
 from ..runs.state import RunState, Status
-from .models import LiveModel
+
+if TYPE_CHECKING:
+    from textual.message import Message
+
+    from .models import LiveModel
 
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
 
 RESAMPLE_SECONDS = 5.0
-"""Seconds of training between two samples drawn without being asked for; at first, when much changes, one."""
+"""Seconds of training between two automatic samples; at first, when much changes, one."""
 
-RESAMPLE_SECONDS_A_MILLION = 4.0
-"""The same for every million parameters, which have to be sent and folded: a hundredth of a core, or less."""
+RESAMPLE_SECONDS_PER_MILLION = 4.0
+"""The same per million parameters, which have to be sent and folded: a hundredth of a core, or less."""
 
 FIRST_RESAMPLE_SECONDS = 1.0
 
 BUSY_SHARE = 0.01
-"""The share of a core that a streaming sample takes from the training that goes on beside it."""
+"""The share of a core that a streaming sample takes from the training beside it."""
 
 PIECE_SECONDS = 0.2
 """Tokens travel to the screen in pieces, at most this often; the first one at once."""
 
 GENTLE_PIECE_SECONDS = 0.5
-"""The same beside a training: drawing a piece takes more of the processor than working it out."""
+"""The same beside a training: drawing a piece takes more of the processor than computing it."""
+
+_WORTH_A_REST = 5e-5
+"""Seconds: most tokens come out of a block that was computed before, in no time."""
+
+_LONGEST_REST = 1.0
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t"}
 
+Post = Callable[["Message"], object]
+Cancelled = Callable[[], bool]
+
+
+class BackgroundTasks:
+    """Named background threads; a new task cancels the running one of the same name.
+
+    A task receives a function that posts messages until the task is cancelled, and one that says whether it
+    is. Its arguments are released when it ends: a Textual worker keeps them, a large model's parameters among
+    them, in a reference cycle until the next garbage collection.
+    """
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._cancelled: dict[str, threading.Event] = {}
+
+    def start(self, name: str, task: Callable[[Post, Cancelled], object]) -> None:
+        """Run a task, which must handle its own errors."""
+        self.cancel(name)
+        cancelled = self._cancelled[name] = threading.Event()
+
+        def post(message: Message) -> None:
+            if not cancelled.is_set():
+                with suppress(RuntimeError):  # the app has just ended
+                    self._post(message)
+
+        threading.Thread(target=task, args=(post, cancelled.is_set), name=name).start()
+
+    def cancel(self, name: str) -> None:
+        """Cancel the task of that name, if there is one."""
+        if name in self._cancelled:
+            self._cancelled[name].set()
+
+    def close(self) -> None:
+        """Cancel every task."""
+        for cancelled in self._cancelled.values():
+            cancelled.set()
+
+
+def failure_words(error: Exception) -> str:
+    """An error of a background task in words; a bug there must not end the training beside it."""
+    if isinstance(error, FemtoError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"a file of the run cannot be read: {error.strerror or error}"
+    return f"an error in femtotui itself: {type(error).__name__}: {error}"
+
+
+# -- samples -------------------------------------------------------------------------------------------
+
 
 def prompt_bytes(typed: str) -> bytes:
-    r"""What a typed prompt stands for: nothing is the journal's newline, and `\n` and `\t` are themselves."""
+    r"""The bytes of a typed prompt: an empty one is the journal's newline; `\n` and `\t` are escapes."""
     for escape, meaning in _ESCAPES.items():
         typed = typed.replace(escape, meaning)
     return typed.encode("utf-8", errors="replace") or JOURNAL_PROMPT
@@ -44,7 +106,7 @@ def prompt_bytes(typed: str) -> bytes:
 
 @dataclass(frozen=True)
 class SampleTask:
-    """One sample to draw: by which model, after which prompt."""
+    """One sample of the pane: the model, the prompt and the seed."""
 
     model: LiveModel
     prompt: bytes
@@ -61,12 +123,12 @@ def draw(task: SampleTask) -> Iterator[SampledToken]:
     Raises: FemtoError children, such as TokenizerError for a prompt that a char tokenizer cannot encode;
         OSError if the run's tokenizer cannot be read.
     """
-    yield from task.model.sampler().generate(task.prompt, SAMPLE_TOKENS, task.sampling)
+    yield from task.model.sampler.sibling().generate(task.prompt, SAMPLE_TOKENS, task.sampling)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some tokens of a stream; the last piece is `done`, and `failure` says why, if it ended early."""
+    """Some tokens of a stream; the last piece is `done`, and `failure` says why the stream ended early."""
 
     tokens: tuple[SampledToken, ...]
     done: bool = False
@@ -76,11 +138,11 @@ class Piece:
 def stream(
     tokens: Callable[[], Iterator[SampledToken]],
     send: Callable[[Piece], object],
-    cancelled: Callable[[], bool],
+    cancelled: Cancelled,
     *,
     gently: bool = False,
 ) -> None:
-    """Send tokens on in pieces, the first at once. `gently` leaves the processor to the training."""
+    """Send tokens in pieces, the first at once. `gently` leaves the processor to the training."""
     waiting: list[SampledToken] = []
     sent, pause = 0.0, GENTLE_PIECE_SECONDS if gently else PIECE_SECONDS
     failure = ""
@@ -92,24 +154,20 @@ def stream(
             if time.monotonic() - sent >= pause:
                 send(Piece(tuple(waiting)))
                 waiting, sent = [], time.monotonic()
-    except FemtoError as error:
-        failure = str(error)
-    except OSError as error:
-        failure = f"a file of the run cannot be read: {error.strerror or error}"
-    except Exception as error:  # a bug here must not end the training that goes on beside it
-        failure = f"an error in femtotui itself: {type(error).__name__}: {error}"
+    except Exception as error:
+        failure = failure_words(error)
     if not cancelled():
         send(Piece(tuple(waiting), done=True, failure=failure))
 
 
 def rested(tokens: Iterator[SampledToken]) -> Iterator[SampledToken]:
-    """The same tokens, the first at once, with rests that bring the work down to `BUSY_SHARE` of a core."""
+    """The same tokens, the first at once, with rests that reduce the work to `BUSY_SHARE` of a core."""
     first = next(tokens, None)
     if first is None:
         return
     yield first
     while True:
-        began = time.thread_time()  # what others do with the core meanwhile is not ours to make up for
+        began = time.thread_time()  # other threads' use of the core is not made up for
         token = next(tokens, None)
         worked = time.thread_time() - began
         if token is None:
@@ -119,20 +177,15 @@ def rested(tokens: Iterator[SampledToken]) -> Iterator[SampledToken]:
             time.sleep(min(worked * (1 / BUSY_SHARE - 1), _LONGEST_REST))
 
 
-_WORTH_A_REST = 5e-5
-"""Seconds: most tokens come out of a block that was worked out before, in no time."""
-
-_LONGEST_REST = 1.0
+# -- snapshots -----------------------------------------------------------------------------------------
 
 
 class Pace:
     """Says when a snapshot is due: at a run's first steps, every few seconds of training, and at a pause.
 
-    Time alone makes none due as long as the last sample is being drawn, which takes half a minute gently
-    where the model is large.
-
-    With `every_steps`, every so many steps instead of seconds. The last one comes unasked: a trainer that has
-    finished sends its parameters and is gone.
+    Time alone makes none due while the last sample is being drawn, which takes half a minute for a large
+    model. With `every_steps`, one is due at each multiple of that many steps instead. The last one needs no
+    asking: a trainer that finishes sends its parameters.
     """
 
     def __init__(self) -> None:
@@ -144,7 +197,7 @@ class Pace:
         self._interval = FIRST_RESAMPLE_SECONDS
 
     def due(self, view: RunState, *, drawing: bool) -> bool:
-        """Whether to ask for a snapshot now; asking is taken as done. `drawing`: a sample is under way."""
+        """Whether to ask for a snapshot now; the caller then asks. `drawing`: a sample is being drawn."""
         if view.step == 0 or view.status not in {Status.TRAINING, Status.PAUSED}:
             return False
         due = (
@@ -160,10 +213,10 @@ class Pace:
 
     def _is_time(self, view: RunState) -> bool:
         if self.every_steps:
-            # Counted from multiples, so that frames lie near round steps whenever the last one was taken.
+            # Counted from multiples, so that frames lie near round steps whenever the last one was drawn.
             return view.step // self.every_steps != self._step // self.every_steps
         return abs(view.elapsed_s - self._elapsed_s) >= self._interval
 
 
 def _resample_seconds(view: RunState) -> float:
-    return max(RESAMPLE_SECONDS, RESAMPLE_SECONDS_A_MILLION * (view.parameters or 0) / 1e6)
+    return max(RESAMPLE_SECONDS, RESAMPLE_SECONDS_PER_MILLION * (view.parameters or 0) / 1e6)

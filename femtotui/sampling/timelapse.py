@@ -1,8 +1,8 @@
-"""The same prompt and seed, sampled again and again while a model learns: a film to wind back.
+"""The same prompt and seed, sampled again and again while a model learns: frames to scrub through.
 
-What was drawn for the screen has its probabilities, in outline; what the run folder kept of earlier sessions
-is text. A full film takes `MAX_FRAMES` x `SAMPLE_TOKENS` x `TOKEN.itemsize` = 400 x 160 x 138 bytes, 8.4 MiB,
-whatever the vocabulary.
+Frames drawn for the screen keep their probabilities, in outline; those that the run folder kept of earlier
+sessions are text. A full time-lapse takes `MAX_FRAMES` x `SAMPLE_TOKENS` x `TOKEN.itemsize` = 400 x 160 x 138
+bytes, 8.4 MiB, whatever the vocabulary.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from femtotui.core.run_folder.logs import read_samples
 from femtotui.core.sampling.outline import TOKEN, pack, unpack
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
+from ..tokens.scoring import ScoredText
 from .stream import SAMPLE_TOKENS
 
 MAX_FRAMES = 400
 MAX_BYTES = MAX_FRAMES * SAMPLE_TOKENS * TOKEN.itemsize
-"""What the tokens of a film can take."""
+"""The most that the tokens of a time-lapse can take."""
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What stays the same from frame to frame. A new scene begins a new film."""
+class SampleSetup:
+    """The run, prompt and sampler settings that all frames share. Another setup begins a new time-lapse."""
 
     run: str
     prompt: bytes
@@ -35,8 +36,8 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """What the model wrote at a step: tokens, packed, or `text` alone where nobody kept probabilities."""
+class SampleFrame:
+    """The sample of a step: packed tokens, or `text` alone where no probabilities were kept."""
 
     step: int
     packed_N: NDArray[Any]
@@ -45,58 +46,98 @@ class Frame:
 
 @dataclass
 class Timelapse:
-    """The frames of one scene, in the order of their steps.
+    """The frames of one setup, in the order of their steps.
 
-    When it is full, every second frame is dropped, so that it still reaches from the beginning to now.
+    When it is full, every second frame is dropped, so that it still covers the run from its beginning.
     """
 
-    scene: Scene | None = None
-    frames: list[Frame] = field(default_factory=list)
+    setup: SampleSetup | None = None
+    frames: list[SampleFrame] = field(default_factory=list)
     _vocabulary: Sequence[bytes] = ()
 
-    def record(self, scene: Scene, step: int, tokens: Sequence[SampledToken]) -> None:
+    def record(self, setup: SampleSetup, step: int, tokens: Sequence[SampledToken]) -> None:
         """Add a frame; of a step that was reached twice (after a resume), the later one counts."""
-        if scene != self.scene:
-            self.scene, self.frames = scene, []
-        if tokens:  # every snapshot brings a list of its own of the same vocabulary: one is enough
+        if setup != self.setup:
+            self.setup, self.frames = setup, []
+        if tokens:  # every snapshot brings its own list of the same vocabulary: one is enough
             self._vocabulary = tokens[0].place.vocabulary
         earlier = [old for old in self.frames if old.step < step]
-        self.frames = _thinned([*earlier, Frame(step, pack(tokens))])
+        self.frames = _thinned([*earlier, SampleFrame(step, pack(tokens))])
 
-    def recall(self, scene: Scene, kept: Sequence[Frame]) -> None:
+    def restore(self, setup: SampleSetup, logged: Sequence[SampleFrame]) -> None:
         """Put the frames of an earlier session before those of this one.
 
-        A film of another run makes room for them, one of the same run after another prompt does not.
+        They replace the time-lapse of another run, but not that of another prompt of the same run.
         """
-        if self.scene is not None and self.scene.run != scene.run:
-            self.scene, self.frames = None, []
-        if self.scene not in (None, scene):
+        if self.setup is not None and self.setup.run != setup.run:
+            self.setup, self.frames = None, []
+        if self.setup not in (None, setup):
             return
-        earlier = [frame for frame in kept if not self.frames or frame.step < self.frames[0].step]
+        earlier = [frame for frame in logged if not self.frames or frame.step < self.frames[0].step]
         if earlier:
-            self.scene, self.frames = scene, _thinned([*earlier, *self.frames])
+            self.setup, self.frames = setup, _thinned([*earlier, *self.frames])
 
-    def tokens(self, frame: Frame) -> list[SampledToken]:
-        """The tokens of a frame, for the panels; none of one that is text alone."""
-        return [] if self.scene is None else unpack(frame.packed_N, self.scene.sampling, self._vocabulary)
+    def text(self, frame: SampleFrame) -> ScoredText:
+        """The text of a frame: with its tokens, or as a prompt where no probabilities were kept."""
+        if self.setup is None:
+            return ScoredText()
+        tokens = unpack(frame.packed_N, self.setup.sampling, self._vocabulary)
+        return ScoredText(self.setup.prompt + frame.text, tokens)
 
-    def place(self, index: int) -> int:
-        """`index`, brought within the film."""
-        return min(max(index, 0), max(len(self.frames) - 1, 0))
+
+class TimelapsePlayer:
+    """A position in a time-lapse, which stays on the newest frame once it is there."""
+
+    def __init__(self, timelapse: Timelapse) -> None:
+        self.timelapse = timelapse
+        self._index = self._n_frames = 0
+
+    @property
+    def text(self) -> ScoredText:
+        """The text of the current frame."""
+        frames = self.timelapse.frames
+        return self.timelapse.text(frames[self._index]) if frames else ScoredText()
+
+    def caption(self, figures: str) -> str:
+        """The step of the current frame, its number, and the figures of its text."""
+        frames = self.timelapse.frames
+        if not frames:
+            return figures
+        return f"step {frames[self._index].step:,} · {self._index + 1} of {len(frames)} · {figures}"
+
+    def move(self, by: int) -> None:
+        """Move by some frames, within the time-lapse."""
+        self._n_frames = len(self.timelapse.frames)
+        self._index = min(max(self._index + by, 0), max(self._n_frames - 1, 0))
+
+    def move_to_newest(self) -> None:
+        """Move to the last frame."""
+        self.move(len(self.timelapse.frames))
+
+    def follow(self) -> bool:
+        """Move from the newest frame to a newer one; whether there was one."""
+        was_newest = self._index + 1 == self._n_frames
+        is_newer = was_newest and len(self.timelapse.frames) > self._n_frames
+        self._n_frames = len(self.timelapse.frames)
+        if is_newer:
+            self.move_to_newest()
+        return is_newer
 
 
-def kept_film(run: Path) -> tuple[Scene, list[Frame]]:
-    """What a run folder has of the journal's own prompt and sampler, which it samples at every checkpoint."""
+def logged_frames(run: Path) -> tuple[SampleSetup, list[SampleFrame]]:
+    """The frames in a run folder: it samples at every checkpoint, with the journal's prompt and sampler."""
     prompt, seed = JOURNAL_PROMPT.decode(), JOURNAL_SAMPLING.seed
     by_step = {
-        sample.step: Frame(sample.step, pack(()), sample.text.encode("utf-8", "replace"))
+        sample.step: SampleFrame(sample.step, pack(()), sample.text.encode("utf-8", "replace"))
         for sample in read_samples(run)
         if (sample.prompt, sample.seed) == (prompt, seed)
     }
-    return Scene(str(run), JOURNAL_PROMPT, JOURNAL_SAMPLING), [by_step[step] for step in sorted(by_step)]
+    return SampleSetup(str(run), JOURNAL_PROMPT, JOURNAL_SAMPLING), [
+        by_step[step] for step in sorted(by_step)
+    ]
 
 
-def _thinned(frames: list[Frame]) -> list[Frame]:
+def _thinned(frames: list[SampleFrame]) -> list[SampleFrame]:
     while len(frames) > MAX_FRAMES:
         frames = [*frames[:-1:2], frames[-1]]
     return frames

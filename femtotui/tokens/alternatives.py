@@ -1,11 +1,11 @@
-"""The likeliest next tokens, as bars."""
+"""The most probable next tokens, as bars."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -17,12 +17,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ..text.safe import glyphs, one_line
-from .scoring import AlternativeLike, ScoredTokenLike
+
+if TYPE_CHECKING:
+    from femtotui.core.sampling.distribution import Alternative, SampledToken
 
 _PERCENT_WIDTH = 7
 _NAME_WIDTH = 10
-_TWO_COLUMNS_WIDTH = 30
 _SMALL_NAME_WIDTH = 6
+_TWO_COLUMNS_WIDTH = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
 EMPTY_TEXT = "no token yet"
@@ -54,14 +56,11 @@ def percent(p: float) -> str:
     return f"{100 * p:6.1f}%" if math.isfinite(p) else f"{'?':>{_PERCENT_WIDTH}}"
 
 
-def _columns(width: int) -> tuple[int, int]:
-    """The cells for a name and for each of two bars."""
-    name_width = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
-    return name_width, max((width - name_width - 2 - 2 * _PERCENT_WIDTH) // 2, 0)
+class NextToken(Widget, can_focus=True):
+    """The alternatives to a token, before and after top-p, and the token's rank, surprise and entropy.
 
-
-class NextToken(Widget):
-    """What the model thought of: the top alternatives at a place, and how the chosen token compares."""
+    With `can_branch` it takes the focus and shows a cursor; Enter picks the alternative under it.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "next-token--name",
@@ -78,6 +77,7 @@ class NextToken(Widget):
         border: round $foreground 25%;
         border-title-color: $text-muted;
         padding: 0 1;
+        &:focus { border: round $border; border-title-color: $text; }
         & > .next-token--name { color: $text; }
         & > .next-token--bar { color: $primary; }
         & > .next-token--percent { color: $text-muted; }
@@ -86,70 +86,83 @@ class NextToken(Widget):
         & > .next-token--cut { color: $text-muted; text-style: dim; }
     }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "mark(-1)", "Up", show=False, tooltip="The alternative above"),
+        Binding("down", "mark(1)", "Down", show=False, tooltip="The alternative below"),
+        Binding("enter", "pick", "branch", tooltip="Continue the text with this alternative"),
+    ]
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-        disabled: bool = False,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+    @dataclass
+    class Picked(Message):
+        """The user wants the text to continue with this alternative."""
+
+        alternative: Alternative
+
+    def __init__(self, *, can_branch: bool = False, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.can_focus = can_branch
         self.border_title = "next token"
-        self.columns = ("raw", "after cutting")
-        self._top: tuple[AlternativeLike, ...] = ()
-        self._chosen: ScoredTokenLike | None = None
+        self.columns = ("raw", "after top-p")
+        self._top: tuple[Alternative, ...] = ()
+        self._token: SampledToken | None = None
         self._marked: int | None = None
 
-    def show(self, token: ScoredTokenLike) -> None:
-        """Show the alternatives at a chosen token's place, and its rank, surprise and entropy."""
-        self._set(tuple(token.top), token)
-
-    def show_alternatives(
-        self, top: Sequence[AlternativeLike], chosen: ScoredTokenLike | None = None
-    ) -> None:
-        """Show a distribution, best first, and what was chosen from it, if anything was."""
-        self._set(tuple(top), chosen)
+    def show(self, token: SampledToken | None, top: Sequence[Alternative] | None = None) -> None:
+        """Show a token and the alternatives to it, best first: its own, unless `top` has others."""
+        alternatives = tuple(top if top is not None else token.top if token is not None else ())
+        if alternatives != self._top or token is not self._token:
+            self._top, self._token = alternatives, token
+            if self._marked is not None:
+                self._marked = min(self._marked, max(len(alternatives) - 1, 0))
+            self.refresh()
 
     def clear(self) -> None:
         """Show nothing."""
-        self._set((), None)
+        self.show(None)
 
-    def _set(self, top: tuple[AlternativeLike, ...], chosen: ScoredTokenLike | None) -> None:
-        if top != self._top or chosen is not self._chosen:
-            self._top, self._chosen = top, chosen
-            self.refresh()
+    # -- drawing ---------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
-        """One alternative a line; the last two lines sum up the chosen token."""
+        """One alternative per line; the last two lines summarise the chosen token."""
         width, height = self.content_size
-        n_heads = int(self._is_wide(width) and height > 4)
-        summary = self._summary(width) if height > 3 else ()
+        summary = self._summary(width)
         n_rows = height - len(summary)
         segments: list[Segment] = []
         if not self._top:
             segments = [Segment(EMPTY_TEXT, self._style("summary"))] if y == 0 else []
-        elif y < n_heads:
+        elif y < self._n_heads:
             segments = self._heads(width)
         elif y < n_rows:
-            index = y - n_heads + self._first_row(n_rows - n_heads)
+            index = y - self._n_heads + self._first_row
             segments = self._alternative(index, width) if index < len(self._top) else []
         elif y - n_rows < len(summary):
             segments = [Segment(summary[y - n_rows], self._style("summary"))]
         return Strip(segments).adjust_cell_length(width, self.rich_style).crop(0, width)
 
-    def _first_row(self, n_rows: int) -> int:
-        """The alternative in the first row: the marked one must be in sight."""
+    @property
+    def _is_wide(self) -> bool:
+        """Whether there is room for the bars before and after top-p, side by side."""
+        return self.content_size.width >= _TWO_COLUMNS_WIDTH
+
+    @property
+    def _n_heads(self) -> int:
+        return int(self._is_wide and self.content_size.height > 4)
+
+    @property
+    def _first_row(self) -> int:
+        """The alternative in the first row: the marked one must be visible."""
+        width, height = self.content_size
+        n_rows = height - self._n_heads - len(self._summary(width))
         return 0 if self._marked is None else max(0, self._marked - n_rows + 1)
 
     @staticmethod
-    def _is_wide(width: int) -> bool:
-        """Whether there is room for bars before and after cutting, side by side."""
-        return width >= _TWO_COLUMNS_WIDTH
+    def _columns(width: int) -> tuple[int, int]:
+        """The cells for a name and for each of two bars."""
+        name_width = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
+        return name_width, max((width - name_width - 2 - 2 * _PERCENT_WIDTH) // 2, 0)
 
     def _heads(self, width: int) -> list[Segment]:
-        name_width, bar_width = _columns(width)
+        name_width, bar_width = self._columns(width)
         column_width = bar_width + _PERCENT_WIDTH
         first = one_line(self.columns[0], column_width - 1)
         second = one_line(self.columns[1], column_width)
@@ -158,15 +171,14 @@ class NextToken(Widget):
 
     def _alternative(self, index: int, width: int) -> list[Segment]:
         entry = self._top[index]
-        is_chosen = self._chosen is not None and entry.bytes == self._chosen.bytes
         is_cut = entry.p_cut == 0
         name, number = self._style("cut" if is_cut else "name"), self._style("cut" if is_cut else "percent")
-        if is_chosen:
+        if self._token is not None and entry.bytes == self._token.bytes:
             name = number = self._style("chosen")
         if index == self._marked:
             name = name + Style(reverse=True)
         bar_style = self._style("cut" if is_cut else "bar")
-        if not self._is_wide(width):
+        if not self._is_wide:
             name_width = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
             bar_width = max(width - name_width - _PERCENT_WIDTH - 1, 0)
             return [
@@ -174,7 +186,7 @@ class NextToken(Widget):
                 Segment(bar(entry.p, bar_width), bar_style),
                 Segment(percent(entry.p), number),
             ]
-        name_width, bar_width = _columns(width)
+        name_width, bar_width = self._columns(width)
         return [
             Segment(quoted(entry.bytes, name_width), name),
             Segment(" " + bar(entry.p, bar_width), bar_style),
@@ -184,57 +196,38 @@ class NextToken(Widget):
         ]
 
     def _summary(self, width: int) -> tuple[str, ...]:
-        """Rank, surprise and entropy, on as many lines as they need; without a chosen token, none."""
-        token = self._chosen
-        if token is None:
+        """Rank, surprise and entropy, on as many lines as they need; none without a token."""
+        token = self._token
+        if token is None or self.content_size.height <= 3:
             return ()
-        rank = f"rank {token.rank}"
-        surprise, entropy = f"surprise {token.surprise_bits:.2f}", f"entropy {token.entropy_bits:.2f} bits"
-        both = f"'{_visible(token.bytes)}' {rank} · {surprise} · {entropy}"
+        rank = f"rank {token.rank} · surprise {token.surprise_bits:.2f}"
+        entropy = f"entropy {token.entropy_bits:.2f} bits"
+        both = f"'{_visible(token.bytes)}' {rank} · {entropy}"
         if cell_len(both) <= width:
             return (both,)
-        first = f"{rank} · {surprise}"
-        return one_line(f"{first} bits" if len(first) + 5 <= width else first, width), one_line(
-            entropy, width
-        )
+        rank = f"{rank} bits" if len(rank) + 5 <= width else rank
+        return one_line(rank, width), one_line(entropy, width)
 
     def _style(self, part: str) -> Style:
         return self.get_component_rich_style(f"next-token--{part}")
 
+    # -- cursor ----------------------------------------------------------------------------------------
 
-class Alternatives(NextToken, can_focus=True):
-    """NextToken with a cursor. Enter on one says so."""
-
-    DEFAULT_CSS = """
-    Alternatives:focus { border: round $border; border-title-color: $text; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "mark(-1)", "Up", show=False),
-        Binding("down", "mark(1)", "Down", show=False),
-        Binding("enter", "pick", "branch"),
-    ]
-
-    @dataclass
-    class Picked(Message):
-        """A person wants the text to go on with this one."""
-
-        alternative: AlternativeLike
-
-    def action_mark(self, step: int) -> None:
+    def action_mark(self, by: int) -> None:
         """Move the cursor."""
         if self._top:
-            self._marked = min(max((self._marked or 0) + step, 0), len(self._top) - 1)
+            self._marked = min(max((self._marked or 0) + by, 0), len(self._top) - 1)
             self.refresh()
 
     def action_pick(self) -> None:
-        """Say which one the cursor is on."""
+        """Pick the alternative under the cursor."""
         if self._top and self._marked is not None:
             self.post_message(self.Picked(self._top[self._marked]))
 
     def on_focus(self, event: Focus) -> None:
-        """Show the cursor: on the first that was not chosen, for that is what one comes for."""
+        """Show the cursor, on the first alternative that was not chosen."""
         del event
-        chosen = None if self._chosen is None else self._chosen.bytes
+        chosen = None if self._token is None else self._token.bytes
         others = (index for index, entry in enumerate(self._top) if entry.bytes != chosen)
         self._marked = next(others, 0)
         self.refresh()
@@ -246,20 +239,13 @@ class Alternatives(NextToken, can_focus=True):
         self.refresh()
 
     def on_click(self, event: Click) -> None:
-        """A click marks, a second one picks."""
+        """A click marks an alternative, a double click picks it."""
         offset = event.get_content_offset(self)
-        width, height = self.content_size
-        if offset is None or not self._top:
+        if offset is None or not self._top or not self.can_focus:
             return
-        n_heads = int(self._is_wide(width) and height > 4)
-        index = offset.y - n_heads + self._first_row(height - n_heads)
+        index = offset.y - self._n_heads + self._first_row
         if 0 <= index < len(self._top):
             self._marked = index
             self.refresh()
             if event.chain > 1:
                 self.action_pick()
-
-    def _set(self, top: tuple[AlternativeLike, ...], chosen: ScoredTokenLike | None) -> None:
-        super()._set(top, chosen)
-        if self._marked is not None:
-            self._marked = min(self._marked, max(len(self._top) - 1, 0))

@@ -1,4 +1,4 @@
-"""Colours for probabilities: from the theme's own ground for the expected to a bright mark for a surprise.
+"""Colours for token probabilities: from the theme's background for the expected to a bright surprise.
 
 The scale runs over lightness and from blue to yellow, which every common kind of colour vision can follow
 (as in Nuñez, Anderton and Renslow, "cividis", PLoS ONE 2018), and it is even in OKLab (Ottosson, 2020).
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.style import Style
@@ -18,7 +19,9 @@ from rich.text import Text
 from textual.color import Color
 
 from ..text.safe import glyphs, incomplete_tail
-from .scoring import TokenLike
+
+if TYPE_CHECKING:
+    from femtotui.core.sampling.distribution import SampledToken
 
 SCALE_BITS = 7.0
 N_SHADES = 29
@@ -35,7 +38,15 @@ N_DIFFERENCES = 7
 _DARK_SIDES = ("#f29a3f", "#4aa3ff")
 _LIGHT_SIDES = ("#b35806", "#1f5fb4")
 
+DARK_GROUND = Color.parse("#121212")
+LIGHT_GROUND = Color.parse("#f5f5f5")
+PROMPT_STYLE = Style(dim=True)
+_LIGHT_COLORFGBG = ("7", "15")
+
 _Lab = tuple[float, float, float]
+
+
+# -- scales --------------------------------------------------------------------------------------------
 
 
 def shade_of(p: float) -> int:
@@ -53,15 +64,23 @@ def shades(ground: Color) -> tuple[Color, ...]:
     return tuple(_shade(ground, anchors, index / (N_SHADES - 1)) for index in range(N_SHADES))
 
 
-def difference_shade_of(bits: float) -> int:
-    """The shade for a difference of surprise in bits: from -N_DIFFERENCES to N_DIFFERENCES, 0 is none."""
-    if math.isnan(bits):
-        return 0
-    return round(min(max(bits / DIFFERENCE_BITS, -1.0), 1.0) * N_DIFFERENCES)
+# Without colours, probability is carried by attributes that every terminal has.
+_PLAIN_STYLES = ((0.5, Style()), (0.1, Style(underline=True)), (0.01, Style(underline=True, bold=True)))
+
+
+def _plain_style(shade: int) -> Style:
+    matching = (style for least, style in _PLAIN_STYLES if shade <= shade_of(least))
+    return next(matching, Style(reverse=True, bold=True))
+
+
+def _difference_shade_of(bits: float) -> int:
+    """The shade for a difference of surprise in bits: N_DIFFERENCES is none, 0 the most negative."""
+    share = 0.0 if math.isnan(bits) else min(max(bits / DIFFERENCE_BITS, -1.0), 1.0)
+    return N_DIFFERENCES + round(share * N_DIFFERENCES)
 
 
 @lru_cache(maxsize=64)
-def difference_shades(ground: Color) -> tuple[Color, ...]:
+def _difference_shades(ground: Color) -> tuple[Color, ...]:
     """Shades from orange (negative) through the ground (no difference) to blue (positive)."""
     sides = _DARK_SIDES if ground.brightness < 0.5 else _LIGHT_SIDES
     minus, plus = (_to_oklab(Color.parse(side)) for side in sides)
@@ -70,6 +89,83 @@ def difference_shades(ground: Color) -> tuple[Color, ...]:
     below = [_from_oklab(_mix(middle, minus, share)) for share in reversed(shares)]
     above = [_from_oklab(_mix(middle, plus, share)) for share in shares]
     return (*below, ground, *above)
+
+
+def _plain_difference_style(shade: int) -> Style:
+    difference = shade - N_DIFFERENCES
+    if abs(difference) <= 1:
+        return Style()
+    return Style(underline=difference > 0, reverse=difference < 0, bold=abs(difference) > 4)
+
+
+Legend = tuple[str, tuple[tuple[str, float], ...]]
+"""A lead, and the samples after it: a name and a value on the scale."""
+
+
+class ColourScale(NamedTuple):
+    """A scale of shades for a value, with its legends from the longest to the shortest."""
+
+    shade_of: Callable[[float], int]
+    shades: Callable[[Color], tuple[Color, ...]]
+    plain_style: Callable[[int], Style]
+    legends: tuple[Legend, ...]
+    plain_legends: tuple[Legend, ...]
+
+    def style(self, shade: int, ground: Color | None, *, faint: bool = False) -> Style:
+        """The style of a shade on a background; without colours (`ground` None) by attributes alone."""
+        if ground is None:
+            return self.plain_style(shade)
+        background = self.shades(ground)[shade]
+        foreground = text_on(background)
+        if faint:
+            foreground = background.blend(foreground, 0.55)
+        return Style.from_color(foreground.rich_color, background.rich_color)
+
+    def fitting_legend(self, width: int, in_colour: bool) -> Legend:
+        """The fullest legend that fits into `width` cells, each sample with a space on either side."""
+        for lead, entries in self.legends if in_colour else self.plain_legends:
+            if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
+                return lead, entries
+        return "", ()
+
+
+SURPRISE = ColourScale(
+    shade_of,
+    shades,
+    _plain_style,
+    legends=(
+        (
+            "probability ",
+            (("100%", 1.0), ("50%", 0.5), ("25%", 0.25), ("10%", 0.1), ("3%", 0.03), ("1% or less", 0.008)),
+        ),
+        ("", (("100%", 1.0), ("50", 0.5), ("25", 0.25), ("10", 0.1), ("3", 0.03), ("≤1", 0.008))),
+        ("", (("100%", 1.0), ("10", 0.1), ("≤1", 0.008))),
+    ),
+    plain_legends=(
+        ("probability ", (("over 50%", 1.0), ("over 10%", 0.2), ("over 1%", 0.05), ("1% or less", 0.001))),
+        ("", ((">50%", 1.0), (">10", 0.2), (">1", 0.05), ("≤1", 0.001))),
+    ),
+)
+"""Colours for a probability, 0 to 1."""
+
+_DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
+    (
+        "predicted better by ",
+        (("this", 4.0), ("by 1 bit", 1.0), ("both alike", 0.0), ("1 bit", -1.0), ("the other", -4.0)),
+    ),
+    ("", (("this", 4.0), ("alike", 0.0), ("other", -4.0))),
+)
+DIFFERENCE = ColourScale(
+    _difference_shade_of,
+    _difference_shades,
+    _plain_difference_style,
+    legends=_DIFFERENCE_LEGENDS,
+    plain_legends=_DIFFERENCE_LEGENDS,
+)
+"""Colours for the bits by which one model predicted a token better than another."""
+
+
+# -- mixing --------------------------------------------------------------------------------------------
 
 
 def text_on(background: Color) -> Color:
@@ -84,10 +180,10 @@ def contrast(one: Color, other: Color) -> float:
 
 
 def _shade(ground: Color, anchors: tuple[str, ...], position: float) -> Color:
-    place = position * (len(anchors) - 1)
-    index = min(int(place), len(anchors) - 2)
+    offset = position * (len(anchors) - 1)
+    index = min(int(offset), len(anchors) - 2)
     lower, upper = (_to_oklab(Color.parse(anchor)) for anchor in anchors[index : index + 2])
-    color = _mix(lower, upper, place - index)
+    color = _mix(lower, upper, offset - index)
     return _from_oklab(_mix(color, _to_oklab(ground), _GROUND_SHARE * (1 - position)))
 
 
@@ -137,93 +233,30 @@ def _from_oklab(lab: _Lab) -> Color:
     )
 
 
-Legend = tuple[str, tuple[tuple[str, float], ...]]
-"""What stands before the samples, and each sample's name and probability."""
-
-_LEGENDS: tuple[Legend, ...] = (
-    (
-        "probability ",
-        (("100%", 1.0), ("50%", 0.5), ("25%", 0.25), ("10%", 0.1), ("3%", 0.03), ("1% or less", 0.008)),
-    ),
-    ("", (("100%", 1.0), ("50", 0.5), ("25", 0.25), ("10", 0.1), ("3", 0.03), ("≤1", 0.008))),
-    ("", (("100%", 1.0), ("10", 0.1), ("≤1", 0.008))),
-)
-# Without colours, probability is carried by attributes that every terminal has.
-_PLAIN_STYLES = ((0.5, Style()), (0.1, Style(underline=True)), (0.01, Style(underline=True, bold=True)))
-_PLAIN_SURPRISE = Style(reverse=True, bold=True)
-_PLAIN_LEGENDS: tuple[Legend, ...] = (
-    ("probability ", (("over 50%", 1.0), ("over 10%", 0.2), ("over 1%", 0.05), ("1% or less", 0.001))),
-    ("", ((">50%", 1.0), (">10", 0.2), (">1", 0.05), ("≤1", 0.001))),
-)
-
-
-def fitting_legend(width: int, in_colour: bool) -> Legend:
-    """The fullest legend that fits into `width` cells, each sample with a space on either side."""
-    for lead, entries in _LEGENDS if in_colour else _PLAIN_LEGENDS:
-        if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
-            return lead, entries
-    return "", ()
-
-
-def plain_style(shade: int) -> Style:
-    """The attributes for a shade where there are no colours to tell it."""
-    for least, style in _PLAIN_STYLES:
-        if shade <= shade_of(least):
-            return style
-    return _PLAIN_SURPRISE
-
-
-_DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
-    (
-        "foreseen better by ",
-        (("this", 4.0), ("by 1 bit", 1.0), ("both alike", 0.0), ("1 bit", -1.0), ("the other", -4.0)),
-    ),
-    ("", (("this", 4.0), ("alike", 0.0), ("other", -4.0))),
-)
-
-
-def fitting_difference_legend(width: int) -> Legend:
-    """The fullest legend for differences (bits instead of probabilities) that fits into `width` cells."""
-    for lead, entries in _DIFFERENCE_LEGENDS:
-        if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
-            return lead, entries
-    return "", ()
-
-
-def plain_difference_style(shade: int) -> Style:
-    """The attributes for a difference where there are no colours to tell it."""
-    if abs(shade) <= 1:
-        return Style()
-    return Style(underline=shade > 0, reverse=shade < 0, bold=abs(shade) > 4)
-
-
-DARK_GROUND = Color.parse("#121212")
-LIGHT_GROUND = Color.parse("#f5f5f5")
-PROMPT_STYLE = Style(dim=True)
-_LIGHT_COLORFGBG = ("7", "15")
+# -- text for Rich ---------------------------------------------------------------------------------------
 
 
 class TokenPaint:
-    """Turns tokens into styled text as they come; a character waits until its last byte is there."""
+    """Turns tokens into styled text as they arrive; a character waits until its last byte is there."""
 
     def __init__(self, *, ground: Color = DARK_GROUND, in_colour: bool = True) -> None:
-        self._ground, self._in_colour = ground, in_colour
-        self._waiting: list[TokenLike] = []
+        self._ground = ground if in_colour else None
+        self._waiting: list[SampledToken] = []
 
     @classmethod
     def for_console(cls, console: Console) -> TokenPaint:
         """Colours as far as the terminal has them; attributes where it has 16 of them, or none."""
         few = console.color_system in (None, "standard", "windows")
-        # What some terminals say of themselves, "15;0": the last number is the background.
+        # Some terminals set "15;0": the last number is the background.
         is_light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_COLORFGBG
         return cls(ground=LIGHT_GROUND if is_light else DARK_GROUND, in_colour=not (few or console.no_color))
 
     def prompt(self, prompt: bytes) -> Text:
-        """A prompt, quiet."""
-        return _drawn(prompt, PROMPT_STYLE)
+        """A prompt, dimmed."""
+        return _styled_text(prompt, PROMPT_STYLE)
 
-    def tokens(self, tokens: Iterable[TokenLike]) -> Text:
-        """What can be shown now that these tokens have come."""
+    def tokens(self, tokens: Iterable[SampledToken]) -> Text:
+        """The text that is complete with these tokens."""
         painted = Text()
         for token in tokens:
             self._waiting.append(token)
@@ -232,31 +265,26 @@ class TokenPaint:
         return painted
 
     def rest(self) -> Text:
-        """What still waits, as it is."""
+        """The bytes that still wait, as they are."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return Text()
         data = b"".join(token.bytes for token in waiting)
-        return _drawn(data, self.style(math.prod(token.p for token in waiting)))
+        return _styled_text(data, self.style(math.prod(token.p for token in waiting)))
 
     def style(self, p: float) -> Style:
-        """The look of a probability. What was expected looks like any text."""
+        """The style of a probability; expected text has none."""
         shade = shade_of(p)
-        if not self._in_colour:
-            return plain_style(shade)
-        if shade == 0:
-            return Style()
-        background = shades(self._ground)[shade]
-        return Style.from_color(text_on(background).rich_color, background.rich_color)
+        return Style() if self._ground is not None and shade == 0 else SURPRISE.style(shade, self._ground)
 
     def legend(self, width: int) -> Text:
-        """What the looks mean."""
-        lead, entries = fitting_legend(width, self._in_colour)
+        """The meaning of the styles."""
+        lead, entries = SURPRISE.fitting_legend(width, self._ground is not None)
         return Text.assemble(lead, *((f" {name} ", self.style(p)) for name, p in entries))
 
 
-def _drawn(data: bytes, style: Style) -> Text:
-    """Bytes as they are drawn; a space stays one, and a newline is seen and breaks the line, too."""
+def _styled_text(data: bytes, style: Style) -> Text:
+    """Inert text; a space stays one, and a newline is visible and breaks the line."""
     text = Text()
     for glyph in glyphs(data):
         is_space = glyph.kind == "space" and glyph.text == "·"

@@ -1,20 +1,28 @@
-"""How well a text was foreseen, summed up: bits, bits a byte, perplexity."""
+"""Scores of a text under one model or two: bits per byte, perplexity, differences token by token."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from femtotui.core.sampling.distribution import Alternative, SampledToken, Sampling
+
+MAX_ALTERNATIVES = 60
+
+LEAST_SHOWN = 0.0005
+"""Alternatives below this would all read 0.0%; the first ten are listed all the same."""
 
 
 class TextScore(NamedTuple):
-    """What a model made of a text, in sums that can be added to."""
+    """A model's score of a text, in sums that can be added to."""
 
     n_tokens: int = 0
     n_bytes: int = 0
     bits: float = 0.0
 
-    def plus(self, tokens: Iterable[ScoredTokenLike]) -> TextScore:
-        """This, and further tokens."""
+    def plus(self, tokens: Iterable[SampledToken]) -> TextScore:
+        """This score and that of further tokens."""
         n_tokens, n_bytes, bits = self
         for token in tokens:
             n_tokens, n_bytes, bits = n_tokens + 1, n_bytes + len(token.bytes), bits + token.surprise_bits
@@ -27,7 +35,7 @@ class TextScore(NamedTuple):
 
     @property
     def perplexity(self) -> float:
-        """2 to the power of the mean surprise a token: as if that many tokens had been equally likely."""
+        """2 to the power of the mean surprise per token: the number of equally likely tokens."""
         if not self.n_tokens:
             return float("nan")
         mean = self.bits / self.n_tokens
@@ -35,41 +43,50 @@ class TextScore(NamedTuple):
 
     def __str__(self) -> str:
         if not self.n_tokens:
-            return "nothing to read yet"
+            return "no tokens yet"
         return (
-            f"{self.bits_per_byte:.3f} bits a byte · perplexity {self.perplexity:.3g} · "
+            f"{self.bits_per_byte:.3f} bits per byte · perplexity {self.perplexity:.3g} · "
             f"{self.n_tokens:,} tokens, {self.n_bytes:,} bytes"
         )
 
 
-class AlternativeLike(Protocol):
-    """One entry of a distribution: a token's bytes, its probability (0 to 1), and that after cutting."""
+@dataclass(frozen=True)
+class ScoredText:
+    """A prompt and the tokens after it; `others` are the same tokens under a second model, or none."""
+
+    prompt: bytes = b""
+    tokens: Sequence[SampledToken] = ()
+    others: Sequence[SampledToken] = ()
 
     @property
-    def bytes(self) -> bytes: ...
-    @property
-    def p(self) -> float: ...
-    @property
-    def p_cut(self) -> float: ...
-
-
-class TokenLike(Protocol):
-    """A chosen token: its bytes, its probability, and the likeliest tokens at its place, best first."""
+    def data(self) -> bytes:
+        """The bytes after the prompt."""
+        return b"".join(token.bytes for token in self.tokens)
 
     @property
-    def bytes(self) -> bytes: ...
-    @property
-    def p(self) -> float: ...
-    @property
-    def top(self) -> Sequence[AlternativeLike]: ...
-
-
-class ScoredTokenLike(TokenLike, Protocol):
-    """A chosen token with its rank (1 is the likeliest), surprise and the distribution's entropy, in bits."""
+    def differences(self) -> tuple[float, ...]:
+        """The bits by which the first model predicted each token better than the second."""
+        pairs = zip(self.tokens, self.others, strict=False)
+        return tuple(other.surprise_bits - token.surprise_bits for token, other in pairs)
 
     @property
-    def rank(self) -> int: ...
-    @property
-    def surprise_bits(self) -> float: ...
-    @property
-    def entropy_bits(self) -> float: ...
+    def figures(self) -> str:
+        """The score in words."""
+        score = TextScore().plus(self.tokens)
+        if not self.others:
+            return str(score)
+        other = TextScore().plus(self.others)
+        return f"{score.bits_per_byte:.3f} bits per byte, beside {other.bits_per_byte:.3f}"
+
+    def alternatives(self, at: int, sampling: Sampling) -> tuple[Alternative, ...]:
+        """The most probable tokens at an index, best first, as `sampling` would filter them now.
+
+        Compared with a second model, `p_cut` is its probability instead.
+        """
+        top = self.tokens[at].place.reshaped(sampling).top(MAX_ALTERNATIVES)
+        top = tuple(a for n, a in enumerate(top) if n < 10 or max(a.p, a.p_cut) >= LEAST_SHOWN)
+        if at >= len(self.others):
+            return top
+        place = self.others[at].place
+        theirs = {entry.id: entry.p for entry in place.top(len(place.vocabulary))}
+        return tuple(Alternative(a.id, a.bytes, a.p, theirs[a.id]) for a in top)

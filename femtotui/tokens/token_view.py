@@ -1,11 +1,11 @@
-"""Text, token by token: each generated one on a colour for its probability."""
+"""Text, token by token: each generated token on a colour for its probability."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,37 +19,28 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ..text.safe import Glyph
-from .colours import (
-    N_DIFFERENCES,
-    difference_shade_of,
-    difference_shades,
-    fitting_difference_legend,
-    fitting_legend,
-    plain_difference_style,
-    plain_style,
-    shade_of,
-    shades,
-    text_on,
-)
+from .colours import DIFFERENCE, SURPRISE
 from .layout import PROMPT, TokenLayout
-from .scoring import TokenLike
+
+if TYPE_CHECKING:
+    from femtotui.core.sampling.distribution import SampledToken
 
 _LEGEND_MIN_HEIGHT = 4
 
 
 class _Look(NamedTuple):
-    """What decides a glyph's style, beside the cursor: which scale, where on it, and whether it is faint."""
+    """The look of a glyph apart from the cursor; `shade` is None for the prompt."""
 
-    scale: Literal["prompt", "surprise", "difference"]
-    shade: int
+    shade: int | None
+    is_difference: bool = False
     faint: bool = False
 
 
 class TokenView(ScrollView, can_focus=True):
-    """A prompt, plain, and the tokens that follow it, coloured; with a cursor that walks the tokens.
+    """A prompt, plain, and the tokens that follow it, coloured; with a cursor that moves over the tokens.
 
     While the cursor is off the text (None), the view follows the end of a growing text if `follow` is set;
-    else it stays where it is, at the beginning of a new text. With differences, these colour the tokens.
+    else it stays at the beginning of a new text. With differences, these colour the tokens.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -80,48 +71,36 @@ class TokenView(ScrollView, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "Previous token", show=False),
-        Binding("right", "move(1)", "Next token", show=False),
-        Binding("up", "move_line(-1)", "Line up", show=False),
-        Binding("down", "move_line(1)", "Line down", show=False),
-        Binding("home", "first", "First token", show=False),
-        Binding("end", "last", "Last token", show=False),
-        Binding("escape", "release", "Leave the tokens", show=False),
+        Binding("left", "move(-1)", "Left", show=False, tooltip="The previous token"),
+        Binding("right", "move(1)", "Right", show=False, tooltip="The next token"),
+        Binding("up", "move_line(-1)", "Up", show=False, tooltip="The token above"),
+        Binding("down", "move_line(1)", "Down", show=False, tooltip="The token below"),
+        Binding("home", "first", "First", show=False, tooltip="The first token"),
+        Binding("end", "last", "Last", show=False, tooltip="The last token"),
+        Binding("escape", "release", "Release", show=False, tooltip="Move the cursor off the tokens"),
     ]
 
     cursor: reactive[int | None] = reactive(None, init=False, repaint=False)
 
     @dataclass
     class Highlighted(Message):
-        """The cursor is on another token; None: it left the text. `index` counts generated tokens from 0."""
+        """The cursor is on another token, counted from 0 after the prompt; None: it left the text."""
 
-        token_view: TokenView
-        token: TokenLike | None
         index: int | None
+        token: SampledToken | None
 
-        @property
-        def control(self) -> TokenView:
-            return self.token_view
-
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-        disabled: bool = False,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
         self.follow = True
-        self._tokens: list[TokenLike] = []
+        self._tokens: list[SampledToken] = []
         self._differences: tuple[float, ...] = ()
         self._layout_of_tokens = TokenLayout()
         self._style_cache: dict[tuple[_Look, bool], Style] = {}
 
-    # What is shown
+    # -- content ---------------------------------------------------------------------------------------
 
-    def show(self, prompt: bytes, tokens: Iterable[TokenLike] = ()) -> None:
-        """Show a prompt and tokens in place of what was there."""
+    def show(self, prompt: bytes, tokens: Iterable[SampledToken] = ()) -> None:
+        """Replace the text by a prompt and tokens."""
         self.cursor = None
         self._tokens, self._differences = [], ()
         self._layout_of_tokens.reset(prompt)
@@ -130,11 +109,7 @@ class TokenView(ScrollView, can_focus=True):
             self.scroll_home(animate=False, immediate=True, force=True, x_axis=False)
         self.append(tokens)
 
-    def set_prompt(self, prompt: bytes) -> None:
-        """Begin a new text: the prompt, and no tokens yet."""
-        self.show(prompt)
-
-    def append(self, tokens: Iterable[TokenLike]) -> None:
+    def append(self, tokens: Iterable[SampledToken]) -> None:
         """Add tokens at the end; the view follows them unless the cursor is on the text."""
         new = list(tokens)
         if not new:
@@ -142,10 +117,10 @@ class TokenView(ScrollView, can_focus=True):
         self._tokens += new
         self._text_changed(self._layout_of_tokens.extend(token.bytes for token in new))
 
-    def rescore(self, tokens: Sequence[TokenLike], differences: Iterable[float] = ()) -> bool:
-        """The same text with other figures: nothing moves, and the cursor stays. False if it is another text.
+    def rescore(self, tokens: Sequence[SampledToken], differences: Iterable[float] = ()) -> bool:
+        """Give the same text other figures: the cursor stays. False, and no change, if the text is another.
 
-        `differences`, one a token, are by how many bits this model foresaw the token better than another.
+        `differences`, one per token, are the bits by which this model predicted it better than another.
         """
         if [token.bytes for token in tokens] != [token.bytes for token in self._tokens]:
             return False
@@ -158,26 +133,26 @@ class TokenView(ScrollView, can_focus=True):
         self.show(b"")
 
     @property
-    def tokens(self) -> tuple[TokenLike, ...]:
-        """The generated tokens, in order."""
+    def tokens(self) -> tuple[SampledToken, ...]:
+        """The tokens after the prompt."""
         return tuple(self._tokens)
 
     @property
-    def highlighted(self) -> TokenLike | None:
+    def highlighted(self) -> SampledToken | None:
         """The token under the cursor."""
         return None if self.cursor is None else self._tokens[self.cursor]
 
-    # Cursor
+    # -- cursor ----------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        """Go some tokens on; from off the text, to its last token (back) or its first."""
+        """Move by some tokens; from off the text, to its last token (back) or its first."""
         if self.cursor is None:
             self.cursor = len(self._tokens) - 1 if by < 0 else 0
         else:
             self.cursor += by
 
     def action_move_line(self, by: int) -> None:
-        """Go to the token above or below."""
+        """Move to the token above or below."""
         if self.cursor is None:
             self.action_move(by)
             return
@@ -188,21 +163,21 @@ class TokenView(ScrollView, can_focus=True):
             self.cursor = token
 
     def action_first(self) -> None:
-        """Go to the first token."""
+        """Move to the first token."""
         self.cursor = 0
 
     def action_last(self) -> None:
-        """Go to the last token."""
+        """Move to the last token."""
         self.cursor = len(self._tokens) - 1
 
     def action_release(self) -> None:
-        """Take the cursor off the text; where the view follows a growing text, do so again."""
+        """Move the cursor off the text; a view that follows a growing text follows it again."""
         self.cursor = None
         if self.follow:
             self._follow_end()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """With no cursor to take off the text, escape is for whoever lies around."""
+        """Leave Escape to the parents while the cursor is off the text."""
         del parameters
         return self.cursor is not None if action == "release" else True
 
@@ -231,9 +206,9 @@ class TokenView(ScrollView, can_focus=True):
             if not self.scroll_offset.y <= line < self.scroll_offset.y + height:
                 top = line if line < self.scroll_offset.y else line - height + 1
                 self.scroll_to(y=top, animate=False, force=True)
-        self.post_message(self.Highlighted(self, self.highlighted, cursor))
+        self.post_message(self.Highlighted(cursor, self.highlighted))
 
-    # Layout
+    # -- layout ----------------------------------------------------------------------------------------
 
     @property
     def _has_legend(self) -> bool:
@@ -253,7 +228,7 @@ class TokenView(ScrollView, can_focus=True):
         self._text_changed(0)
 
     def _text_changed(self, first_line: int) -> None:
-        """Lines from `first_line` on are different: adapt the scroll area and paint those in sight."""
+        """Adapt the scroll area to lines that changed from `first_line` on, and paint the visible ones."""
         if not self.is_attached:
             return  # `on_resize` lays the text out with the first frame
         width = self.scrollable_content_region.width
@@ -267,7 +242,7 @@ class TokenView(ScrollView, can_focus=True):
         # `force`: the scroll bar that the text needs by now may not be there yet.
         self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
 
-    # Drawing
+    # -- drawing ---------------------------------------------------------------------------------------
 
     def notify_style_update(self) -> None:
         """Mix the colours again for another theme."""
@@ -292,14 +267,14 @@ class TokenView(ScrollView, can_focus=True):
         return self._mixed_style(look, self.cursor is not None and self.cursor in tokens)
 
     def _look(self, tokens: range) -> _Look:
-        """A character that took several tokens is as likely as all of them together."""
+        """The look of a character; one of several tokens is as likely as all of them together."""
         if tokens[-1] == PROMPT:
-            return _Look("prompt", 0)
+            return _Look(None)
         generated = [token for token in tokens if token != PROMPT]
         if self._differences:
-            in_reach = [self._differences[token] for token in generated if token < len(self._differences)]
-            return _Look("difference", difference_shade_of(math.fsum(in_reach)))
-        return _Look("surprise", shade_of(math.prod(self._tokens[token].p for token in generated)))
+            known = [self._differences[token] for token in generated if token < len(self._differences)]
+            return _Look(DIFFERENCE.shade_of(math.fsum(known)), is_difference=True)
+        return _Look(SURPRISE.shade_of(math.prod(self._tokens[token].p for token in generated)))
 
     @property
     def _in_colour(self) -> bool:
@@ -319,36 +294,27 @@ class TokenView(ScrollView, can_focus=True):
         return cursor if self._in_colour else cursor + Style(reverse=True)
 
     def _mix_style(self, look: _Look) -> Style:
-        if look.scale == "prompt":
+        if look.shade is None:
             prompt = self.get_component_rich_style("token-view--prompt")
             return prompt + Style(dim=True) if look.faint else prompt
-        is_difference = look.scale == "difference"
+        scale = DIFFERENCE if look.is_difference else SURPRISE
         if not self._in_colour:
-            plain = plain_difference_style if is_difference else plain_style
-            return self.rich_style + plain(look.shade)
-        if is_difference:
-            background = difference_shades(self._ground)[look.shade + N_DIFFERENCES]
-        else:
-            background = shades(self._ground)[look.shade]
-        foreground = text_on(background)
-        if look.faint:
-            foreground = background.blend(foreground, 0.55)
-        return Style.from_color(foreground.rich_color, background.rich_color)
+            return self.rich_style + scale.style(look.shade, None)
+        return scale.style(look.shade, self._ground, faint=look.faint)
 
     @property
     def _ground(self) -> Color:
         return self.background_colors[1]
 
     def _legend(self, width: int) -> Strip:
-        """What the colours mean, in as many words as there is room for."""
+        """The meaning of the colours, in as many words as there is room for."""
         style = self.get_component_rich_style("token-view--legend")
-        if self._differences:
-            lead, entries = fitting_difference_legend(width)
-            looks = [_Look("difference", difference_shade_of(bits)) for _, bits in entries]
-        else:
-            lead, entries = fitting_legend(width, self._in_colour)
-            looks = [_Look("surprise", shade_of(p)) for _, p in entries]
-        samples = zip(entries, looks, strict=True)
-        shown = [Segment(f" {name} ", self._mixed_style(look, False)) for (name, _), look in samples]
-        strip = Strip([Segment(lead, style), *shown])
+        is_difference = bool(self._differences)
+        scale = DIFFERENCE if is_difference else SURPRISE
+        lead, entries = scale.fitting_legend(width, self._in_colour)
+        samples = [
+            Segment(f" {name} ", self._mixed_style(_Look(scale.shade_of(value), is_difference), False))
+            for name, value in entries
+        ]
+        strip = Strip([Segment(lead, style), *samples])
         return strip.adjust_cell_length(width, style).crop(0, width)

@@ -18,9 +18,8 @@ from ..edit.edit_screen import EditAnswer, EditScreen
 from ..runs.library import Ours, RunRow, our_verdicts, overlay_of, read_rows
 from ..runs.runs_screen import RunsScreen
 from ..runs.state import Status
-from ..sampling.ui_messages import FilterLeft, PresetPointedAt
 from .choosing import ChoosingScreen
-from .preset_list import PresetFilter, PresetList
+from .preset_list import FilterLeft, PresetFilter, PresetList, PresetPointedAt
 
 
 class ArrangingScreen(ChoosingScreen):

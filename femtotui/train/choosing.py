@@ -13,11 +13,10 @@ from textual.timer import Timer
 from femtotui.core.errors import FemtoError
 
 from ..runs.actions import RunActions, StatusMessage
-from ..sampling.ui_messages import DownloadEnded, DownloadMoved, PresetChosen
 from ..text.formats import Tone
-from .download import Answer, EnglishQuestion, start_download
+from .download import Answer, DownloadEnded, DownloadMoved, EnglishQuestion, start_download
 from .header import StatusLine
-from .preset_list import PresetList
+from .preset_list import PresetChosen, PresetList
 
 DIGIT_SECONDS = 0.6
 """How long a digit waits for a second one: 1 may become 14."""

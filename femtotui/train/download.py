@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -16,7 +17,6 @@ from textual.widgets import Button, Static
 from femtotui.core.errors import FemtoError
 from femtotui.presets.sources import download_english
 
-from ..sampling.ui_messages import DownloadEnded, DownloadMoved
 from ..text.formats import printable
 from ..widgets.dialogs import ModalInTurn
 
@@ -28,6 +28,24 @@ _QUESTION = (
     "Without it they can train on a stand-in, the documentation that every Python carries; "
     "their losses then cannot be compared with the journal's."
 )
+
+
+@dataclass
+class DownloadMoved(Message):
+    """Bytes of the English text have arrived; posted from the downloading thread."""
+
+    received: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, DownloadMoved)
+
+
+@dataclass
+class DownloadEnded(Message):
+    """The English text is stored, or `failure` says why not."""
+
+    failure: str = ""
 
 
 class EnglishQuestion(ModalInTurn[Answer]):

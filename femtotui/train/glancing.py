@@ -10,9 +10,8 @@ from femtotui.core.errors import FemtoError
 
 from ..chart.frame_data import MAX_OVERLAYS
 from ..runs.library import RunRow, read_rows
-from ..runs.run_list import Glance, RunList, run_words
+from ..runs.run_list import Glance, RunChosen, RunList, RunPointedAt, run_words
 from ..runs.state import Status
-from ..sampling.ui_messages import RunChosen, RunPointedAt
 from .arranging import ArrangingScreen
 
 NEWEST = 40

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -15,7 +17,6 @@ from femtotui.presets import Preset
 from ..runs.choices import BrokenPreset
 from ..runs.library import Ours
 from ..runs.state import Status
-from ..sampling.ui_messages import FilterLeft, PresetChosen, PresetPointedAt
 from ..text.formats import preset_parameters, printable, short_title, size
 
 TITLE_WIDTH = 10
@@ -56,6 +57,28 @@ def _name(preset: Preset) -> tuple[Content | str, ...]:
 
 def _cut(text: str, width: int) -> str:
     return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+
+
+@dataclass
+class PresetChosen(Message):
+    """The user chose a preset from the list."""
+
+    key: str
+
+
+@dataclass
+class PresetPointedAt(Message):
+    """The cursor of the list is on a preset or, with an empty key, on a broken file and its problem."""
+
+    key: str
+    problem: str = ""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, PresetPointedAt)
+
+
+class FilterLeft(Message):
+    """The user has closed the filter of the list."""
 
 
 class PresetList(OptionList):

@@ -23,10 +23,9 @@ from ..runs.run_list import RunList
 from ..runs.state import RunState, Status
 from ..runs.verdict import Judge, too_early_words
 from ..sampling.fields import Prompt
-from ..sampling.sample_pane import SamplePane
+from ..sampling.sample_pane import SampleAsked, SamplePane
 from ..sampling.sample_screen import SampleScreen
 from ..sampling.stream import Pace
-from ..sampling.ui_messages import PresetChosen, SampleAsked
 from ..text.formats import local_now
 from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
@@ -43,7 +42,7 @@ from .panels import (
     ram_words,
     summary_facts,
 )
-from .preset_list import PresetList
+from .preset_list import PresetChosen, PresetList
 
 _NOT_ASKED = -1
 
@@ -312,7 +311,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
 
     async def action_sample(self) -> None:
         pane = self._sample_pane
-        screen = SampleScreen(self.actions, pane.newest, pane.lapse, self._pace, pane.prompt)
+        screen = SampleScreen(self.actions, pane.newest, pane.timelapse, self._pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
 

@@ -152,7 +152,7 @@ async def test_it_samples_while_paused_and_after_the_trainer_is_gone(runs: Path)
 
 def drawn(it: Stage, samples: int) -> bool:
     """Whether so many samples were asked for, and are complete."""
-    frames = it.app.train.query_one(SamplePane).lapse.frames
+    frames = it.app.train.query_one(SamplePane).timelapse.frames
     return it.sent(Snapshot) >= samples and len(frames) >= samples
 
 

@@ -15,7 +15,7 @@ from femtotui.core.sampling.distribution import Distribution
 from femtotui.core.sampling.sampler import SampledToken, Sampling
 from femtotui.sampling.branches import Branches, branch_line
 from femtotui.sampling.stream import Piece, rested, stream
-from femtotui.sampling.timelapse import MAX_FRAMES, Scene, Timelapse
+from femtotui.sampling.timelapse import MAX_FRAMES, SampleSetup, Timelapse
 from femtotui.tokens.colours import TokenPaint
 from femtotui.tokens.export_formats import Sample, as_html, as_json, as_log_probs, as_svg, as_text, log_probs
 
@@ -43,15 +43,15 @@ def test_undo_and_redo_walk_through_what_was_shown() -> None:
 
 
 def test_a_film_keeps_its_beginning_when_it_is_full() -> None:
-    lapse, scene = Timelapse(), Scene("run", b"\n", Sampling())
+    timelapse, setup = Timelapse(), SampleSetup("run", b"\n", Sampling())
     for step in range(2 * MAX_FRAMES):
-        lapse.record(scene, step, ())
-    steps = [frame.step for frame in lapse.frames]
+        timelapse.record(setup, step, ())
+    steps = [frame.step for frame in timelapse.frames]
     assert len(steps) <= MAX_FRAMES and steps[0] == 0 and steps[-1] == 2 * MAX_FRAMES - 1
-    lapse.record(scene, 10, ())
-    assert lapse.frames[-1].step == 10, "a resumed run goes over its steps again"
-    lapse.record(Scene("run", b"other", Sampling()), 3, ())
-    assert len(lapse.frames) == 1
+    timelapse.record(setup, 10, ())
+    assert timelapse.frames[-1].step == 10, "a resumed run goes over its steps again"
+    timelapse.record(SampleSetup("run", b"other", Sampling()), 3, ())
+    assert len(timelapse.frames) == 1
 
 
 def test_the_first_token_does_not_wait_and_the_rest_leaves_the_core_alone() -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from femtotui.core.sampling.distribution import JOURNAL_SAMPLING, Distribution, SampledToken, choose, describe
 from femtotui.sampling.stream import SAMPLE_TOKENS
-from femtotui.sampling.timelapse import MAX_BYTES, MAX_FRAMES, Scene, Timelapse
+from femtotui.sampling.timelapse import MAX_BYTES, MAX_FRAMES, SampleSetup, Timelapse
 
 MIB = 2**20
-SCENE = Scene("run", b"\n", JOURNAL_SAMPLING)
+SETUP = SampleSetup("run", b"\n", JOURNAL_SAMPLING)
 
 
 def samples(n_vocabulary: int, n_tokens: int = SAMPLE_TOKENS) -> Iterator[list[SampledToken]]:
@@ -38,26 +38,26 @@ def samples(n_vocabulary: int, n_tokens: int = SAMPLE_TOKENS) -> Iterator[list[S
 def test_a_film_stays_within_ten_mib(n_vocabulary: int) -> None:
     """With a quarter of the tokens, for the time it takes, it stays within a quarter of that."""
     n_tokens = SAMPLE_TOKENS // 4
-    lapse, film, most = Timelapse(), samples(n_vocabulary, n_tokens), 0
+    timelapse, film, most = Timelapse(), samples(n_vocabulary, n_tokens), 0
     live = next(film)  # there is always one on the screen, with all its logits
     tracemalloc.start()
     try:
         for step, tokens in enumerate(islice(film, 1000)):
             live = tokens
-            lapse.record(SCENE, step, live)
+            timelapse.record(SETUP, step, live)
             most = max(most, tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     two_live = 2 * n_tokens * n_vocabulary * 4  # the generator has the one before, too
     assert most - two_live < 10 * MIB / 4
-    assert MAX_BYTES < 9 * MIB and len(lapse.frames) > MAX_FRAMES / 2
+    assert MAX_BYTES < 9 * MIB and len(timelapse.frames) > MAX_FRAMES / 2
 
 
 @pytest.mark.parametrize("n_vocabulary", [256, 8192])
 def test_a_frame_shows_what_the_sample_showed(n_vocabulary: int) -> None:
-    lapse, sample = Timelapse(), next(samples(n_vocabulary))
-    lapse.record(SCENE, 1, sample)
-    for kept, token in zip(lapse.tokens(lapse.frames[0]), sample, strict=True):
+    timelapse, sample = Timelapse(), next(samples(n_vocabulary))
+    timelapse.record(SETUP, 1, sample)
+    for kept, token in zip(timelapse.text(timelapse.frames[0]).tokens, sample, strict=True):
         assert (kept.id, kept.bytes, kept.rank) == (token.id, token.bytes, token.rank)
         figures = [(each.p, each.p_cut, each.surprise_bits, each.entropy_bits) for each in (kept, token)]
         np.testing.assert_allclose(*figures, rtol=1e-5)

@@ -102,7 +102,7 @@ async def test_alternatives_with_bars_and_percentages() -> None:
     async with app.run_test(size=(60, 12)):
         app.panel.show(Token(b"e", 0.18, TOP, rank=2, surprise_bits=2.474))
         heads, *shown = lines(app.panel)
-        assert heads.split() == ["raw", "after", "cutting"]
+        assert heads.split() == ["raw", "after", "top-p"]
         assert shown[0].startswith("'a'")
         assert "█████" in shown[0]
         assert shown[0].split()[2] == "71.2%" and shown[0].endswith("100.0%")
@@ -116,7 +116,7 @@ async def test_alternatives_with_bars_and_percentages() -> None:
 async def test_a_distribution_without_a_choice_has_no_summary() -> None:
     app = Host()
     async with app.run_test(size=(60, 12)):
-        app.panel.show_alternatives(TOP)
+        app.panel.show(None, TOP)
         assert not any("rank" in line for line in lines(app.panel))
         assert first_style(app.panel, 2) == first_style(app.panel, 3)
         app.panel.clear()

@@ -18,7 +18,7 @@ from femtotui.core.events import SampleDone
 from femtotui.sampling.branches import BranchList
 from femtotui.sampling.fields import Prompt, SamplingFields, UserText, completed_model
 from femtotui.sampling.sample_screen import SampleScreen
-from femtotui.tokens.alternatives import Alternatives
+from femtotui.tokens.alternatives import NextToken
 from femtotui.tokens.token_view import TokenView
 
 
@@ -44,7 +44,7 @@ class Studio:
         return b"".join(token.bytes for token in self.tokens.tokens)
 
     def shown(self) -> list[str]:
-        panel = self.screen.query_one(Alternatives)
+        panel = self.screen.query_one(NextToken)
         return [panel.render_line(y).text.rstrip() for y in range(panel.content_size.height)]
 
     async def press(self, *keys: str) -> None:
@@ -73,7 +73,7 @@ async def test_a_branch_goes_on_from_the_chosen_alternative_and_undo_comes_back(
     async with studio(tmp_path) as it:
         first = it.text
         await it.press("right", "right", "right", "enter")
-        assert it.screen.query_one(Alternatives).has_focus and it.tokens.cursor == 2
+        assert it.screen.query_one(NextToken).has_focus and it.tokens.cursor == 2
         await it.press("down", "down", "enter")
         await it.until(lambda: len(it.tokens.tokens) == 100 and it.text != first)
         second = it.text
@@ -94,12 +94,12 @@ async def test_moving_a_setting_reshapes_the_bars_at_once(tmp_path: Path) -> Non
         kept = [row for row in it.shown() if row.endswith("%")]
         assert 0 < len(kept) < len(it.shown())
         await it.press("less_than_sign")
-        assert it.screen.query_one(SamplingFields).asked.sampling.top_k == 0, "less than no cut is no cut"
+        assert it.screen.query_one(SamplingFields).request.sampling.top_k == 0, "less than no cut is no cut"
         await it.press("greater_than_sign")
-        assert it.screen.query_one(SamplingFields).asked.sampling.top_k == 1
+        assert it.screen.query_one(SamplingFields).request.sampling.top_k == 1
         assert sum(row.endswith("100.0%") for row in it.shown()) == 1
         await it.press("comma", "plus")
-        settings = it.screen.query_one(SamplingFields).asked.sampling
+        settings = it.screen.query_one(SamplingFields).request.sampling
         assert (settings.top_p, settings.temperature) == (0.45, 1.1)
 
 
@@ -120,11 +120,11 @@ async def test_what_cannot_be_is_said_at_the_field_and_changes_nothing(
     tmp_path: Path, field: str, value: str, said: str
 ) -> None:
     async with studio(tmp_path) as it:
-        before, asked = it.text, it.screen.query_one(SamplingFields).asked
+        before, asked = it.text, it.screen.query_one(SamplingFields).request
         entry = it.screen.query_one(SamplingFields).field(field)
         entry.value = value
         await it.until(lambda: said in it.trouble)
-        assert entry.has_class("-invalid") and it.screen.query_one(SamplingFields).asked == asked
+        assert entry.has_class("-invalid") and it.screen.query_one(SamplingFields).request == asked
         entry.focus()
         await it.press("enter")
         assert it.text == before
@@ -146,7 +146,7 @@ async def test_ones_own_text_is_read_as_it_is_typed_and_as_the_training_goes_on(
         await it.press("t", *"abc")
         await it.until(lambda: it.text == b"abc")
         subtitle = str(it.tokens.border_subtitle)
-        assert subtitle == "8.000 bits a byte · perplexity 256 · 3 tokens, 3 bytes"
+        assert subtitle == "8.000 bits per byte · perplexity 256 · 3 tokens, 3 bytes"
         before = it.tokens.tokens
         it.it.trainer.step += 1
         it.it.trainer.snapshot()
@@ -173,11 +173,11 @@ async def test_a_prompt_that_the_tokenizer_lacks_offers_to_leave_it_out(tmp_path
 
 async def test_the_time_lapse_winds_through_what_was_written_before(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
-        lapse = it.screen._lapse
-        await it.until(lambda: len(lapse.frames) == 1)
+        timelapse = it.screen.player.timelapse
+        await it.until(lambda: len(timelapse.frames) == 1)
         for step in (500, 1000):
             it.it.trainer.play(step)
-            await it.until(lambda step=step: lapse.frames[-1].step == step)  # type: ignore[misc]
+            await it.until(lambda step=step: timelapse.frames[-1].step == step)  # type: ignore[misc]
         await it.press("left_square_bracket")
         await it.until(lambda: "step 1,000 · 3 of 3" in str(it.tokens.border_subtitle))
         await it.press(
@@ -190,21 +190,21 @@ async def test_the_time_lapse_winds_through_what_was_written_before(tmp_path: Pa
 
 async def test_a_frame_every_so_many_steps(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
-        lapse = it.screen._lapse
-        await it.until(lambda: len(lapse.frames) == 1)  # the one that the screen opens with
+        timelapse = it.screen.player.timelapse
+        await it.until(lambda: len(timelapse.frames) == 1)  # the one that the screen opens with
         await it.press("v", *"50", "enter")
         for step in (20, 49, 50, 70, 101):
             await it.it.playing(step)
             if step in (50, 101):
-                await it.until(lambda step=step: lapse.frames[-1].step == step)  # type: ignore[misc]
-        assert [frame.step for frame in lapse.frames[1:]] == [50, 101]
+                await it.until(lambda step=step: timelapse.frames[-1].step == step)  # type: ignore[misc]
+        assert [frame.step for frame in timelapse.frames[1:]] == [50, 101]
         await it.press("v", *"0x", "enter")
         await it.until(lambda: "whole number above 0" in it.trouble)
 
 
 async def test_another_checkpoint_beside_it_colours_by_the_difference(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
-        run = saved_run(tmp_path / "runs", it.screen.model.config)
+        run = saved_run(tmp_path / "runs", it.screen.reader.model.config)
         await it.press("d", *"other", "enter")
         await it.until(lambda: "there is no run" in it.trouble or "nearest" in it.trouble)
         await it.press("d", *run.path.name, "enter")
@@ -229,7 +229,7 @@ async def test_it_is_saved_in_the_form_that_the_ending_names(tmp_path: Path) -> 
         await it.press("e")
         it.screen.query_one("#ask Input", Input).value = str(tmp_path / "out.exe")
         await it.press("enter")
-        await it.until(lambda: "no ending that says" in it.trouble)
+        await it.until(lambda: "no ending that names" in it.trouble)
         await it.press("y")
         assert len(it.it.app.clipboard) > 0
 
@@ -257,7 +257,7 @@ async def test_every_key_is_harmless_before_there_is_anything(tmp_path: Path) ->
 
 async def test_two_saved_models_beside_each_other_and_back_to_the_run(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
-        config = it.screen.model.config
+        config = it.screen.reader.model.config
         one = saved_run(tmp_path / "runs", config, steps=(3, 7))
         saved_run(tmp_path / "runs", config, steps=(9,))
         alone = it.text
@@ -276,7 +276,7 @@ async def test_two_saved_models_beside_each_other_and_back_to_the_run(tmp_path: 
         await it.until(lambda: it.text == b"ab" and "beside" in str(it.tokens.border_subtitle))
         await it.press("escape", "d", "enter")
         await it.until(
-            lambda: str(it.tokens.border_subtitle).startswith("8.000 bits a byte · perplexity 256")
+            lambda: str(it.tokens.border_subtitle).startswith("8.000 bits per byte · perplexity 256")
         )
         assert "beside" not in str(it.screen.query_one("#studio-head", Static).render())
 
@@ -309,7 +309,7 @@ async def test_the_time_lapse_goes_back_to_what_an_earlier_session_wrote(tmp_pat
         lines = [SampleDone(step=step, prompt="\n", text=f"at {step}\x1b", seed=0) for step in (1, 2)]
         lines.append(SampleDone(step=2, prompt="other", text="x", seed=0))
         samples.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b"torn")
-        await it.until(lambda: bool(it.screen._lapse.frames))
+        await it.until(lambda: bool(it.screen.player.timelapse.frames))
         await it.press("left_square_bracket", "left_square_bracket")
         kept = "step 2 · 2 of 3 · as the run kept it, without its probabilities"
         await it.until(lambda: str(it.tokens.border_subtitle) == kept)
@@ -317,4 +317,4 @@ async def test_the_time_lapse_goes_back_to_what_an_earlier_session_wrote(tmp_pat
         await it.press("left_square_bracket", "left_square_bracket")
         await it.until(lambda: "step 1 · 1 of 3" in str(it.tokens.border_subtitle))
         await it.press("right_square_bracket", "right_square_bracket")
-        await it.until(lambda: "step 3 · 3 of 3 · 8.000 bits a byte" in str(it.tokens.border_subtitle))
+        await it.until(lambda: "step 3 · 3 of 3 · 8.000 bits per byte" in str(it.tokens.border_subtitle))

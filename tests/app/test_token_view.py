@@ -199,7 +199,7 @@ async def test_sixteen_colour_themes_use_attributes_too() -> None:
 async def test_streaming_follows_the_end() -> None:
     app = Host()
     async with app.run_test(size=(40, 10)) as pilot:
-        app.view.set_prompt(b"start\n")
+        app.view.show(b"start\n")
         for number in range(50):
             app.view.append(tokens(f"line {number}\n".encode()))
         await pilot.pause()

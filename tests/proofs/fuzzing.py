@@ -32,7 +32,7 @@ from femtotui.core.run_folder.logs import read_history
 from femtotui.core.run_folder.saved_model import open_saved
 from femtotui.presets import load_preset
 from femtotui.runs.library import read_rows, view_of, write_title
-from femtotui.sampling.timelapse import kept_film
+from femtotui.sampling.timelapse import logged_frames
 from femtotui.trainer.remote import read_address
 from femtotui.trainer.session import continue_run, prepare
 
@@ -184,7 +184,7 @@ class Fuzz:
     def _look(self, run: Path) -> None:
         """What the lists and the journal do: whatever is damaged, they show what there is."""
         read_rows(self.runs)
-        kept_film(run)
+        logged_frames(run)
         for _ in read_history(run, 10**15):
             pass
         for look in (gather_entry, read_address, self._open_to_sample, _draw_curve):
