@@ -15,8 +15,9 @@ from femtotui.core.errors import FemtoError
 from femtotui.core.events import ScoreDone
 from femtotui.presets import Goal
 
-from ..runs.library import view_of
-from ..runs.manager import RunHandle, RunManager, TrainerFactory
+from ..runs.handle import RunHandle, TrainerFactory
+from ..runs.library import load_state
+from ..runs.manager import RunManager
 from ..runs.state import RunState, Status
 from ..text.formats import UNKNOWN, Tone, duration, loss
 from .trials import reaches, trial_folder, trial_run
@@ -43,12 +44,12 @@ class Trial:
 
     @property
     def _place(self) -> RunHandle | None:
-        return self._desk.places.get(self.config.preset)
+        return self._desk.handles.get(self.config.preset)
 
     @property
     def view(self) -> RunState | None:
         """What is known of the training; None before it began."""
-        return self._place.view if self._place is not None else None
+        return self._place.state if self._place is not None else None
 
     @property
     def score(self) -> ScoreDone | None:
@@ -93,19 +94,19 @@ class Trial:
         if run is None:
             return
         if self.view is None or self.view.step != run.step or (run.finished and not self.done):
-            self._desk.adopt(view_of(run))
+            self._desk.adopt(load_state(run))
 
     def start(self) -> None:
         """Begin it, or go on with what there is of it."""
         self._ours = True
         if self._place is None:
-            self._desk.begin(self.config)
+            self._desk.start(self.config)
         else:
-            self._desk.go_on(self.config.preset)
+            self._desk.resume_run(self.config.preset)
 
     def take(self) -> bool:
         """Fold what its trainer said; whether that was anything."""
-        return self._desk.take().changed
+        return self._desk.collect().changed
 
     def stop(self) -> None:
         """Let its trainer save and end, in the background."""

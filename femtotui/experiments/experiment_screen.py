@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -14,18 +13,14 @@ from textual.widgets import Footer, Static
 
 from femtotui.presets import Preset
 
-from ..chart.chart_model import Overlay
+from ..chart.chart_model import ChartData, Overlay
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
+from ..chart.series import LossSeries
 from ..text.formats import TONES, printable
 from ..widgets.dialogs import InTurn
+from ..widgets.tick import LOOK_TICKS
 from .experiment import Experiment, Trial, contest_rows, table_lines
-
-LISTEN_SECONDS = 0.25
-"""How often the trainers' news are taken in: as often as on the Train screen."""
-
-LOOK_SECONDS = 2.0
-"""How often the disk is looked at for what others train."""
 
 
 class ExperimentScreen(InTurn[None]):
@@ -50,6 +45,7 @@ class ExperimentScreen(InTurn[None]):
     ) -> None:
         super().__init__()
         self._contest, self._preset, self._give_way = contest, preset, give_way
+        self._ticks = 0
         self._chart = LossChart(id="contest-chart")
         self._chart.glyphs = glyphs
         self._table, self._words = Static(id="contest-table"), Static(id="contest-answer")
@@ -67,20 +63,16 @@ class ExperimentScreen(InTurn[None]):
         self.query_one("#contest-facts").focus()
         self._words.update(Content(" ".join(self._contest.answer)))
         self._words.display = bool(self._contest.answer)
-        self.set_interval(LISTEN_SECONDS, self._listen)
-        self.set_interval(LOOK_SECONDS, self._look)
         self._show_landmarks()
         self._show_curves()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_table)
 
-    def _listen(self) -> None:
-        if self._contest.take():
-            self._show()
-
-    def _look(self) -> None:
-        if self._contest.read():
+    def tick(self) -> None:
+        self._ticks += 1
+        news = self._contest.take()
+        if (self._ticks % LOOK_TICKS == 0 and self._contest.read()) or news:
             self._show()
 
     def _show(self) -> None:
@@ -92,17 +84,16 @@ class ExperimentScreen(InTurn[None]):
 
     def _show_curves(self) -> None:
         """Every lane is laid over a chart without a run of its own, so that all are drawn alike."""
-        begun = [lane for lane in self._contest.lanes if lane.view is not None and lane.view.steps]
+        begun = [lane for lane in self._contest.lanes if lane.view is not None and len(lane.view.steps)]
         self._chart.set_overlays([overlay_of(lane) for lane in begun])
 
     def _show_landmarks(self) -> None:
         """The end point that the journal noted, or the level that a peer reached."""
         record = self._preset.journal if self._preset is not None else None
         peer = self._preset.peer if self._preset is not None else None
-        if record is not None:
-            self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
-        if peer is not None:
-            self._chart.set_baselines([(peer.name, peer.val_loss)])
+        goal = (record.step, record.loss, f"journal #{record.entry}") if record is not None else None
+        levels = [(peer.name, peer.val_loss)] if peer is not None else []
+        self._chart.show(ChartData(baselines=levels, goal=goal))
 
     def _show_table(self) -> None:
         lines: list[Content] = []
@@ -159,15 +150,12 @@ class ExperimentScreen(InTurn[None]):
 def overlay_of(lane: Trial) -> Overlay:
     """A lane's curve, to lay over another's of the same tokens."""
     view = lane.view
-    steps, losses, seconds = (view.steps, view.losses, view.seconds) if view is not None else ((), (), ())
     started = view.started if view is not None else None
     is_byte = lane.config.tokenizer.kind == "byte"
     return Overlay(
         key=lane.name,
         name=lane.name,
-        steps=np.array(steps, np.float64),
-        losses=np.array(losses, np.float64),
-        elapsed_s=np.array(seconds, np.float64),
+        series=view.curve if view is not None else LossSeries(),
         bytes_per_token=started.bytes_per_token if started is not None else (1.0 if is_byte else None),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from femtotui.core.errors import ConfigError
 from femtotui.presets import Goal, Preset, load_preset, run_config
 
-from ..runs.manager import TrainerFactory
+from ..runs.handle import TrainerFactory
 from ..text.formats import duration
 from .experiment import Experiment, Reference, Trial
 from .trials import tries

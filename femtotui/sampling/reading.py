@@ -84,9 +84,9 @@ class ReadingScreen(InTurn[None]):
         A pinned model stays.
         """
         place = self.actions.current
-        if place is None or place.snapshot is None or place.view.started is None:
+        if place is None or place.snapshot is None or place.state.started is None:
             return False
-        model = self._newest.of(Path(place.view.started.run), place.view.config, place.snapshot)
+        model = self._newest.of(Path(place.state.started.run), place.state.config, place.snapshot)
         if model is self.model or isinstance(self.model, PinnedModel):
             return False
         self.model = model
@@ -113,7 +113,7 @@ class ReadingScreen(InTurn[None]):
     @property
     def is_training(self) -> bool:
         place = self.actions.current
-        return place is not None and place.view.status is Status.TRAINING
+        return place is not None and place.state.status is Status.TRAINING
 
     def stop_writing(self) -> None:
         """Whatever is being written counts no more."""

@@ -30,8 +30,6 @@ from .stream import Pace
 from .taking import TakingScreen
 from .timelapse import Timelapse
 
-POLL_SECONDS = 0.25
-
 
 class SampleScreen(TakingScreen):
     """Everything about one prompt, or one text. The training goes on beneath."""
@@ -108,12 +106,11 @@ class SampleScreen(TakingScreen):
         for widget in (self.query_one(UserText), self.query_one(AskRow), self.query_one(BranchList)):
             widget.display = False
         self._tokens_view.follow = False
-        self.set_interval(POLL_SECONDS, self._keep_up)
-        self._keep_up()
+        self.tick()
 
     # -- keeping up -----------------------------------------------------------------------------------
 
-    def _keep_up(self) -> None:
+    def tick(self) -> None:
         """Take what the training has brought: the text is read anew, the film goes on."""
         is_newer = self.newer_model()
         if is_newer and self._wanted:

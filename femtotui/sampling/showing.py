@@ -17,8 +17,8 @@ from ..text.safe import one_line
 from ..tokens.alternatives import Alternatives
 from ..tokens.scoring import TextScore
 from ..tokens.token_view import TokenView
-from ..train.panels import FIGURES_SECONDS
 from ..widgets.dialogs import AskRow
+from ..widgets.tick import SLOW_TICKS, TICK_SECONDS
 from .branches import Branches, BranchList
 from .fields import AGAINST, ModelSuggester, Prompt, SamplingFields, UserText
 from .models import NewestModel
@@ -27,6 +27,9 @@ from .stream import Pace, prompt_bytes
 from .timelapse import Timelapse, kept_film
 
 MOST_ALTERNATIVES = 60
+
+FIGURES_SECONDS = SLOW_TICKS * TICK_SECONDS
+"""How often figures at the edge of the screen are updated while tokens come."""
 
 LEAST_SHOWN = 0.0005
 """Alternatives below this would all read 0.0%; the first ten are shown all the same."""
@@ -70,7 +73,7 @@ class ShowingScreen(ReadingScreen):
 
     def _show_head(self) -> None:
         place = self.actions.current
-        status = "" if place is None else f" · {place.view.status.value} at step {place.view.step:,}"
+        status = "" if place is None else f" · {place.state.status.value} at step {place.state.step:,}"
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
         self._head_due = time.monotonic() + FIGURES_SECONDS
@@ -208,8 +211,8 @@ class ShowingScreen(ReadingScreen):
     def _recall(self) -> None:
         """What the run's file holds of the time before this session."""
         place = self.actions.current
-        if place is not None and place.view.run is not None:
-            self._lapse.recall(*kept_film(Path(place.view.run)))
+        if place is not None and place.state.run is not None:
+            self._lapse.recall(*kept_film(Path(place.state.run)))
 
     def _follow_film(self) -> None:
         """Whoever looks at the newest frame is shown the next one when it comes."""

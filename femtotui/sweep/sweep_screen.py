@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from rich.text import Text
 from textual import on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -22,19 +21,20 @@ from femtotui.core.errors import FemtoError
 from femtotui.core.files import open_own
 
 from ..app.settings import Settings
-from ..chart.chart_model import Overlay
+from ..chart.chart_model import ChartData, Overlay
 from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import ASCII, Glyphs, choose_glyphs
 from ..chart.loss_chart import LossChart
+from ..chart.series import LossSeries
 from ..text.formats import UNKNOWN, duration, loss, printable
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
+from ..widgets.tick import TickingApp
 from .live import LOG_NAME, Watch
 from .messages import Outcome, SweepReport
 from .spec import SweepTrial, differing_names
 from .sweep_folder import SweepFolder
 from .sweep_table import ranked
 
-LOOK_SECONDS = 0.5
 _SMOOTHING = 0.5
 """Reports come once a second: more would lag far behind."""
 
@@ -87,12 +87,11 @@ class SweepScreen(InTurn[None]):
 
     def on_mount(self) -> None:
         self._table.focus()
-        self._look()
-        self.set_interval(LOOK_SECONDS, self._look)
+        self.tick()
 
     # -- what is shown ---------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def tick(self) -> None:
         """Shows what is new, if anything is."""
         led = self._watch.is_led
         if not self._watch.look() and led == self._led and self._rows:
@@ -128,21 +127,22 @@ class SweepScreen(InTurn[None]):
         """The curve of the run under the cursor, over those of the best others."""
         here, chart = self._here, self._chart
         self.query_one("#sweep-remark", Static).update(printable(here.remark) if here else "")
-        chart.clear()
         if here is None:
+            chart.show(ChartData())
             return
         chart.border_title = Content(printable(here.name))
-        steps, losses, seconds = self._curve(here)
-        chart.add_points(steps, losses, seconds)
-        for report in self._watch.curves.get(here.trial.index, []):
-            if report.val_loss is not None and report.step == report.eval_step:
-                chart.add_validation(report.step, report.val_loss)
+        evals = [
+            (report.step, report.val_loss)
+            for report in self._watch.curves.get(here.trial.index, [])
+            if report.val_loss is not None and report.step == report.eval_step
+        ]
+        chart.show(ChartData(LossSeries.of(*self._curve(here)), evals))
         others = [row for row in self._rows if row is not here and row.trial.index in self._watch.curves]
         chart.set_overlays([self._overlay(row) for row in others[:MAX_OVERLAYS]])
 
     def _overlay(self, row: Standing) -> Overlay:
-        steps, losses, seconds = (np.array(values, np.float64) for values in self._curve(row))
-        return Overlay(str(row.trial.index), printable(row.short_name), steps, losses, seconds, None)
+        series = LossSeries.of(*self._curve(row))
+        return Overlay(str(row.trial.index), printable(row.short_name), series, None)
 
     def _curve(self, row: Standing) -> tuple[list[int], list[float], list[float]]:
         points = [
@@ -301,7 +301,7 @@ def _seconds_left(report: SweepReport, budget_s: float | None) -> float:
     return by_steps if budget_s is None else min(by_steps, max(0.0, budget_s - report.elapsed_s))
 
 
-class SweepApp(App[None]):
+class SweepApp(TickingApp):
     """One screen; leaving it ends the app and nothing else."""
 
     TITLE = "femtotui sweep"

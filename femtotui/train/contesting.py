@@ -4,6 +4,7 @@ sweep, which goes on beside it in a process of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import work
@@ -14,11 +15,30 @@ from femtotui.core.errors import FemtoError
 from ..experiments.experiment import Experiment
 from ..experiments.experiment_screen import ExperimentScreen
 from ..experiments.race import WHY_LAYERS, race, why_layers_contest
+from ..runs.actions import RunActions
 from ..sweep.live import Watch
 from ..sweep.spec import SweepError
 from ..sweep.sweep_folder import find_sweep
 from ..sweep.sweep_screen import SweepScreen
 from .arranging import ArrangingScreen
+
+
+class OpenExperiments:
+    """The experiments of this session: each keeps its trainers while its screen is closed."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, Experiment] = {}
+
+    def open(self, key: str, make: Callable[[], Experiment]) -> Experiment:
+        """The experiment of that name, made when it is first asked for. Raises: what `make` raises."""
+        if key not in self._opened:
+            self._opened[key] = make()
+        return self._opened[key]
+
+    def close(self) -> None:
+        """End every trainer, each with time to save, and wait. From any thread."""
+        for experiment in self._opened.values():
+            experiment.close()
 
 
 class ContestingScreen(ArrangingScreen):
@@ -51,6 +71,10 @@ class ContestingScreen(ArrangingScreen):
         ),
     ]
 
+    def __init__(self, actions: RunActions) -> None:
+        super().__init__(actions)
+        self.experiments = OpenExperiments()
+
     @work(exclusive=True, group="contest")
     async def action_race(self) -> None:
         """Race on the preset under the cursor, or on the one that trains."""
@@ -59,7 +83,7 @@ class ContestingScreen(ArrangingScreen):
             return
         manager = self.actions.manager
         try:
-            contest = self.actions.contest(preset.key, lambda: race(preset, manager.runs, manager.factory))
+            contest = self.experiments.open(preset.key, lambda: race(preset, manager.runs, manager.factory))
         except FemtoError as error:
             self.say(str(error), "warning")
             return
@@ -69,7 +93,7 @@ class ContestingScreen(ArrangingScreen):
     async def action_why_layers(self) -> None:
         manager = self.actions.manager
         await self._hold(
-            self.actions.contest(WHY_LAYERS, lambda: why_layers_contest(manager.runs, manager.factory))
+            self.experiments.open(WHY_LAYERS, lambda: why_layers_contest(manager.runs, manager.factory))
         )
 
     async def _hold(self, contest: Experiment) -> None:
@@ -78,7 +102,7 @@ class ContestingScreen(ArrangingScreen):
 
         def give_way() -> None:
             nonlocal waiting
-            waiting = self.actions.give_way() or waiting
+            waiting = self.actions.pause_for_experiment() or waiting
 
         preset = self.presets.get(contest.preset_key or "")
         await self.app.push_screen_wait(ExperimentScreen(contest, preset, self.glyphs, give_way))
