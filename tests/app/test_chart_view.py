@@ -133,7 +133,7 @@ def test_without_braille_the_same_curve_is_drawn_with_what_there_is(glyphs: obje
     chart = model()
     chart.show(replace(chart.data, baselines=[("floor", 1.3)], goal=(629, 1.476, "journal")))
     chart.set_overlays([overlay()])
-    picture = chart.picture(glyphs)  # type: ignore[arg-type]
+    picture = chart.frame(glyphs)  # type: ignore[arg-type]
     assert picture is not None
     grid = compose(picture, 20, 90)
     text = "".join(map(chr, grid.codes_HW.ravel()))
