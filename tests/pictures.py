@@ -72,7 +72,7 @@ class Studio:
 
     async def trained(self, step: int) -> None:
         await self.until(
-            lambda: PRESET in self.manager.places and self.manager.places[PRESET].view.step >= step,
+            lambda: PRESET in self.manager.handles and self.manager.handles[PRESET].state.step >= step,
             f"step {step}",
         )
 
@@ -125,8 +125,8 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
         await it.trained(1)
         await it.trained(STEPS)
         await it.press("space")
-        await it.until(lambda: it.manager.places[PRESET].view.status is Status.PAUSED, "the pause")
-        step = it.manager.places[PRESET].view.step
+        await it.until(lambda: it.manager.handles[PRESET].state.status is Status.PAUSED, "the pause")
+        step = it.manager.handles[PRESET].state.step
         await it.until(
             lambda: f"step {step:,}" in str(it.app.train.query_one("#sample").border_subtitle), "a sample"
         )

@@ -46,15 +46,15 @@ def until(manager: RunManager, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        manager.take()
+        manager.collect()
         time.sleep(0.01)
 
 
 def trains(manager: RunManager, beyond: int = 0) -> Callable[[], bool]:
     return lambda: (
         manager.current is not None
-        and manager.current.view.status is Status.TRAINING
-        and manager.current.view.step > beyond
+        and manager.current.state.status is Status.TRAINING
+        and manager.current.state.step > beyond
     )
 
 
@@ -62,12 +62,12 @@ def trains(manager: RunManager, beyond: int = 0) -> Callable[[], bool]:
 def detached(tmp_path: Path) -> Iterator[Path]:
     """A run that is being trained by nobody's app."""
     manager = RunManager(tmp_path, Trainer)
-    manager.begin(small_config("modern", "byte", steps=10_000_000))
+    manager.start(small_config("modern", "byte", steps=10_000_000))
     until(manager, trains(manager, 10))
     assert manager.detach()
     until(manager, lambda: manager.is_detached)
     manager.close()
-    run = Path(manager.current.view.run)
+    run = Path(manager.current.state.run)
     yield run
     holder = holder_of(run)
     if holder is not None:
@@ -96,7 +96,7 @@ def test_it_goes_on_alone_and_is_listed(detached: Path) -> None:
 def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detached: Path) -> None:
     manager = attached(detached)
     until(manager, trains(manager, 50))
-    view = manager.current.view
+    view = manager.current.state
     assert list(view.steps) == list(range(1, view.step + 1))
     assert view.evals
     assert manager.current.snapshot is not None
@@ -108,13 +108,13 @@ def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detach
     manager.close()
 
     again = attached(detached)
-    until(again, lambda: again.current.view.status is Status.PAUSED)
-    assert again.current.view.step == paused_at
+    until(again, lambda: again.current.state.status is Status.PAUSED)
+    assert again.current.state.step == paused_at
     again.resume()
     until(again, trains(again, paused_at))
     again.close()
-    again.take()
-    assert again.current.view.status is Status.PARKED
+    again.collect()
+    assert again.current.state.status is Status.PARKED
     deadline = time.monotonic() + PATIENCE_S
     while holder_of(detached) is not None:
         assert time.monotonic() < deadline
@@ -128,8 +128,8 @@ def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detach
 def test_an_app_that_dies_while_attached_takes_nothing_with_it(detached: Path) -> None:
     manager = attached(detached)
     until(manager, trains(manager))
-    shut_down(manager.current.link.trainer._process.channel)  # as the system does when a process dies
-    until(manager, lambda: manager.current.view.status is Status.FAILED)
+    shut_down(manager.current.connection.trainer._process.channel)  # as the system does when a process dies
+    until(manager, lambda: manager.current.state.status is Status.FAILED)
     again = attached(detached)
     until(again, trains(again))
     again.close()
@@ -139,9 +139,9 @@ def test_a_second_app_is_refused_in_words(detached: Path) -> None:
     first = attached(detached)
     until(first, trains(first))
     second = attached(detached)
-    until(second, lambda: second.current.view.status is Status.FAILED)
-    assert "another app is attached" in second.current.view.failure.message
-    until(first, trains(first, first.current.view.step))
+    until(second, lambda: second.current.state.status is Status.FAILED)
+    assert "another app is attached" in second.current.state.failure.message
+    until(first, trains(first, first.current.state.step))
     first.close()
 
 
@@ -222,10 +222,10 @@ def test_what_cannot_be_attached_to_is_said(tmp_path: Path, detached: Path) -> N
     with pytest.raises(RunError, match="is not being trained now: resume it with"):
         RemoteProcess(detached)
     manager = RunManager(tmp_path, Trainer)
-    manager.begin(small_config("modern", "byte", steps=10_000_000, seed=1))
+    manager.start(small_config("modern", "byte", steps=10_000_000, seed=1))
     until(manager, trains(manager))
     with pytest.raises(RunError, match="was not detached: press d"):
-        RemoteProcess(Path(manager.current.view.run))
+        RemoteProcess(Path(manager.current.state.run))
     manager.close()
 
 
@@ -233,8 +233,8 @@ def test_what_a_killed_detached_trainer_left_is_gone_on_with(detached: Path) -> 
     os.kill(holder_of(detached).pid, signal.SIGKILL)
     config = small_config("modern", "byte", steps=10_000_000)
     manager = RunManager(detached.parent, Trainer)
-    manager.take_up(config, str(detached))
-    view = manager.current.view
+    manager.continue_run(config, str(detached))
+    view = manager.current.state
     until(manager, lambda: view.started is not None and view.step > view.started.step)
     assert list(view.steps) == list(range(1, view.step + 1))  # the curve of the earlier session is there
     manager.detach()

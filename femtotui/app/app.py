@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import ClassVar
 
 from textual import events
@@ -11,8 +10,6 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.geometry import Size
-from textual.message import Message
-from textual.timer import Timer
 
 from femtotui.core.files import os_error_words
 from femtotui.presets.toml_file import did_you_mean
@@ -28,26 +25,13 @@ from ..train.arranging import ArrangingScreen
 from ..train.contesting import ContestingScreen
 from ..train.train_screen import TrainScreen
 from ..widgets.dialogs import HEIGHTS, WIDTHS, TooSmallScreen, fits
+from ..widgets.tick import MessagesWaiting, TickingApp
 from .palette import FemtoCommands, Palette, key_actions
 from .settings import Settings, known_keys
 
-REFRESH_SECONDS = 0.3
-"""Numbers move three times a second at most, whatever comes: once more takes half a percent of a core."""
 
-
-class TrainerSpoke(Message):
-    """Messages from a trainer wait to be folded; posted from reader threads.
-
-    The messages themselves are never dropped: they wait in the run's queue. Of this notice, a newer one
-    replaces an older one.
-    """
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, TrainerSpoke)
-
-
-class FemtoApp(App[None]):
-    """Passes what the trainers say on to the Train screen, and saves before it leaves."""
+class FemtoApp(TickingApp):
+    """Reads what the trainers say at every tick, and saves before it ends."""
 
     TITLE = "femtotui"
     CSS_PATH = "femtotui.tcss"
@@ -62,20 +46,18 @@ class FemtoApp(App[None]):
 
     def __init__(self, actions: RunActions, settings: Settings | None = None) -> None:
         super().__init__()
-        self._helm = actions
+        self._actions = actions
         self._settings = settings if settings is not None else Settings()
         self._clashes: set[str] = set()
         self.train = TrainScreen(actions)
         self.train.glyphs = choose_glyphs(self._settings.chart)
-        self._taken_at = 0.0
-        self._take_timer: Timer | None = None
         self._leaving = False
 
     def get_default_screen(self) -> TrainScreen:
         return self.train
 
     def on_mount(self) -> None:
-        self._helm.manager.listen(lambda: self.post_message(TrainerSpoke()))
+        self._actions.manager.listen(lambda: self.post_message(MessagesWaiting()))
         self._make_room(self.size)
         self._apply_settings()
 
@@ -126,25 +108,14 @@ class FemtoApp(App[None]):
 
     # -- trainers --------------------------------------------------------------------------------------
 
-    def on_trainer_spoke(self) -> None:
-        """Take the messages now, or as soon as the last time lies far enough back."""
-        if self._take_timer is not None or self._leaving:
-            return
-        wait = self._taken_at + REFRESH_SECONDS - time.monotonic()
-        if wait <= 0:
-            self._take()
-        else:
-            self._take_timer = self.set_timer(wait, self._take)
-
-    def _take(self) -> None:
-        self._take_timer = None
-        taken = self._helm.manager.take()
+    def collect(self) -> bool:
+        """Read what the trainers said, and leave once the current run continues without the app."""
+        changed = self._actions.manager.collect().changed
+        if self._actions.manager.is_detached:
+            self._leave()
         if self.is_running and self.train.is_mounted:  # a closing app takes its widgets away one by one
-            self.train.show_news(taken)
-        self._taken_at = time.monotonic()
-        if self._helm.manager.is_detached and not self._leaving:
-            self._leaving = True
-            self.run_worker(self._save_and_leave(), exclusive=False, group="leaving")
+            self.train.background_tick()
+        return changed
 
     # -- room ------------------------------------------------------------------------------------------
 
@@ -158,17 +129,23 @@ class FemtoApp(App[None]):
     # -- leaving ---------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        """Save every run, then leave. Asked again while it saves, it goes on saving."""
-        if self._leaving:
-            return
-        self._leaving = True
-        self.run_worker(self._save_and_leave(), exclusive=False, group="leaving")
+        """Save every run, then leave; a second time changes nothing."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self.run_worker(self._save_and_leave(), exclusive=False, group="leaving")
 
     async def _save_and_leave(self) -> None:
         if self.train.is_mounted:
             self.train.show_saving()
-        await asyncio.to_thread(self._helm.close)
+        await asyncio.to_thread(self._close_trainers)
         self.exit()
+
+    def _close_trainers(self) -> None:
+        self.train.experiments.close()
+        self._actions.manager.close()
 
 
 KNOWN_ACTIONS = frozenset(

@@ -27,7 +27,7 @@ def run_app(preset: str, *, recipe: str | None, seed: int | None, runs: Path, da
         code = _open(manager, preset, recipe, seed, data)
     finally:
         manager.close()
-    manager.take()
+    manager.collect()
     line = farewell(manager)
     if line:
         print(line)
@@ -52,7 +52,7 @@ def attach_app(run: Path) -> int:
         code = _show(manager, Choices(preset_of_run(config)))
     finally:
         manager.close()
-    manager.take()
+    manager.collect()
     print(farewell(manager))
     return code
 
@@ -64,9 +64,9 @@ def _open(
 
     from ..runs.choices import Choices, UserPresets  # noqa: PLC0415
 
-    shelf = UserPresets(config_folder() / "presets")
-    opening = shelf.saved[preset] if preset in shelf.saved else load_preset(preset)
-    choices = Choices(opening, recipe=recipe, seed=seed, data=data, shelf=shelf)
+    user_presets = UserPresets(config_folder() / "presets")
+    opening = user_presets.saved[preset] if preset in user_presets.saved else load_preset(preset)
+    choices = Choices(opening, recipe=recipe, seed=seed, data=data, user_presets=user_presets)
     choices.config(choices.opening.key)
     return _show(manager, choices)
 
@@ -85,8 +85,8 @@ def farewell(manager: RunManager) -> str:
     """The line that is left on the terminal: where the run lies and how to go on with it."""
     from ..runs.verdict import too_early_words  # noqa: PLC0415  (NumPy comes with it)
 
-    saved = [place.view.run for place in manager.places.values() if place.view.run is not None]
-    run = manager.current.view.run if manager.current is not None else None
+    saved = [handle.state.run for handle in manager.handles.values() if handle.state.run is not None]
+    run = manager.current.state.run if manager.current is not None else None
     if run is None:
         return f"{len(saved)} runs saved in {manager.runs}" if saved else ""
     if manager.current is not None and manager.current.detached_pid is not None:
@@ -95,7 +95,7 @@ def farewell(manager: RunManager) -> str:
             f"Run {run} goes on without the app (process {manager.current.detached_pid}). "
             f"To see it again: femtotui attach {name}"
         )
-    early = too_early_words(manager.current.view) if manager.current is not None else ""
+    early = too_early_words(manager.current.state) if manager.current is not None else ""
     more = f" (and {len(saved) - 1} more beside it)" if len(saved) > 1 else ""
     too_early = f" ({early})" if early else ""
     return f"Run saved in {run}{more}{too_early}. To go on: femtotui train --resume {shlex.quote(run)}"

@@ -1,25 +1,24 @@
-"""What a loss chart knows and how it is looked at, turned into a picture: no widget, no terminal.
+"""The data of a loss chart and its view settings, turned into a frame to draw: no widget, no terminal.
 
-Losses come in nats a token and are kept so; bits a byte is a way to look at them, so that runs with
-different tokenizers compare.
+Losses are kept in nats per token; bits per byte is a view of them, in which runs with different tokenizers
+compare.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from ..runs.state import RunState
 from ..text.safe import narrow_line
 from .braille import Window
 from .frame_data import MAX_OVERLAYS, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
 from .glyphs import BRAILLE, Glyphs
-from .labels import legend, modes, reading_legend
-from .series import GrowingArray, LossSeries, newest_finite, settle, x_range, y_range
+from .labels import legend, reading_legend, view_settings
+from .series import LossSeries, newest_finite, settle, x_range, y_range
 from .viewport import Range, Viewport
 
 Unit = Literal["nats", "bits"]
@@ -28,36 +27,37 @@ NAME_WIDTH = 16
 
 
 @dataclass(frozen=True)
-class Overlay:
-    """Another run to compare with. Losses in nats a token, `bytes_per_token` of its own tokenizer.
+class ChartData:
+    """The run on a chart. Losses in nats per token.
 
-    Where that is unknown (None), the run has no place on an axis of bits a byte.
+    `series` is drawn as it is now, so it may grow; `evals` are (step, validation loss), `baselines` named
+    levels, `goal` the step, loss and name of the point where an earlier run ended. `bytes_per_token` is None
+    where that is unknown.
+    """
+
+    series: LossSeries = field(default_factory=LossSeries)
+    evals: Sequence[tuple[int, float]] = ()
+    baselines: Sequence[tuple[str, float]] = ()
+    goal: tuple[float, float, str] | None = None
+    bytes_per_token: float | None = 1.0
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Another run to compare with. Losses in nats per token, `bytes_per_token` of its own tokenizer.
+
+    Where that is unknown (None), the run is not drawn on an axis of bits per byte.
     """
 
     key: str
     name: str
-    steps: Floats
-    losses: Floats
-    elapsed_s: Floats
+    series: LossSeries
     bytes_per_token: float | None = 1.0
-
-
-def state_overlay(name: str, state: RunState) -> Overlay:
-    """The curve of a run, named by `name`."""
-    is_byte = state.config.tokenizer.kind == "byte"
-    return Overlay(
-        key=name,
-        name=name,
-        steps=np.array(state.steps, np.float64),
-        losses=np.array(state.losses, np.float64),
-        elapsed_s=np.array(state.seconds, np.float64),
-        bytes_per_token=state.started.bytes_per_token if state.started else 1.0 if is_byte else None,
-    )
 
 
 @dataclass(frozen=True)
 class CursorReading:
-    """What the curves say where the cursor stands; NaN where they say nothing. In the unit on show."""
+    """The values of the curves at the cursor, in the unit shown; NaN where a curve has none."""
 
     step: float
     elapsed_s: float
@@ -68,7 +68,7 @@ class CursorReading:
 
 
 class ChartModel:
-    """The run on show, its baselines, the runs laid over it, and the settings of the eye."""
+    """The run on the chart, the runs laid over it, and the view settings."""
 
     def __init__(self, smoothing: float = 0.9) -> None:
         self.smoothing = smoothing
@@ -77,73 +77,65 @@ class ChartModel:
         self.unit: Unit = "nats"
         self.view = Viewport()
         self.cursor_step: float | None = None
-        self.bytes_per_token: float | None = 1.0
-        self.series = LossSeries(smoothing)
-        self.goal: tuple[float, float, str] | None = None
-        self._baselines: tuple[tuple[str, float], ...] = ()
-        self._validation_steps, self._validation_losses = GrowingArray(), GrowingArray()
-        self._overlays: tuple[tuple[Overlay, LossSeries], ...] = ()
+        self.data = ChartData()
+        self.overlays: tuple[Overlay, ...] = ()
+        self._rewritten = 0
         self._settled: Range | None = None
+        self._validation_steps = self._validation_losses = np.empty(0)
 
     # -- data ------------------------------------------------------------------------------------------
 
-    def add_validation(self, step: int, loss: float) -> None:
-        """Append one measurement; a step that was there before takes its place again."""
-        keep = int(np.searchsorted(self._validation_steps.values, step, "left"))
-        for column, value in ((self._validation_steps, step), (self._validation_losses, loss)):
-            column.truncate(keep)
-            column.extend(np.array([value], dtype=np.float64))
+    @property
+    def series(self) -> LossSeries:
+        """The losses of the run on the chart."""
+        return self.data.series
 
-    def set_baselines(self, baselines: Sequence[tuple[str, float]]) -> None:
-        """Named levels; values that are not finite are left out."""
-        self._baselines = tuple(
-            (narrow_line(name, NAME_WIDTH), float(value)) for name, value in baselines if math.isfinite(value)
-        )
+    def show(self, data: ChartData) -> None:
+        """Show a run. Another one, or one that went back to an earlier step, is seen as a whole."""
+        if data.series is not self.series or data.series.rewritten != self._rewritten:
+            self.view, self.cursor_step, self._settled = Viewport(), None, None
+        self._rewritten = data.series.rewritten
+        baselines = [
+            (narrow_line(name, NAME_WIDTH), float(v)) for name, v in data.baselines if math.isfinite(v)
+        ]
+        goal = (*data.goal[:2], narrow_line(data.goal[2], NAME_WIDTH)) if data.goal is not None else None
+        self.data = replace(data, baselines=baselines, goal=goal)
+        evals = sorted(dict(data.evals).items())  # of a step evaluated twice, the later one counts
+        self._validation_steps, self._validation_losses = np.array(evals, np.float64).reshape(-1, 2).T
+        self.series.smooth(self.smoothing)
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
         """Lay other runs over this one; no more than there are colours for."""
-        self._overlays = tuple((overlay, self._series_of(overlay)) for overlay in overlays[:MAX_OVERLAYS])
-
-    def _series_of(self, overlay: Overlay) -> LossSeries:
-        series = LossSeries(self.smoothing)
-        series.extend(overlay.steps, overlay.losses, overlay.elapsed_s)
-        return series
-
-    def clear(self) -> None:
-        """Forget the run on show; the overlays stay."""
-        self.series.clear()
-        self._validation_steps.truncate(0)
-        self._validation_losses.truncate(0)
-        self._baselines, self.goal, self._settled = (), None, None
-        self.view, self.cursor_step = Viewport(), None
+        self.overlays = tuple(overlays[:MAX_OVERLAYS])
+        self.smooth(self.smoothing)
 
     def smooth(self, beta: float) -> None:
         """Average over more or fewer steps."""
         self.smoothing = beta
-        for series in (self.series, *(series for _, series in self._overlays)):
+        for series in (self.series, *(overlay.series for overlay in self.overlays)):
             series.smooth(beta)
 
     def forget_range(self) -> None:
-        """Choose the y axis anew: its scale has changed."""
+        """Choose the y axis again: its scale has changed."""
         self._settled = None
         self.view = Viewport(self.view.x, None)
 
     # -- units -----------------------------------------------------------------------------------------
 
     def _scale(self, bytes_per_token: float | None) -> float:
-        """What nats a token are multiplied with; NaN if nobody knows."""
+        """The factor from nats per token to the unit shown; NaN if unknown."""
         if self.unit == "nats":
             return 1.0
         return math.nan if bytes_per_token is None else 1 / (math.log(2) * bytes_per_token)
 
     @property
     def scale(self) -> float:
-        """The same for the run on show."""
-        return self._scale(self.bytes_per_token)
+        """The same for the run on the chart."""
+        return self._scale(self.data.bytes_per_token)
 
     @property
     def by_time(self) -> bool:
-        first = self._overlays[0][1] if self._overlays and not len(self.series) else self.series
+        first = self.overlays[0].series if self.overlays and not len(self.series) else self.series
         return self.x_axis == "time" and first.has_times
 
     def _x_of(self, series: LossSeries) -> Floats:
@@ -153,8 +145,8 @@ class ChartModel:
 
     @property
     def whole_x(self) -> Range:
-        """All of x that there is to see."""
-        newest = [newest_finite(self._x_of(series)) for _, series in self._overlays]
+        """The x range of everything."""
+        newest = [newest_finite(self._x_of(overlay.series)) for overlay in self.overlays]
         newest += [newest_finite(self._x_of(self.series)), newest_finite(self._validation_x())]
         goal = self._goal_point()
         ahead = goal[0] if goal is not None and math.isfinite(goal[0]) else 0.0
@@ -165,27 +157,26 @@ class ChartModel:
         return self.view.x or self.whole_x
 
     def _validation_x(self) -> Floats:
-        steps = self._validation_steps.values
+        steps = self._validation_steps
         return self.series.times_of(steps) if self.by_time else steps
 
     def _goal_point(self) -> tuple[float, float] | None:
-        if self.goal is None:
+        if self.data.goal is None:
             return None
-        step, loss, _ = self.goal
+        step, loss, _ = self.data.goal
         x = float(self.series.times_of(np.array([step]))[0]) if self.by_time else step
         return x, loss * self.scale
 
     def _y_of_interest(self) -> Range:
-        """Losses worth a place, in the unit on show: what is in sight, and lines close to it."""
+        """The range of the losses in sight and of lines close to them, in the unit shown."""
         low, high = self.seen_x
-        near = [value * self.scale for _, value in self._baselines]
-        near += [self.goal[1] * self.scale] if self.goal else []
+        near = [value * self.scale for _, value in self.data.baselines]
+        near += [self.data.goal[1] * self.scale] if self.data.goal else []
         shown = [_between(self._x_of(self.series), self.series, low, high, self.scale)]
-        extras = [_part(self._validation_x(), self._validation_losses.values, low, high) * self.scale]
-        for overlay, series in self._overlays:
-            raw, smoothed = _between(
-                self._x_of(series), series, low, high, self._scale(overlay.bytes_per_token)
-            )
+        extras = [_part(self._validation_x(), self._validation_losses, low, high) * self.scale]
+        for overlay in self.overlays:
+            series, scale = overlay.series, self._scale(overlay.bytes_per_token)
+            raw, smoothed = _between(self._x_of(series), series, low, high, scale)
             shown.append((raw[:0], smoothed))
         raw_K = np.concatenate([raw for raw, _ in shown])
         smoothed_K = np.concatenate([smoothed for _, smoothed in reversed(shown)])
@@ -202,7 +193,7 @@ class ChartModel:
 
     @property
     def whole_y(self) -> Range:
-        """The y range that is chosen where nobody zooms, in the plane that is drawn."""
+        """The y range without zoom, in the plane that is drawn."""
         low, high = self._y_of_interest()
         return plotted_one(low, self.log_y), plotted_one(high, self.log_y)
 
@@ -215,7 +206,7 @@ class ChartModel:
     # -- the cursor ------------------------------------------------------------------------------------
 
     def move_cursor(self, by: float) -> None:
-        """Move by `by` of x, but to another point at least; from nowhere, it appears at the newest one."""
+        """Move by `by` of x, but at least to the next point; the first move shows it at the newest one."""
         x_K = self._x_of(self.series)
         if not len(self.series):
             return
@@ -244,7 +235,7 @@ class ChartModel:
         return float(self._x_of(self.series)[self._nearest(self.cursor_step)])
 
     def reading(self) -> CursorReading | None:
-        """What there is to read at the cursor."""
+        """The values at the cursor."""
         x = self.cursor_x
         if x is None or self.cursor_step is None:
             return None
@@ -253,13 +244,12 @@ class ChartModel:
         others = tuple(
             (
                 overlay.name,
-                _value_at(self._x_of(other), other.smoothed, x) * self._scale(overlay.bytes_per_token),
+                _value_at(self._x_of(overlay.series), overlay.series.smoothed, x)
+                * self._scale(overlay.bytes_per_token),
             )
-            for overlay, other in self._overlays
+            for overlay in self.overlays
         )
-        validation = _last_before(
-            self._validation_steps.values, self._validation_losses.values, self.cursor_step
-        )
+        validation = _last_before(self._validation_steps, self._validation_losses, self.cursor_step)
         return CursorReading(
             step=float(series.steps[index]),
             elapsed_s=float(series.elapsed_s[index]),
@@ -269,56 +259,56 @@ class ChartModel:
             others=others,
         )
 
-    # -- the picture -----------------------------------------------------------------------------------
+    # -- the frame -------------------------------------------------------------------------------------
 
     @property
     def is_empty(self) -> bool:
-        return not len(self.series) and not len(self._validation_steps) and not self._overlays
+        return not len(self.series) and not len(self._validation_steps) and not self.overlays
 
     @property
     def latest_smoothed(self) -> float:
-        """The newest point of the smoothed curve in nats a token, NaN before there is one."""
+        """The newest point of the smoothed curve in nats per token, NaN before there is one."""
         return newest_finite(self.series.smoothed)
 
-    def picture(self, glyphs: Glyphs = BRAILLE) -> FrameData | None:
-        """All that a frame shows; None before the first point."""
+    def frame(self, glyphs: Glyphs = BRAILLE) -> FrameData | None:
+        """Everything to draw; None before the first point."""
         if self.is_empty:
             return None
         scale, newest = self.scale, self.latest_smoothed * self.scale
         reading = self.reading()
         goal = self._goal_point()
-        picture = FrameData(
+        frame = FrameData(
             x_K=self._x_of(self.series),
             raw_K=_scaled(self.series.losses, scale),
             smoothed_K=_scaled(self.series.smoothed, scale),
             validation_x_K=self._validation_x(),
-            validation_y_K=_scaled(self._validation_losses.values, scale),
+            validation_y_K=_scaled(self._validation_losses, scale),
             window=self._window(),
             x_axis="time" if self.by_time else "steps",
             log_y=self.log_y,
             levels=tuple(
-                Level(f"{name} {value * scale:.3f}", value * scale) for name, value in self._baselines
+                Level(f"{name} {value * scale:.3f}", value * scale) for name, value in self.data.baselines
             ),
             newest=Level(f"{newest:.4f}", newest) if math.isfinite(newest) else None,
             goal=goal,
             legend=(),
-            modes=modes(self),
+            settings=view_settings(self),
             overlays=self._curves(),
             cursor=self.cursor_x,
             glyphs=glyphs,
         )
-        words = legend(picture, self.goal) if reading is None else reading_legend(reading, picture)
-        return replace(picture, legend=words)
+        items = legend(frame, self.data.goal) if reading is None else reading_legend(reading, frame)
+        return replace(frame, legend=items)
 
     def _curves(self) -> tuple[Curve, ...]:
         return tuple(
             Curve(
-                self._x_of(series),
-                _scaled(series.smoothed, self._scale(overlay.bytes_per_token)),
+                self._x_of(overlay.series),
+                _scaled(overlay.series.smoothed, self._scale(overlay.bytes_per_token)),
                 narrow_line(overlay.name, NAME_WIDTH),
                 Ink(Ink.OTHER_1 + number),
             )
-            for number, (overlay, series) in enumerate(self._overlays)
+            for number, overlay in enumerate(self.overlays)
         )
 
 

@@ -1,4 +1,4 @@
-"""How keys and the mouse steer a chart: what of it is seen, on which axes, and which point is read."""
+"""Keys and mouse of a chart: which part of it is seen, on which axes, and which point is read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .glyphs import BRAILLE, Glyphs
 from .viewport import ZOOM, Viewport
 
 MOVE = 0.2
-"""The share of what is in sight that a key moves the chart by."""
+"""The share of the visible range that a key moves the chart by."""
 
 
 class ChartControls(Widget, can_focus=True):
-    """Turns keys and the mouse into settings of `model`; who draws it is told by `redraw`."""
+    """Turns keys and the mouse into view settings of `model`, and calls `redraw` after each change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the point to the left"),
@@ -36,7 +36,7 @@ class ChartControls(Widget, can_focus=True):
         Binding("b", "toggle_unit", "nats/bits", show=False, id="loss-bits"),
         Binding("plus", "smooth(1)", "smoother", show=False, id="loss-smoother"),
         Binding("minus", "smooth(-1)", "rougher", show=False, id="loss-rougher"),
-        Binding("home", "whole", "whole", id="chart-whole", tooltip="All of it again"),
+        Binding("home", "whole", "whole", id="chart-whole", tooltip="The whole curve again"),
     ]
 
     smoothing: reactive[float] = reactive(0.9, init=False)
@@ -45,22 +45,15 @@ class ChartControls(Widget, can_focus=True):
     unit: reactive[Unit] = reactive("nats", init=False)
     glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-        disabled: bool = False,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
         self.model = ChartModel(self.smoothing)
         self._layout: Layout | None = None
         self._dragged_from: tuple[int, int] | None = None
         self._dragged = False
 
     def redraw(self) -> None:
-        """What is seen has changed."""
+        """Draw the model again."""
         raise NotImplementedError
 
     # Keys
@@ -74,7 +67,7 @@ class ChartControls(Widget, can_focus=True):
         self.x_axis = "time" if self.x_axis == "steps" else "steps"
 
     def action_toggle_unit(self) -> None:
-        """Switch between nats a token and bits a byte."""
+        """Switch between nats per token and bits per byte."""
         self.unit = "bits" if self.unit == "nats" else "nats"
 
     def action_smooth(self, direction: int) -> None:
@@ -96,7 +89,7 @@ class ChartControls(Widget, can_focus=True):
 
     @property
     def reads(self) -> bool:
-        """Whether a cursor stands on the chart."""
+        """Whether the cursor is shown."""
         return self.model.cursor_step is not None
 
     def action_zoom(self, direction: int) -> None:
@@ -110,7 +103,7 @@ class ChartControls(Widget, can_focus=True):
         self.redraw()
 
     def action_zoom_y(self, direction: int) -> None:
-        """The losses in sight farther apart (1) or closer together (-1)."""
+        """Zoom the losses in (1) or out (-1)."""
         model = self.model
         model.view = model.view.zoomed_y(model.whole_y, ZOOM if direction > 0 else 1 / ZOOM)
         self.redraw()
@@ -121,7 +114,7 @@ class ChartControls(Widget, can_focus=True):
         self.redraw()
 
     def action_whole(self) -> None:
-        """All of it again, following what comes."""
+        """The whole curve again, following new points."""
         self.model.view = Viewport()
         self.redraw()
 
@@ -173,7 +166,7 @@ class ChartControls(Widget, can_focus=True):
             self.model.point_at(x)
             self.redraw()
 
-    # Settings of the eye
+    # View settings
 
     def validate_smoothing(self, smoothing: float) -> float:
         return min(max(smoothing, SMOOTHINGS[0]), SMOOTHINGS[-1]) if math.isfinite(smoothing) else 0.0

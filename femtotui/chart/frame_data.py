@@ -1,4 +1,4 @@
-"""What a frame of the loss chart shows and where: plain data between the widget and the drawing."""
+"""What a frame of the loss chart shows, and where: plain data between the model and the drawing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_OVERLAYS = 6
 
 
 class Ink(IntEnum):
-    """What a cell belongs to; the widget has a style for each."""
+    """The part of a chart that a cell belongs to; the widget has a style for each."""
 
     TEXT = 0
     AXIS = 1
@@ -39,7 +39,7 @@ class Ink(IntEnum):
 
 @dataclass(frozen=True)
 class Level:
-    """A named horizontal line. `label` is what the right edge says, one cell a character."""
+    """A named horizontal line. `label` is written at the right edge, one cell per character."""
 
     label: str
     value: float
@@ -71,10 +71,10 @@ class LegendItem:
 
 @dataclass(frozen=True)
 class FrameData:
-    """All that a frame shows. x is in steps or seconds as `x_axis` says, y in loss; x never decreases.
+    """Everything to draw. x is in steps or seconds as `x_axis` says, y in loss; x never decreases.
 
-    `cursor` is the x that is being read; the legend then says what is there. `modes` says how it is looked
-    at, the longest words first; the last ones are always shown, whatever has to leave the legend for them.
+    `cursor` is the x that is being read; the legend then shows the values there. `settings` are the view
+    settings in words, the longest form first; the last one is always shown, whatever it costs the legend.
     """
 
     x_K: Floats
@@ -89,7 +89,7 @@ class FrameData:
     newest: Level | None
     goal: tuple[float, float] | None
     legend: tuple[LegendItem, ...]
-    modes: tuple[str, ...]
+    settings: tuple[str, ...]
     overlays: tuple[Curve, ...] = ()
     cursor: float | None = None
     glyphs: Glyphs = field(default=BRAILLE)
@@ -97,7 +97,7 @@ class FrameData:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the plot lies in the grid; `gutter` is the room for names to its right (0: none)."""
+    """Where the plot lies in the grid; `gutter` is the width for names to its right (0: none)."""
 
     top: int
     left: int
@@ -129,8 +129,8 @@ def plotted_one(y: float, log_y: bool) -> float:
     return float(plotted(np.array([y]), log_y)[0])
 
 
-def plot_window(picture: FrameData) -> Window:
+def plot_window(frame: FrameData) -> Window:
     """The window in the plane that is drawn: with the logarithms of the losses, if so."""
-    window = picture.window
-    low, high = (plotted_one(y, picture.log_y) for y in (window.y_low, window.y_high))
+    window = frame.window
+    low, high = (plotted_one(y, frame.log_y) for y in (window.y_low, window.y_high))
     return Window(window.x_low, window.x_high, low, high)

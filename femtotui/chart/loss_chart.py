@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-from numpy.typing import ArrayLike
 from rich.style import Style
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from ..runs.verdict import Verdict
-from ..text.formats import TONES, printable
-from ..text.safe import narrow_line
-from .chart_model import NAME_WIDTH, Overlay
+from ..text.formats import TONES, Tone, printable
+from .chart_model import ChartData, Overlay
 from .controls import ChartControls
 from .frame_data import Ink
 from .glyphs import CellGrid
 from .render import compose, compose_message, lay_out
 
 EMPTY_TEXT = "waiting for the first step…"
-FRAME_SECONDS = 1.0
-"""New points are drawn this often at most; what keys and the mouse ask for is drawn at once."""
 
 
 def _component(ink: Ink) -> str:
@@ -34,9 +27,8 @@ def _component(ink: Ink) -> str:
 class LossChart(ChartControls):
     """A live chart of losses, drawn in braille, in the colours of the theme.
 
-    Data comes in through methods; each call only notes that the picture is stale, and one frame is
-    composed for all calls since the last, in a frame of its own and not with each number that moves on the
-    screen. Only rows that changed are painted again.
+    Every change marks the frame as stale, and one frame is composed for all changes that wait; only rows
+    that differ are painted again. How often new points are shown is the caller's choice.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {_component(ink) for ink in Ink}
@@ -68,57 +60,17 @@ class LossChart(ChartControls):
     }
     """
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-        disabled: bool = False,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
         self.border_title = "loss"
         self._grid = CellGrid.blank(0, 0)
         self._styles: list[Style] = []
         self._stale = True
-        self._scheduled = False
-        self._framed_at = -math.inf
-        self._verdict: Verdict | None = None
-        self._said: Verdict | None = None
+        self._verdict: tuple[str, Tone] = ("", "plain")
 
-    # What is shown
-
-    def add_points(self, steps: ArrayLike, losses: ArrayLike, elapsed_s: ArrayLike | None = None) -> None:
-        """Append training losses. `elapsed_s` (seconds of training) is what the time axis goes by.
-
-        A step that was there before takes its place again, and what came after it goes.
-        """
-        self.model.series.extend(steps, losses, elapsed_s)
-        self._grew()
-
-    def add_validation(self, step: int, loss: float) -> None:
-        """Append one measurement on text that is never trained on."""
-        self.model.add_validation(step, loss)
-        self._grew()
-
-    def set_baselines(self, baselines: Sequence[tuple[str, float]]) -> None:
-        """Draw a faint line at each value and name it; values that are not finite are left out."""
-        self.model.set_baselines(baselines)
-        self.redraw()
-
-    def set_bytes_per_token(self, bytes_per_token: float | None) -> None:
-        """What turns nats a token into bits a byte; None if nobody knows."""
-        self.model.bytes_per_token = bytes_per_token or None
-        self.redraw()
-
-    def set_goal(self, step: int, loss: float, label: str) -> None:
-        """Mark the point that an earlier run ended at."""
-        self.model.goal = (float(step), float(loss), narrow_line(label, NAME_WIDTH))
-        self.redraw()
-
-    def clear_goal(self) -> None:
-        """Take the goal away."""
-        self.model.goal = None
+    def show(self, data: ChartData) -> None:
+        """Show a run as it is now; nothing, if it has no points yet."""
+        self.model.show(data)
         self.redraw()
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
@@ -126,16 +78,11 @@ class LossChart(ChartControls):
         self.model.set_overlays(overlays)
         self.redraw()
 
-    def show_verdict(self, verdict: Verdict) -> None:
-        """Say below the chart what its curve means."""
-        if verdict != self._verdict:
-            self._verdict = verdict
-            self._soon()
-
-    def clear(self) -> None:
-        """Forget points, validation, baselines and goal: for another run."""
-        self.model.clear()
-        self.redraw()
+    def show_verdict(self, words: str, tone: Tone) -> None:
+        """Show a line of words below the chart."""
+        if self._verdict != (words, tone):
+            self._verdict = (words, tone)
+            self.border_subtitle = Content.styled(f" {printable(words)} ", TONES[tone])
 
     @property
     def latest_smoothed(self) -> float:
@@ -144,38 +91,16 @@ class LossChart(ChartControls):
 
     @property
     def is_current(self) -> bool:
-        """Whether the picture shows all that the chart was told."""
-        return not (self._stale or self._scheduled)
+        """Whether everything that was shown has been drawn."""
+        return not self._stale
 
     # Drawing
 
     def redraw(self) -> None:
-        """The picture is stale: compose one frame once everything that is waiting has been taken in."""
+        """Mark the frame as stale: one is composed once all waiting changes have been made."""
         self._stale = True
         if self.is_mounted:
             self.call_later(self._repaint)
-
-    def _grew(self) -> None:
-        """The picture is stale, and may be so until it is time for the next frame."""
-        self._stale = True
-        self._soon()
-
-    def _soon(self) -> None:
-        if self.is_mounted and not self._scheduled:
-            self._scheduled = True
-            wait = self._framed_at + FRAME_SECONDS - time.monotonic()
-            if wait > 0:
-                self.set_timer(wait, self._frame)
-            else:
-                self.call_later(self._frame)
-
-    def _frame(self) -> None:
-        self._scheduled, self._framed_at = False, time.monotonic()
-        verdict = self._verdict
-        if verdict is not None and verdict is not self._said:
-            self._said = verdict
-            self.border_subtitle = Content.styled(f" {printable(verdict.words)} ", TONES[verdict.tone])
-        self._repaint()
 
     def _repaint(self) -> None:
         if not self._stale:
@@ -197,7 +122,7 @@ class LossChart(ChartControls):
     def render_line(self, y: int) -> Strip:
         """One row of the frame; composes it if there is none of this size.
 
-        A stale one is good until `_repaint`, which paints all rows that then differ: the screen may ask for
+        A stale frame is used until `_repaint`, which paints all rows that then differ: the screen may ask for
         some of them only.
         """
         size = self.content_size
@@ -216,10 +141,10 @@ class LossChart(ChartControls):
 
     def _compose_grid(self, size: Size) -> None:
         self._stale = False
-        picture = self.model.picture(self.glyphs)
-        if picture is None:
+        frame = self.model.frame(self.glyphs)
+        if frame is None:
             self._layout = None
             self._grid = compose_message(EMPTY_TEXT, size.height, size.width)
         else:
-            self._layout = lay_out(picture, size.height, size.width)
-            self._grid = compose(picture, size.height, size.width)
+            self._layout = lay_out(frame, size.height, size.width)
+            self._grid = compose(frame, size.height, size.width)

@@ -1,7 +1,7 @@
-"""The loss chart as a grid of characters: a pure function of what is to be seen and the room there is.
+"""The loss chart as a grid of characters: a pure function of a frame and a size.
 
-From top to bottom: a legend, the plot with its y axis, the x axis. To the right of the plot, if there is
-room, the lines that cross it are named. What does not fit is left out, the least important first.
+From top to bottom: a legend, the plot with its y axis, the x axis. To the right of the plot, where it fits,
+the lines that cross it are named. What does not fit is left out, the least important first.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from .labels import draw_names, gutter_names
 from .ticks import Tick, linear_ticks, log_ticks, time_ticks
 
 
-def compose(picture: FrameData, height: int, width: int) -> CellGrid:
-    """Draw `picture` into a grid of `height` rows and `width` columns, whatever these are."""
+def compose(frame: FrameData, height: int, width: int) -> CellGrid:
+    """Draw `frame` into a grid of `height` rows and `width` columns, of any size."""
     grid = CellGrid.blank(height, width)
     if not height or not width:
         return grid
-    y_ticks = _y_ticks(picture, height)
-    layout = lay_out(picture, height, width)
-    _draw_curves(grid, layout, picture)
-    _draw_y_axis(grid, layout, picture, y_ticks)
-    _draw_x_axis(grid, layout, picture)
-    draw_names(grid, layout, picture)
-    _draw_goal(grid, layout, picture)
+    y_ticks = _y_ticks(frame, height)
+    layout = lay_out(frame, height, width)
+    _draw_curves(grid, layout, frame)
+    _draw_y_axis(grid, layout, frame, y_ticks)
+    _draw_x_axis(grid, layout, frame)
+    draw_names(grid, layout, frame)
+    _draw_goal(grid, layout, frame)
     if layout.has_legend:
-        _draw_legend(grid, picture)
-    return picture.glyphs.simplified(grid)
+        _draw_legend(grid, frame)
+    return frame.glyphs.simplified(grid)
 
 
-def lay_out(picture: FrameData, height: int, width: int) -> Layout:
+def lay_out(frame: FrameData, height: int, width: int) -> Layout:
     """Where the parts of a frame of that size lie."""
-    y_ticks = _y_ticks(picture, height)
+    y_ticks = _y_ticks(frame, height)
     has_legend, has_x_axis = height >= 5, height >= 4
     left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0
-    gutter = max(map(len, gutter_names(picture)), default=0) + 3 if width >= 56 else 0
+    gutter = max(map(len, gutter_names(frame)), default=0) + 3 if width >= 56 else 0
     return Layout(
         top=int(has_legend),
         left=left,
@@ -53,44 +53,44 @@ def lay_out(picture: FrameData, height: int, width: int) -> Layout:
     )
 
 
-def _draw_curves(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
-    window, size, glyphs = plot_window(picture), (layout.height, layout.width), picture.glyphs
+def _draw_curves(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
+    window, size, glyphs = plot_window(frame), (layout.height, layout.width), frame.glyphs
     levels = np.zeros(size, dtype=np.uint8)
-    for level in picture.levels:
-        levels |= level_bits(plotted_one(level.value, picture.log_y), window, *size, glyphs)
+    for level in frame.levels:
+        levels |= level_bits(plotted_one(level.value, frame.log_y), window, *size, glyphs)
     curves = (
-        (picture.x_K, picture.raw_K, Ink.RAW),
-        *((other.x_K, other.y_K, other.ink) for other in picture.overlays),
-        (picture.validation_x_K, picture.validation_y_K, Ink.VALIDATION),
-        (picture.x_K, picture.smoothed_K, Ink.SMOOTHED),
+        (frame.x_K, frame.raw_K, Ink.RAW),
+        *((other.x_K, other.y_K, other.ink) for other in frame.overlays),
+        (frame.validation_x_K, frame.validation_y_K, Ink.VALIDATION),
+        (frame.x_K, frame.smoothed_K, Ink.SMOOTHED),
     )
-    layers = [curve_bits(x, plotted(y, picture.log_y), window, *size, glyphs) for x, y, _ in curves]
+    layers = [curve_bits(x, plotted(y, frame.log_y), window, *size, glyphs) for x, y, _ in curves]
     inks = np.array([Ink.BASELINE, *(ink for _, _, ink in curves), Ink.TEXT], dtype=np.uint8)
     cells = stack([levels, *layers], *size, glyphs)
     plot = (slice(layout.top, layout.bottom), slice(layout.left, layout.right))
     drawn = cells.owners_HW != NOBODY
-    _draw_cursor(grid, layout, picture)
+    _draw_cursor(grid, layout, frame)
     grid.codes_HW[plot][drawn] = cells.codes_HW[drawn]
     grid.inks_HW[plot][drawn] = inks[cells.owners_HW[drawn]]
-    _draw_points(grid, layout, picture, window)
+    _draw_points(grid, layout, frame, window)
 
 
-def _draw_cursor(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
+def _draw_cursor(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
     """A line from top to bottom, behind the curves."""
-    if picture.cursor is None:
+    if frame.cursor is None:
         return
-    span = picture.window.x_high - picture.window.x_low
-    across = (picture.cursor - picture.window.x_low) / span if span > 0 else -1.0
+    span = frame.window.x_high - frame.window.x_low
+    across = (frame.cursor - frame.window.x_low) / span if span > 0 else -1.0
     if 0 <= across <= 1:
         column = layout.left + round(across * (layout.width - 1))
         for row in range(layout.top, layout.bottom):
             grid.put(row, column, "┊", Ink.CURSOR)
 
 
-def _draw_points(grid: CellGrid, layout: Layout, picture: FrameData, window: Window) -> None:
+def _draw_points(grid: CellGrid, layout: Layout, frame: FrameData, window: Window) -> None:
     """Mark the validation measurements, unless they lie so close that only their line is legible."""
-    y_K = plotted(picture.validation_y_K, picture.log_y)
-    rows, columns = _places(picture.validation_x_K, y_K, layout, window, picture.glyphs)
+    y_K = plotted(frame.validation_y_K, frame.log_y)
+    rows, columns = _places(frame.validation_x_K, y_K, layout, window, frame.glyphs)
     if rows.size > 1 and (columns[-1] - columns[0]) / (columns.size - 1) < 3:
         return
     grid.codes_HW[rows, columns] = ord("•")
@@ -112,35 +112,35 @@ def _places(
     return rows + layout.top, columns + layout.left
 
 
-def _y_ticks(picture: FrameData, height: int) -> tuple[Tick, ...]:
-    window = picture.window
+def _y_ticks(frame: FrameData, height: int) -> tuple[Tick, ...]:
+    window = frame.window
     most = max(3, min(8, (height - 1) // 2))
-    make = log_ticks if picture.log_y else linear_ticks
+    make = log_ticks if frame.log_y else linear_ticks
     return make(window.y_low, window.y_high, most)
 
 
-def _draw_y_axis(grid: CellGrid, layout: Layout, picture: FrameData, ticks: Sequence[Tick]) -> None:
+def _draw_y_axis(grid: CellGrid, layout: Layout, frame: FrameData, ticks: Sequence[Tick]) -> None:
     if not layout.left:
         return
-    window = plot_window(picture)
+    window = plot_window(frame)
     for row in range(layout.top, layout.bottom):
         grid.put(row, layout.left - 1, "│", Ink.AXIS)
     for tick in ticks:
-        dots = dot_row(plotted_one(tick.value, picture.log_y), window, layout.height, picture.glyphs)
+        dots = dot_row(plotted_one(tick.value, frame.log_y), window, layout.height, frame.glyphs)
         if dots is not None:
-            row = layout.top + dots // picture.glyphs.dots_y
+            row = layout.top + dots // frame.glyphs.dots_y
             grid.put(row, layout.left - 1, "┤", Ink.AXIS)
             grid.put(row, layout.left - 2 - len(tick.label), tick.label, Ink.TEXT)
 
 
-def _draw_x_axis(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
-    """The x axis: its numbers stand in the line itself, each in the middle of its place."""
+def _draw_x_axis(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
+    """The x axis: its numbers stand in the line itself, each centred on its tick."""
     if not layout.has_x_axis:
         return
-    row, window = layout.bottom, picture.window
+    row, window = layout.bottom, frame.window
     grid.put(row, max(layout.left - 1, 0), ("╰" if layout.left else "") + "─" * layout.width, Ink.AXIS)
     most = max(2, min(10, layout.width // 12))
-    if picture.x_axis == "time":
+    if frame.x_axis == "time":
         ticks = time_ticks(window.x_low, window.x_high, most)
     else:
         ticks = linear_ticks(window.x_low, window.x_high, most, whole=True)
@@ -155,24 +155,24 @@ def _draw_x_axis(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
             free = column + len(text)
 
 
-def _draw_goal(grid: CellGrid, layout: Layout, picture: FrameData) -> None:
+def _draw_goal(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
     """The goal as a diamond; outside the window, an arrow at the edge nearest to it."""
-    if picture.goal is None:
+    if frame.goal is None:
         return
-    window = plot_window(picture)
-    x, y = picture.goal[0], plotted_one(picture.goal[1], picture.log_y)
+    window = plot_window(frame)
+    x, y = frame.goal[0], plotted_one(frame.goal[1], frame.log_y)
     if not (math.isfinite(x) and math.isfinite(y)):
         return
     inside_x = min(max(x, window.x_low), window.x_high)
     inside_y = min(max(y, window.y_low), window.y_high)
-    rows, columns = _places(np.array([inside_x]), np.array([inside_y]), layout, window, picture.glyphs)
+    rows, columns = _places(np.array([inside_x]), np.array([inside_y]), layout, window, frame.glyphs)
     mark = "▲" if y > inside_y else "▼" if y < inside_y else "▶" if x > inside_x else "◆"
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         grid.put(row, column, mark, Ink.GOAL)
 
 
-def _draw_legend(grid: CellGrid, picture: FrameData) -> None:
-    items, must = list(picture.legend), picture.modes[-1]
+def _draw_legend(grid: CellGrid, frame: FrameData) -> None:
+    items, must = list(frame.legend), frame.settings[-1]
     room = grid.width - (len(must) + 2 if must else 0)
     while sum(item.width + 2 for item in items) - 2 > room:
         items.remove(max(items, key=lambda item: item.rank))
@@ -182,8 +182,8 @@ def _draw_legend(grid: CellGrid, picture: FrameData) -> None:
         ink = item.ink if item.ink is Ink.WARNING else Ink.TEXT
         grid.put(0, column + len(item.mark) + 1, item.text, ink)
         column += item.width + 2
-    modes = next((words for words in picture.modes if column + len(words) <= grid.width), "")
-    grid.put(0, grid.width - len(modes), modes, Ink.AXIS)
+    settings = next((words for words in frame.settings if column + len(words) <= grid.width), "")
+    grid.put(0, grid.width - len(settings), settings, Ink.AXIS)
 
 
 def compose_message(text: str, height: int, width: int) -> CellGrid:

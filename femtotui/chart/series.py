@@ -1,4 +1,4 @@
-"""What a loss chart knows: points in growing buffers, their running average, and ranges that show them well.
+"""Loss curves: points in growing buffers, their running average, and axis ranges that show them well.
 
 Pure NumPy. Shapes, as suffixes: K points.
 """
@@ -22,7 +22,7 @@ _X_STEPS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.5, 6
 
 
 class GrowingArray:
-    """A float64 vector that doubles its room when it is full, so that appending stays cheap."""
+    """A float64 vector that doubles its capacity when it is full, so that appending stays cheap."""
 
     def __init__(self) -> None:
         self._room = np.empty(_FIRST_CAPACITY)
@@ -33,7 +33,7 @@ class GrowingArray:
 
     @property
     def values(self) -> Floats:
-        """What is in it: a view, good until the next change."""
+        """The values so far: a view, valid until the next change."""
         return self._room[: self._size]
 
     def extend(self, values_K: Floats) -> None:
@@ -52,10 +52,10 @@ class GrowingArray:
 
 
 class Smoother:
-    """A running average with exponentially falling weights, free of the bias towards its start at 0.
+    """A running average with exponentially falling weights, corrected for its start at 0.
 
-    `beta` is the weight that each value hands down: 0 leaves the curve as it is, 0.99 averages about a
-    hundred values. Values that are not finite are passed over. Source: Kingma and Ba, "Adam" (2015),
+    `beta` is the weight of the past: 0 leaves the curve as it is, 0.99 averages about a hundred values.
+    Values that are not finite are skipped. Source: Kingma and Ba, "Adam" (2015),
     section 3, for the correction.
     """
 
@@ -65,7 +65,7 @@ class Smoother:
         self._count = 0
 
     def extend(self, values_K: Floats) -> Floats:
-        """Take further values in; the average after each, NaN where the value is not finite."""
+        """Add values; the average after each, NaN where the value is not finite."""
         finite_K = np.isfinite(values_K)
         sums = self._scan((1 - self.beta) * values_K[finite_K])
         counts = self._count + 1 + np.arange(sums.size)
@@ -89,16 +89,24 @@ class Smoother:
 
 
 class LossSeries:
-    """One run's training loss, and the same smoothed.
+    """The training loss of one run, raw and smoothed.
 
     Steps never decrease: points that go back to an earlier step (a run resumed from a checkpoint) replace
-    everything from that step on.
+    everything from that step on. `rewritten` counts the calls of `forget_after`.
     """
 
-    def __init__(self, beta: float) -> None:
+    def __init__(self, beta: float = 0.9) -> None:
         self._steps, self._losses = GrowingArray(), GrowingArray()
         self._elapsed, self._smoothed = GrowingArray(), GrowingArray()
         self._smoother = Smoother(beta)
+        self.rewritten = 0
+
+    @classmethod
+    def of(cls, steps: ArrayLike, losses: ArrayLike, elapsed_s: ArrayLike | None = None) -> LossSeries:
+        """A curve of these points."""
+        series = cls()
+        series.extend(steps, losses, elapsed_s)
+        return series
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -146,23 +154,28 @@ class LossSeries:
 
     def smooth(self, beta: float) -> None:
         """Average over more or fewer values, from the first point on."""
+        if beta != self._smoother.beta:
+            self._smooth_again(beta)
+
+    def _smooth_again(self, beta: float) -> None:
         self._smoother = Smoother(beta)
         self._smoothed.truncate(0)
         self._smoothed.extend(self._smoother.extend(self.losses))
 
-    def clear(self) -> None:
-        """Forget all points."""
-        for column in (self._steps, self._losses, self._elapsed, self._smoothed):
-            column.truncate(0)
-        self._smoother = Smoother(self._smoother.beta)
+    def forget_after(self, step: float) -> None:
+        """Drop the points after `step`."""
+        self.rewritten += 1
+        self._truncate(int(np.searchsorted(self.steps, step, "right")))
 
     def _rewind(self, step: float) -> None:
-        if not len(self) or step > self.steps[-1]:
-            return
-        keep = int(np.searchsorted(self.steps, step, "left"))
-        for column in (self._steps, self._losses, self._elapsed):
-            column.truncate(keep)
-        self.smooth(self._smoother.beta)
+        if len(self) and step <= self.steps[-1]:
+            self._truncate(int(np.searchsorted(self.steps, step, "left")))
+
+    def _truncate(self, size: int) -> None:
+        if size < len(self):
+            for column in (self._steps, self._losses, self._elapsed):
+                column.truncate(size)
+            self._smooth_again(self._smoother.beta)
 
     def times_of(self, steps: Floats) -> Floats:
         """When those steps were, in seconds; beyond the ends at the average pace."""
@@ -183,7 +196,7 @@ def newest_finite(values_K: Floats) -> float:
 
 
 def x_range(newest: float, ahead: float) -> tuple[float, float]:
-    """From 0 to a round number a little beyond the newest point and `ahead`: it moves seldom."""
+    """From 0 to a round number a little beyond the newest point and `ahead`, so that it seldom changes."""
     end = max(newest, ahead, 1e-3)
     return 0.0, nice_ceiling(end, _X_STEPS)
 
@@ -192,7 +205,7 @@ def y_range(raw_K: Floats, smoothed_K: Floats, extras: Floats, near: Floats) -> 
     """A range of loss in which the interesting part fills the chart; None if nothing is finite.
 
     The high values of the first steps drop out of the range once they are few (a tenth); the newest values
-    never do, nor those of `extras` (validation). `near` (baselines, a goal) are taken in if they lie close.
+    never do, nor those of `extras` (validation). `near` (baselines, a goal) are included if they lie close.
     """
     raw, smoothed = _finite_sample(raw_K), _finite_sample(smoothed_K)
     if not raw.size:
@@ -207,7 +220,7 @@ def y_range(raw_K: Floats, smoothed_K: Floats, extras: Floats, near: Floats) -> 
         lows += [np.percentile(extras, 2), extras[-1]]
         highs += [np.percentile(extras, 75), extras[-1]]
     low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
-    return _take_in(low, high, near)
+    return _widened(low, high, near)
 
 
 def _finite_sample(values_K: Floats) -> Floats:
@@ -216,7 +229,7 @@ def _finite_sample(values_K: Floats) -> Floats:
     return sample[np.isfinite(sample)]
 
 
-def _take_in(low: float, high: float, near: Floats) -> tuple[float, float]:
+def _widened(low: float, high: float, near: Floats) -> tuple[float, float]:
     """Widen a range to values that lie close to it, and to a width that can be drawn at all."""
     span = high - low
     for value in near[np.isfinite(near)]:

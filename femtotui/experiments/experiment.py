@@ -20,8 +20,9 @@ from femtotui.core.events import ScoreDone
 from femtotui.core.run_folder.catalog import RunSummary, list_runs
 from femtotui.presets import Goal, Preset
 
-from ..runs.library import view_of
-from ..runs.manager import RunManager, TrainerFactory
+from ..runs.handle import TrainerFactory
+from ..runs.library import load_state
+from ..runs.manager import RunManager
 from ..runs.state import RunState, Status
 
 FOLDER = "reproduce"
@@ -113,7 +114,7 @@ class Trial:
         if run is None:
             return
         if self.state is None or self.state.step != run.step or (run.finished and not self.is_done):
-            self.state = view_of(run)
+            self.state = load_state(run)
 
 
 @dataclass(frozen=True)
@@ -204,15 +205,15 @@ class ExperimentRunner:
             self._managers[trial] = manager
             if trial.state is not None:
                 manager.adopt(trial.state)
-        if preset in manager.places:
-            manager.go_on(preset)
+        if preset in manager.handles:
+            manager.resume_run(preset)
         else:
-            manager.begin(trial.config)
-        trial.is_ours, trial.state = True, manager.places[preset].view
+            manager.start(trial.config)
+        trial.is_ours, trial.state = True, manager.handles[preset].state
 
     def drain(self) -> bool:
         """Fold what the trainers sent; after a trial's end, start the next. Return whether there was news."""
-        news = [manager.take().changed for manager in self._managers.values()]
+        news = [manager.collect().changed for manager in self._managers.values()]
         if not self.running or self.current is not None:
             return any(news)
         if any(trial.has_failed for trial in self.experiment.trials):

@@ -12,16 +12,15 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
-from ..chart.chart_model import state_overlay
+from ..chart.chart_model import ChartData
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
+from ..runs.library import state_overlay
 from ..runs.state import RunState, Status
 from ..text.formats import TONES, UNKNOWN, Tone, duration, loss, printable
 from ..widgets.dialogs import InTurn
+from ..widgets.tick import LOOK_TICKS
 from .experiment import Experiment, ExperimentRunner, Reference, Trial
-
-READ_TICKS = 6
-"""Ticks between two looks at the disk, for what other processes train: about 2 seconds."""
 
 COLUMNS = ("run", "step", "loss", "validation", "score", "time", "verdict")
 _GAP = "  "
@@ -154,7 +153,6 @@ class ExperimentScreen(InTurn[None]):
     def on_mount(self) -> None:
         self._runner.read()
         self.query_one("#experiment-facts").focus()
-        self.set_interval(0.3, self.tick)  # INTEGRATOR: remove once the app ticks its screens
         self._show_landmarks()
         self._show_curves()
 
@@ -165,7 +163,7 @@ class ExperimentScreen(InTurn[None]):
         """Show what the trainers sent and, now and then, what lies on disk."""
         self._ticks += 1
         news = self._runner.drain()
-        if self._ticks % READ_TICKS == 0:
+        if self._ticks % LOOK_TICKS == 0:
             news = self._runner.read() or news
         if news:
             self._show()
@@ -181,17 +179,16 @@ class ExperimentScreen(InTurn[None]):
         """Every trial is an overlay of an empty chart, so that all are drawn alike."""
         begun = [(trial.name, trial.state) for trial in self._experiment.trials]
         self._chart.set_overlays(
-            [state_overlay(name, state) for name, state in begun if state and state.steps]
+            [state_overlay(name, state) for name, state in begun if state and len(state.steps)]
         )
 
     def _show_landmarks(self) -> None:
         """Mark the end of the journal's run, or the loss that a peer reached."""
         preset = self._experiment.preset
-        if preset is not None and preset.journal is not None:
-            record = preset.journal
-            self._chart.set_goal(record.step, record.loss, f"journal #{record.entry}")
-        if preset is not None and preset.peer is not None:
-            self._chart.set_baselines([(preset.peer.name, preset.peer.val_loss)])
+        record, peer = (preset.journal, preset.peer) if preset is not None else (None, None)
+        goal = (record.step, record.loss, f"journal #{record.entry}") if record is not None else None
+        levels = [(peer.name, peer.val_loss)] if peer is not None else []
+        self._chart.show(ChartData(baselines=levels, goal=goal))
 
     def _show_table(self) -> None:
         width = self._table.content_size.width

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from femtotui.presets import load_preset, run_config
 
-from ..chart.chart_model import ChartModel, state_overlay
+from ..chart.chart_model import ChartModel
 from ..chart.frame_data import Ink
 from ..chart.render import compose
+from ..runs.library import state_overlay
 from .experiment import Experiment, Trial
 
 WHY_LAYERS = "why-layers"
@@ -74,7 +75,7 @@ def curves_text(experiment: Experiment, width: int, height: int = CHART_HEIGHT) 
     model = ChartModel()
     states = [trial.state for trial in experiment.trials if trial.state is not None]
     model.set_overlays([state_overlay(case.short_name, s) for case, s in zip(CASES, states, strict=True)])
-    picture = model.picture()
+    picture = model.frame()
     text = Text(no_wrap=True)
     if picture is None:
         return text

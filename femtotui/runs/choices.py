@@ -22,26 +22,26 @@ class Choices:
     """The preset to open, and the options that go with it.
 
     `recipe` and `seed` hold for every preset; `data` for those that read the same kind of text as the first,
-    so that one's own Rust serves all three Rust entries and leaves the others alone. `shelf` holds one's own.
+    so that the user's Rust serves all three Rust entries and leaves the others alone.
     """
 
     opening: Preset
     recipe: str | None = None
     seed: int | None = None
     data: tuple[str, ...] = ()
-    shelf: UserPresets = field(default_factory=lambda: UserPresets(None))
+    user_presets: UserPresets = field(default_factory=lambda: UserPresets(None))
 
     @property
     def presets(self) -> tuple[Preset, ...]:
         """The journal's entries, then one's own, the one that was opened among them."""
-        known = {preset.key: preset for preset in (*list_presets(), *self.shelf.presets)}
+        known = {preset.key: preset for preset in (*list_presets(), *self.user_presets.presets)}
         known.setdefault(self.opening.key, self.opening)
         return tuple(known.values())
 
     @property
     def broken(self) -> tuple[BrokenPreset, ...]:
         """The files among one's own that are no presets."""
-        return self.shelf.broken
+        return self.user_presets.broken
 
     def config(self, key: str, *, seed: int | None = None) -> RunConfig:
         """The settings of preset `key`; `seed` overrides the one asked for.

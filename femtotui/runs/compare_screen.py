@@ -20,7 +20,7 @@ from ..chart.loss_chart import LossChart
 from ..text.formats import UNKNOWN, duration, loss, printable
 from ..widgets.dialogs import InTurn
 from ..widgets.key_line import KeyLine
-from .library import RunRow, bytes_per_token, overlay_of, view_of
+from .library import RunRow, load_curve, load_overlay
 
 LEAST_COLUMN = 12
 
@@ -52,12 +52,8 @@ class CompareScreen(InTurn[None]):
         chart = self.query_one(LossChart)
         chart.border_title = Content(f"━━ {self._left.name}   ━ {self._right.name}")
         try:
-            view = view_of(self._left.summary)
-            chart.set_bytes_per_token(bytes_per_token(self._left))
-            chart.add_points(view.steps, view.losses, view.seconds)
-            for step, val_loss in view.evals:
-                chart.add_validation(step, val_loss)
-            chart.set_overlays([overlay_of(self._right)])
+            chart.show(load_curve(self._left))
+            chart.set_overlays([load_overlay(self._right)])
         except FemtoError as error:
             self.notify(str(error), severity="error", markup=False)
         self.query_one("#compare-facts").focus()

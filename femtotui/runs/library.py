@@ -1,4 +1,4 @@
-"""The runs on disk as a person handles them: listed with titles and notes, renamed, deleted, fetched back."""
+"""The runs on disk, with the titles and notes that a person gave them, and their curves for charts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent
@@ -18,8 +17,9 @@ from femtotui.core.run_folder.catalog import RunSummary, list_runs
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.logs import read_history, read_scores
+from femtotui.presets import Preset
 
-from ..chart.chart_model import Overlay
+from ..chart.chart_model import ChartData, Overlay
 from .state import RunState, Status
 
 TITLE_FORMAT = 1
@@ -52,7 +52,7 @@ class RunRow:
 
     @property
     def name(self) -> str:
-        """What to call it: the title that a person gave it, or else preset, recipe and seed."""
+        """The title that a person gave it, or else preset, recipe and seed."""
         if self.title:
             return self.title
         info = self.summary.info
@@ -63,7 +63,7 @@ class RunRow:
 
     @property
     def short_name(self) -> str:
-        """The same where room is short."""
+        """A shorter form of the name."""
         return self.title or self.name.replace(" seed ", " s")
 
 
@@ -109,32 +109,53 @@ def write_title(folder: Path, title: str) -> None:
 # -- curves --------------------------------------------------------------------------------------------
 
 
-def view_of(summary: RunSummary, last_step: int = _EVERYTHING) -> RunState:
-    """What is known of a run on disk, as if its events had been heard.
+def load_state(summary: RunSummary, last_step: int = _EVERYTHING) -> RunState:
+    """The state of a run on disk, as if its events had been received.
 
     Raises: RunError for a damaged one.
     """
     if summary.info is None:
         raise RunError(summary.problem)
-    view = RunState(summary.info.config)
-    view.folder = str(summary.path)
-    view.status = Status.FINISHED if summary.finished else Status.PARKED
-    view.fold(event for event in read_history(summary.path, last_step) if isinstance(event, AnyEvent))
-    view.checkpoint_step = summary.checkpoint_step
-    return view
+    state = RunState(summary.info.config)
+    state.folder = str(summary.path)
+    state.status = Status.FINISHED if summary.finished else Status.PARKED
+    state.fold(event for event in read_history(summary.path, last_step) if isinstance(event, AnyEvent))
+    state.checkpoint_step = summary.checkpoint_step
+    return state
 
 
-def overlay_of(row: RunRow) -> Overlay:
-    """A run's curve, to lay over another. Raises: RunError for a damaged one."""
-    view = view_of(row.summary)
-    return Overlay(
-        key=row.path.name,
-        name=row.short_name,
-        steps=np.array(view.steps, np.float64),
-        losses=np.array(view.losses),
-        elapsed_s=np.array(view.seconds),
-        bytes_per_token=bytes_per_token(row),
-    )
+def load_curve(row: RunRow) -> ChartData:
+    """The curves of a run on disk, for a chart. Raises: RunError for a damaged one."""
+    state = load_state(row.summary)
+    return ChartData(state.curve, state.evals, bytes_per_token=bytes_per_token(row))
+
+
+def load_overlay(row: RunRow) -> Overlay:
+    """A run on disk as a curve to lay over another's. Raises: RunError for a damaged one."""
+    curve = load_state(row.summary).curve
+    return Overlay(row.path.name, row.short_name, curve, bytes_per_token(row))
+
+
+def chart_data(state: RunState, preset: Preset | None) -> ChartData:
+    """A run of this session for a chart, with its baselines and the end of the journal's own run."""
+    levels: list[tuple[str, float]] = []
+    bytes_of_a_token: float | None = 1.0
+    if state.started is not None:
+        known, bytes_of_a_token = state.started.baselines, state.started.bytes_per_token or None
+        levels += [("ln V", known.uniform), ("unigram", known.unigram), ("bigram", known.bigram)]
+        levels += [("floor", known.floor)] if known.floor is not None else []
+    if preset is not None and preset.peer is not None:
+        levels.append((preset.peer.name, preset.peer.val_loss))
+    record = preset.journal if preset is not None else None
+    goal = (record.step, record.loss, f"journal #{record.entry}") if record is not None else None
+    return ChartData(state.curve, state.evals, levels, goal, bytes_of_a_token)
+
+
+def state_overlay(name: str, state: RunState) -> Overlay:
+    """The curve of a run of this session, to lay over another's."""
+    is_byte = state.config.tokenizer.kind == "byte"
+    bytes_per_token = state.started.bytes_per_token if state.started else 1.0 if is_byte else None
+    return Overlay(name, name, state.curve, bytes_per_token)
 
 
 def bytes_per_token(row: RunRow) -> float | None:
@@ -142,12 +163,12 @@ def bytes_per_token(row: RunRow) -> float | None:
     return row.summary.info.bytes_per_token if row.summary.info is not None else None
 
 
-Ours = Literal["success", "fail"]
+PresetVerdict = Literal["success", "fail"]
 
 
-def our_verdicts(runs: Path) -> dict[str, Ours]:
+def preset_verdicts(runs: Path) -> dict[str, PresetVerdict]:
     """By preset key: `success` if any run of it ended in one, `fail` if some were scored and none did."""
-    found: dict[str, Ours] = {}
+    found: dict[str, PresetVerdict] = {}
     try:
         summaries = list_runs(runs)
     except FemtoError:

@@ -17,6 +17,7 @@ from textual.widgets import DataTable, Static
 from femtotui.core.errors import FemtoError
 from femtotui.core.run_folder.entry import write_note
 
+from ..chart.chart_model import ChartData
 from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
@@ -24,7 +25,7 @@ from ..text.formats import duration, loss, printable
 from ..widgets.dialogs import InTurn, TextQuestion, YesNo
 from ..widgets.key_line import KeyLine
 from .compare_screen import CompareScreen
-from .library import MAX_TITLE_LENGTH, RunRow, bytes_per_token, overlay_of, view_of, write_title
+from .library import MAX_TITLE_LENGTH, RunRow, load_curve, load_overlay, write_title
 from .trash import RunTrash
 
 COLUMNS = ("", "run", "when", "step", "loss", "val", "time", "note")
@@ -166,17 +167,12 @@ class RunsScreen(InTurn[RunsAnswer]):
         if wanted == self._on_chart:
             return
         self._on_chart = wanted
-        chart.clear()
         chart.border_title = Content(printable(row.name) if row is not None else "loss")
         chart.border_subtitle = Content(printable(row.summary.problem or row.note) if row is not None else "")
-        if row is not None and row.summary.info is not None:
-            view = view_of(row.summary)
-            chart.set_bytes_per_token(bytes_per_token(row))
-            chart.add_points(view.steps, view.losses, view.seconds)
-            for step, val_loss in view.evals:
-                chart.add_validation(step, val_loss)
+        has_curve = row is not None and row.summary.info is not None
+        chart.show(load_curve(row) if row is not None and has_curve else ChartData())
         others = [self._row_named(name) for name in self._marked if name != wanted[0]]
-        chart.set_overlays([overlay_of(other) for other in others if other is not None])
+        chart.set_overlays([load_overlay(other) for other in others if other is not None])
 
     # -- what can be done ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What is known of one run, folded from its events: numbers only, no screen.
+"""The state of one run, folded from its events: numbers only, no screen.
 
 A `RunState` outlives its trainer: a parked, finished or failed run keeps its last numbers and its curve.
 """
@@ -6,11 +6,11 @@ A `RunState` outlives its trainer: a parked, finished or failed run keeps its la
 from __future__ import annotations
 
 import math
-from array import array
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (
@@ -26,6 +26,9 @@ from femtotui.core.events import (
     ScoreDone,
     StepDone,
 )
+
+if TYPE_CHECKING:
+    from ..chart.series import Floats
 
 SMOOTHING_STEPS = 20
 """The loss on the panel is the mean of this many steps, as in `RunFinished.train_loss`."""
@@ -46,15 +49,17 @@ class Status(Enum):
 
 
 class RunState:
-    """One run as far as its events told it.
+    """One run, as its events describe it.
 
-    `steps`, `losses` and `seconds` are the curve; `evals` are (step, validation loss), `scores` what the
-    run's evaluator found. Losses are in nats a token, memory in MiB, `elapsed_s` in seconds of training.
-    `rewritten` counts how often the curve was more than added to: whoever drew it must draw it anew. `folder`
-    is where the run lies before its trainer says so, `forecast_mib` the memory that was expected of it.
+    `curve` holds the training losses, raw and smoothed, in the arrays that charts draw from; `evals` are
+    (step, validation loss), `scores` the results of the run's evaluator. Losses are in nats per token, memory
+    in MiB, `elapsed_s` in seconds of training. `version` counts changes. `folder` is where the run lies
+    before its trainer says so, `forecast_mib` the memory that was expected of it.
     """
 
     def __init__(self, config: RunConfig) -> None:
+        from ..chart.series import LossSeries  # noqa: PLC0415  (NumPy: after the first trainer is spawned)
+
         self.config = config
         self.status = Status.STARTING
         self.started: RunStarted | None = None
@@ -70,19 +75,25 @@ class RunState:
         self.forecast_mib = 0.0
         self.folder: str | None = None
         self.scores: list[ScoreDone] = []
-        self.steps = array("q")
-        self.losses = array("d")
-        self.seconds = array("d")
-        self.rewritten = 0
         self.evals: list[tuple[int, float]] = []
+        self.curve = LossSeries()
+        self.version = 0
+        self._new_steps: list[StepDone] = []
         self._recent: deque[StepDone] = deque(maxlen=SPEED_STEPS)
 
     # -- folding ---------------------------------------------------------------------------------------
 
     def fold(self, events: Iterable[AnyEvent]) -> None:
-        """Take in a batch of events, in order."""
+        """Apply a batch of events, in order."""
         for event in events:
             self._fold_one(event)
+        self._extend_curve()
+        self.version += 1
+
+    def set_status(self, status: Status) -> None:
+        """Change the status ahead of the events that will confirm it."""
+        self.status = status
+        self.version += 1
 
     def _fold_one(self, event: AnyEvent) -> None:
         match event:
@@ -123,10 +134,8 @@ class RunState:
 
     def _forget_after(self, step: int) -> None:
         """Drop what lies after `step`: a run resumed from a checkpoint goes over those steps again."""
-        while self.steps and self.steps[-1] > step:
-            for column in (self.steps, self.losses, self.seconds):
-                column.pop()
-        self.rewritten += 1
+        self._extend_curve()
+        self.curve.forget_after(step)
         self.evals = [(at, value) for at, value in self.evals if at <= step]
         self.scores = [score for score in self.scores if score.step <= step]
 
@@ -134,12 +143,17 @@ class RunState:
         if self.steps and event.step <= self.steps[-1]:  # a sweep's worker resumed from a checkpoint
             self._forget_after(event.step - 1)
         self.step, self.elapsed_s, self.rss_mib = event.step, event.elapsed_s, event.rss_mib
-        self.steps.append(event.step)
-        self.losses.append(event.loss)
-        self.seconds.append(event.elapsed_s)
+        self._new_steps.append(event)
         self._recent.append(event)
 
-    def note_memory(self, app_mib: float) -> None:
+    def _extend_curve(self) -> None:
+        """Append the steps of a batch in one go."""
+        new, self._new_steps = self._new_steps, []
+        if new:
+            columns = zip(*((event.step, event.loss, event.elapsed_s) for event in new), strict=True)
+            self.curve.extend(*columns)
+
+    def record_memory(self, app_mib: float) -> None:
         """Add the app's memory to the trainer's, as long as there is a trainer."""
         if self.status in {Status.TRAINING, Status.PAUSED}:
             self.total_mib = self.rss_mib + app_mib
@@ -154,9 +168,24 @@ class RunState:
         self.failure = RunFailed(
             step=self.step, title="The trainer stopped", message=f"its process ended{because}", run=self.run
         )
-        self.status = Status.FAILED
+        self.set_status(Status.FAILED)
 
     # -- reading ---------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> Floats:
+        """The step of every point of the curve."""
+        return self.curve.steps
+
+    @property
+    def losses(self) -> Floats:
+        """The training loss at each of those steps, in nats per token."""
+        return self.curve.losses
+
+    @property
+    def seconds(self) -> Floats:
+        """The seconds of training at each of those steps."""
+        return self.curve.elapsed_s
 
     @property
     def run(self) -> str | None:
@@ -183,7 +212,7 @@ class RunState:
         """The mean training loss of the last `SMOOTHING_STEPS` steps."""
         if self.finished is not None:
             return self.finished.train_loss
-        last = self.losses[-SMOOTHING_STEPS:]
+        last = self.losses[-SMOOTHING_STEPS:].tolist()
         return math.fsum(last) / len(last) if last else None
 
     @property
@@ -197,28 +226,27 @@ class RunState:
 
     @property
     def ms_per_step(self) -> float | None:
-        """Milliseconds a step, over the last `SPEED_STEPS` steps."""
+        """Milliseconds per step, over the last `SPEED_STEPS` steps."""
         if not self._recent:
             return None
         return math.fsum(event.ms for event in self._recent) / len(self._recent)
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Tokens trained on a second, from the same steps."""
+        """Tokens trained on per second, from the same steps."""
         ms = self.ms_per_step
         return self.config.train.batch * self.config.model.context / ms * 1000 if ms else None
 
     def recent_speeds(self, groups: int = 12, steps: int = 20) -> list[float]:
-        """Tokens a second over the newest `groups` stretches of so many steps, oldest first."""
+        """Tokens per second over the newest `groups` stretches of `steps` steps, oldest first."""
         tokens = self.config.train.batch * self.config.model.context
-        last = len(self.seconds) - 1
-        bounds = [last - steps * back for back in range(groups, -1, -1) if last - steps * back >= 0]
-        spans = [self.seconds[b] - self.seconds[a] for a, b in pairwise(bounds)]
+        seconds = self.seconds[::-1][: groups * steps + 1 : steps][::-1].tolist()
+        spans = [after - before for before, after in pairwise(seconds)]
         return [tokens * steps / span if span > 0 else math.nan for span in spans]
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to the last step at the recent pace, with whatever else happens between the steps."""
+        """Seconds to the last step at the recent speed, with whatever else happens between the steps."""
         if self.status is Status.FINISHED:
             return 0.0
         if len(self._recent) < 2:

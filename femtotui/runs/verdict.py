@@ -108,18 +108,19 @@ def _theil_sen(x_N: Floats, y_N: Floats) -> tuple[float, float]:
 
 
 def judge(
-    steps: Sequence[int],
-    losses: Sequence[float],
-    elapsed_s: Sequence[float],
+    steps: ArrayLike,
+    losses: ArrayLike,
+    elapsed_s: ArrayLike,
     evals: Sequence[tuple[int, float]],
     landmarks: Landmarks,
     *,
     over: bool = False,
 ) -> Verdict:
     """What a person would like to know at a glance. `over`: the run has ended, and will not go on alone."""
-    if len(losses) < LEAST_STEPS:
+    steps, losses, elapsed_s = (np.asarray(column, np.float64) for column in (steps, losses, elapsed_s))
+    if losses.size < LEAST_STEPS:
         return Verdict("too early to tell", "plain", Trend.UNKNOWN)
-    recent = np.asarray(losses[-_RECENT:], np.float64)
+    recent = losses[-_RECENT:]
     if not np.isfinite(recent).any():
         return Verdict("the loss is not a number any more", "error", Trend.UNKNOWN)
     now = float(np.mean(recent[np.isfinite(recent)]))
@@ -165,7 +166,7 @@ def _height_words(now: float, known: Landmarks) -> str:
     return ""
 
 
-def _journal_words(steps: Sequence[int], losses: Sequence[float], now: float, known: Landmarks) -> str:
+def _journal_words(steps: Floats, losses: Floats, now: float, known: Landmarks) -> str:
     """Where the journal's own run of this preset stood."""
     if known.journal_step is None or known.journal_loss is None:
         return ""
@@ -179,7 +180,7 @@ def _journal_words(steps: Sequence[int], losses: Sequence[float], now: float, kn
     return f"{now - known.journal_loss:.2f} above the journal's {its_end}"
 
 
-def _first_below(steps: Sequence[int], losses: Sequence[float], level: float) -> int | None:
+def _first_below(steps: Floats, losses: Floats, level: float) -> int | None:
     """The first step whose `_RECENT` latest losses average below `level`."""
     losses_K = np.nan_to_num(np.asarray(losses, np.float64), nan=level + 1e3, posinf=level + 1e3)
     sums = np.cumsum(losses_K)
@@ -205,10 +206,10 @@ _AGAIN_SHARE = 0.005
 _SLOPE_STEPS = 6000
 
 
-def landmarks(view: RunState, preset: Preset | None) -> Landmarks:
+def landmarks(state: RunState, preset: Preset | None) -> Landmarks:
     """What losses mean for this run. The journal's end counts only for data that is the journal's."""
-    known = view.started.baselines if view.started is not None else None
-    record = preset.journal if preset is not None and _has_its_data(view) else None
+    known = state.started.baselines if state.started is not None else None
+    record = preset.journal if preset is not None and _has_its_data(state) else None
     return Landmarks(
         uniform=known.uniform if known else None,
         bigram=known.bigram if known else None,
@@ -218,28 +219,28 @@ def landmarks(view: RunState, preset: Preset | None) -> Landmarks:
     )
 
 
-def _has_its_data(view: RunState) -> bool:
+def _has_its_data(state: RunState) -> bool:
     """Whether it trains on what the journal's author had: not on a stand-in, nor on files of one's own."""
-    name = view.started.data_name if view.started is not None else view.config.data.source
-    return name == view.config.data.source and not view.config.data.paths
+    name = state.started.data_name if state.started is not None else state.config.data.source
+    return name == state.config.data.source and not state.config.data.paths
 
 
-def verdict_of(view: RunState, preset: Preset | None) -> Verdict:
+def verdict_of(state: RunState, preset: Preset | None) -> Verdict:
     """The verdict on a run as it stands."""
-    over = view.status in {Status.FINISHED, Status.FAILED, Status.PARKED}
-    return judge(view.steps, view.losses, view.seconds, view.evals, landmarks(view, preset), over=over)
+    over = state.status in {Status.FINISHED, Status.FAILED, Status.PARKED}
+    return judge(state.steps, state.losses, state.seconds, state.evals, landmarks(state, preset), over=over)
 
 
-def still_falls(view: RunState) -> float | None:
+def still_falls(state: RunState) -> float | None:
     """How many nats a minute the loss still falls, or None if it does not (or nobody can tell yet)."""
-    found = slope(np.asarray(view.losses)[-_SLOPE_STEPS:], np.asarray(view.seconds)[-_SLOPE_STEPS:])
+    found = slope(np.asarray(state.losses)[-_SLOPE_STEPS:], np.asarray(state.seconds)[-_SLOPE_STEPS:])
     return -found.per_minute if found.trend is Trend.FALLING else None
 
 
-def too_early_words(view: RunState) -> str:
+def too_early_words(state: RunState) -> str:
     """What to think of before a run is left: the journal's own lesson was that it stopped too early."""
-    falls = still_falls(view)
-    if falls is None or view.status is Status.FINISHED:
+    falls = still_falls(state)
+    if falls is None or state.status is Status.FINISHED:
         return ""
     shown = f"{falls:.0f}" if falls >= 10 else f"{falls:.2g}"
     return f"its loss was still falling, {shown} a minute"
@@ -249,21 +250,21 @@ class Judge:
     """Keeps the verdict on the run on show, and thinks again when enough has happened."""
 
     def __init__(self) -> None:
-        self._view: RunState | None = None
+        self._state: RunState | None = None
         self._seen: tuple[int, int, Status] | None = None
         self._verdict: Verdict | None = None
 
-    def verdict(self, view: RunState, preset: Preset | None) -> Verdict:
+    def verdict(self, state: RunState, preset: Preset | None) -> Verdict:
         """The verdict, at most half a percent of the run old."""
-        if self._verdict is None or self._is_stale(view):
-            self._view, self._seen = view, (len(view.steps), view.rewritten, view.status)
-            self._verdict = verdict_of(view, preset)
+        if self._verdict is None or self._is_stale(state):
+            self._state, self._seen = state, (len(state.steps), state.curve.rewritten, state.status)
+            self._verdict = verdict_of(state, preset)
         return self._verdict
 
-    def _is_stale(self, view: RunState) -> bool:
-        if view is not self._view or self._seen is None:
+    def _is_stale(self, state: RunState) -> bool:
+        if state is not self._state or self._seen is None:
             return True
         steps, rewritten, status = self._seen
-        if (rewritten, status) != (view.rewritten, view.status):
+        if (rewritten, status) != (state.curve.rewritten, state.status):
             return True
-        return len(view.steps) - steps >= max(_AGAIN_STEPS, _AGAIN_SHARE * steps)
+        return len(state.steps) - steps >= max(_AGAIN_STEPS, _AGAIN_SHARE * steps)

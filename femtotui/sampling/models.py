@@ -169,13 +169,13 @@ class ModelReader:
     def is_training(self) -> bool:
         """Whether the current run trains now."""
         run = self._actions.current
-        return run is not None and run.view.status is Status.TRAINING
+        return run is not None and run.state.status is Status.TRAINING
 
     @property
     def run_folder(self) -> Path | None:
         """The folder of the current run."""
         run = self._actions.current
-        return Path(run.view.run) if run is not None and run.view.run is not None else None
+        return Path(run.state.run) if run is not None and run.state.run is not None else None
 
     @property
     def description(self) -> str:
@@ -183,7 +183,7 @@ class ModelReader:
         run = self._actions.current
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
-        return model + other + (f" · {run.view.status.value} at step {run.view.step:,}" if run else "")
+        return model + other + (f" · {run.state.status.value} at step {run.state.step:,}" if run else "")
 
     def ask_snapshot(self) -> bool:
         """Ask for a first snapshot; False if there is no trainer to send one."""
@@ -194,9 +194,9 @@ class ModelReader:
         run = self._actions.current
         if isinstance(self.model, SavedModel) or run is None or run.snapshot is None:
             return False
-        if run.view.started is None:
+        if run.state.started is None:
             return False
-        model = self._newest.of(Path(run.view.started.run), run.view.config, run.snapshot)
+        model = self._newest.of(Path(run.state.started.run), run.state.config, run.snapshot)
         if model is self.model:
             return False
         self.model = model

@@ -159,7 +159,6 @@ class SampleScreen(InTurn[None]):
         for widget in (self.query_one(UserText), self.query_one(AskRow), self.query_one(BranchList)):
             widget.display = False
         self._view.follow = False
-        self.set_interval(0.3, self.tick)  # integrator: remove, the app calls `tick`
         self.tick()
 
     def on_unmount(self) -> None:

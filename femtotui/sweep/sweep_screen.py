@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -17,14 +17,14 @@ from textual.widgets import DataTable, Footer, Static
 from femtotui.core.errors import FemtoError
 
 from ..app.settings import Settings
-from ..chart.chart_model import state_overlay
-from ..chart.feed import ChartFeed
+from ..chart.chart_model import ChartData
 from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import ASCII, Glyphs, choose_glyphs
 from ..chart.loss_chart import LossChart
-from ..runs.state import RunState
+from ..runs.library import chart_data, state_overlay
 from ..text.formats import UNKNOWN, duration, loss, printable
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
+from ..widgets.tick import TickingApp
 from .messages import Outcome, SweepReport
 from .spec import SweepTrial, differing_names
 from .sweep_folder import SweepWatcher
@@ -147,7 +147,6 @@ class SweepScreen(InTurn[None]):
         self._table: DataTable[Text] = DataTable(id="sweep-table", cursor_type="row", zebra_stripes=False)
         self._chart = LossChart(id="sweep-chart")
         self._chart.glyphs, self._chart.smoothing = glyphs, _SMOOTHING
-        self._feed = ChartFeed(self._chart)
 
     def compose(self) -> ComposeResult:
         with self._box:
@@ -160,7 +159,6 @@ class SweepScreen(InTurn[None]):
     def on_mount(self) -> None:
         self._table.focus()
         self.tick()
-        self.set_interval(0.3, self.tick)  # INTEGRATOR: remove once the app ticks its screens
 
     def tick(self) -> None:
         """Show what is new, if anything is."""
@@ -200,7 +198,7 @@ class SweepScreen(InTurn[None]):
         figures, index = selected.figures, selected.trial.index
         self._note.update(printable(figures.reason or figures.note))
         self._chart.border_title = Content(printable(selected.name))
-        self._feed.feed(states.get(index) or RunState(selected.trial.config), None)
+        self._chart.show(chart_data(states[index], None) if index in states else ChartData())
         others = [row for row in self._rows if row is not selected and row.trial.index in states]
         self._chart.set_overlays(
             [
@@ -249,7 +247,7 @@ class SweepScreen(InTurn[None]):
         self.dismiss()
 
 
-class SweepApp(App[None]):
+class SweepApp(TickingApp):
     """The sweep screen alone; leaving it ends the app and nothing else."""
 
     TITLE = "femtotui sweep"

@@ -15,7 +15,7 @@ from ..chart.chart_model import Overlay
 from ..chart.glyphs import BRAILLE, Glyphs
 from ..chart.loss_chart import LossChart
 from ..edit.edit_screen import EditAnswer, EditScreen
-from ..runs.library import Ours, RunRow, our_verdicts, overlay_of, read_rows
+from ..runs.library import PresetVerdict, RunRow, load_overlay, preset_verdicts, read_rows
 from ..runs.runs_screen import RunsScreen
 from ..runs.state import Status
 from .choosing import ChoosingScreen
@@ -39,7 +39,7 @@ class ArrangingScreen(ChoosingScreen):
 
     glyphs: Glyphs = BRAILLE
     laid_over: tuple[RunRow, ...] = ()
-    _ours: dict[str, Ours] = {}  # noqa: RUF012  (replaced, never changed)
+    _ours: dict[str, PresetVerdict] = {}  # noqa: RUF012  (replaced, never changed)
 
     # -- presets ---------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ class ArrangingScreen(ChoosingScreen):
         if message.problem:
             self.say(message.problem, "warning")
         elif self.actions.current is None or message.key != self.actions.current.config.preset:
-            news = self.actions.foresee(message.key)
+            news = self.actions.describe(message.key)
             self.say(news.words, news.tone)
 
     def reload_presets(self) -> None:
@@ -104,23 +104,23 @@ class ArrangingScreen(ChoosingScreen):
     @work(thread=True, exclusive=True, group="verdicts")
     def read_our_verdicts(self) -> None:
         """Our own verdicts from the runs on disk, without keeping the screen waiting."""
-        found = our_verdicts(self.actions.manager.runs)
+        found = preset_verdicts(self.actions.manager.runs)
         self.app.call_from_thread(self._take_verdicts, found)
 
-    def _take_verdicts(self, found: dict[str, Ours]) -> None:
+    def _take_verdicts(self, found: dict[str, PresetVerdict]) -> None:
         self._ours = found
         if self.query(PresetList):  # else the app has ended meanwhile
             self.mark_presets()
 
     def mark_presets(self) -> None:
         """Show in the list how each preset's run of this session stands, and our verdicts."""
-        places, ours = self.actions.manager.places, dict(self._ours)
-        statuses = {key: place.view.status for key, place in places.items()}
+        places, ours = self.actions.manager.handles, dict(self._ours)
+        statuses = {key: place.state.status for key, place in places.items()}
         for key, place in places.items():
             if place is not self.actions.current and statuses[key] is Status.TRAINING:
                 statuses[key] = Status.PARKED  # it is being saved
-            if place.view.score is not None and ours.get(key) != "success":
-                ours[key] = place.view.score.verdict
+            if place.state.score is not None and ours.get(key) != "success":
+                ours[key] = place.state.score.verdict
         self.query_one(PresetList).mark(statuses, ours)
 
     def preset_at_hand(self) -> Preset | None:
@@ -140,7 +140,7 @@ class ArrangingScreen(ChoosingScreen):
         preset = self.preset_at_hand()
         if preset is None:
             return
-        answer = await self.app.push_screen_wait(EditScreen(preset, self.actions.foresee_preset))
+        answer = await self.app.push_screen_wait(EditScreen(preset, self.actions.forecast_words))
         if answer is not None:
             self._edited(answer)
 
@@ -148,13 +148,13 @@ class ArrangingScreen(ChoosingScreen):
         preset = answer.preset
         if answer.wish in {"save", "save-train"}:
             try:
-                news = self.actions.save_edited(preset)
+                news = self.actions.save_preset(preset)
             except FemtoError as error:
                 self.say(f"{error.title}: {error}", "error")
                 return
             self.say(news.words, news.tone)
         if answer.wish in {"train", "save-train"}:
-            self.steer(lambda: self.actions.train_edited(preset))
+            self.steer(lambda: self.actions.start_edited(preset))
         self.reload_presets()
         self.mark_presets()
         self.query_one(PresetList).point_at(preset.key)
@@ -172,20 +172,20 @@ class ArrangingScreen(ChoosingScreen):
         self.lay_over(answer.marked)
         resume = answer.resume
         if resume is not None:
-            self.steer(lambda: self.actions.take_up(resume))
+            self.steer(lambda: self.actions.continue_run(resume))
 
     def runs_changed(self) -> None:
         """Called when runs may have been renamed, noted or deleted."""
 
     def lay_over(self, rows: tuple[RunRow, ...]) -> None:
         """Draw these runs over the chart, and no others; the run that is on it is not laid over itself."""
-        here = self.actions.current.view.run if self.actions.current is not None else None
+        here = self.actions.current.state.run if self.actions.current is not None else None
         drawn: list[tuple[RunRow, Overlay]] = []
         for row in rows:
             if str(row.path) == here:
                 continue
             try:
-                drawn.append((row, overlay_of(row)))
+                drawn.append((row, load_overlay(row)))
             except FemtoError as error:
                 self.say(str(error), "warning")
         self.laid_over = tuple(row for row, _ in drawn)
@@ -212,7 +212,7 @@ class ArrangingScreen(ChoosingScreen):
         except FemtoError as error:
             self.say(str(error), "error")
             return
-        here = current.view.run if current is not None else None
+        here = current.state.run if current is not None else None
         rows = [row for row in rows if str(row.path) != here]
         same = [row for row in rows if current is not None and _preset_of(row) == current.config.preset]
         if not rows:

@@ -60,7 +60,7 @@ class ChoosingScreen(Screen[None]):
         """Train a preset, after asking where its text should come from if that is open."""
         self._wanted = key
         try:
-            must_ask = self.actions.must_ask(key)
+            must_ask = self.actions.needs_english(key)
         except FemtoError as error:
             self.say(f"{error.title}: {error}", "error")
             return
@@ -71,7 +71,7 @@ class ChoosingScreen(Screen[None]):
         if answer == "download":
             self._download(key)
         elif answer == "stand-in":
-            self.steer(lambda: self.actions.choose(key))
+            self.steer(lambda: self.actions.start_preset(key))
         else:
             self.say("nothing has changed")
 

@@ -16,10 +16,29 @@ from ..experiments.experiment import Experiment, ExperimentRunner
 from ..experiments.experiment_screen import ExperimentScreen
 from ..experiments.race import race
 from ..experiments.why_layers import WHY_LAYERS, why_layers_experiment
+from ..runs.actions import RunActions
 from ..sweep.spec import SweepError
 from ..sweep.sweep_folder import SweepWatcher, find_sweep
 from ..sweep.sweep_screen import SweepScreen
 from .arranging import ArrangingScreen
+
+
+class OpenExperiments:
+    """The experiments of this session: each keeps its trainers while its screen is closed."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, ExperimentRunner] = {}
+
+    def open(self, key: str, make: Callable[[], ExperimentRunner]) -> ExperimentRunner:
+        """The experiment of that name, made when it is first asked for. Raises: what `make` raises."""
+        if key not in self._opened:
+            self._opened[key] = make()
+        return self._opened[key]
+
+    def close(self) -> None:
+        """End every trainer, each with time to save, and wait. From any thread."""
+        for runner in self._opened.values():
+            runner.close()
 
 
 class ContestingScreen(ArrangingScreen):
@@ -52,6 +71,10 @@ class ContestingScreen(ArrangingScreen):
         ),
     ]
 
+    def __init__(self, actions: RunActions) -> None:
+        super().__init__(actions)
+        self.experiments = OpenExperiments()
+
     @work(exclusive=True, group="experiment")
     async def action_race(self) -> None:
         """Race on the preset under the cursor, or on the one that trains."""
@@ -73,9 +96,9 @@ class ContestingScreen(ArrangingScreen):
 
         def pause_current() -> None:
             nonlocal paused
-            paused = self.actions.give_way() or paused
+            paused = self.actions.pause_for_experiment() or paused
 
-        runner = self.actions.experiment(key, lambda: ExperimentRunner(make(), manager.runs, manager.factory))
+        runner = self.experiments.open(key, lambda: ExperimentRunner(make(), manager.runs, manager.factory))
         await self.app.push_screen_wait(ExperimentScreen(runner, self.glyphs, pause_current))
         if paused:
             manager.resume()

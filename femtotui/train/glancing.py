@@ -28,9 +28,9 @@ class GlancingScreen(ArrangingScreen):
 
     def glance(self) -> None:
         """Keep the list up to date: look at the folders only if some run stands otherwise than before."""
-        places = self.actions.manager.places.items()
+        places = self.actions.manager.handles.items()
         standing = tuple(
-            (key, place.view.status, place.view.run, place.link is None) for key, place in places
+            (key, place.state.status, place.state.run, place.connection is None) for key, place in places
         )
         if standing != self._standing:
             self._standing = standing
@@ -56,7 +56,7 @@ class GlancingScreen(ArrangingScreen):
         if not self.query(RunList):
             return  # the app has ended meanwhile
         current = self.actions.current
-        run = current.view.run if current is not None else None
+        run = current.state.run if current is not None else None
         here = Path(run).name if run is not None else ""
         self.query_one(RunList).show(Glance(self._rows, here, self._overlaid))
 
@@ -76,7 +76,7 @@ class GlancingScreen(ArrangingScreen):
         current = self.actions.current
         if row.summary.info is None:
             self.say(run_words(row), "warning")
-        elif current is not None and current.view.run == str(row.path):
+        elif current is not None and current.state.run == str(row.path):
             self.say("this run is the one on the chart")
         elif name in self._overlaid:
             self._keep_over([other for other in self._overlaid if other != name])

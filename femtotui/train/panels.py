@@ -118,10 +118,6 @@ def summary_facts(view: RunState | None) -> list[str]:
     return [fact for fact in facts if fact not in {"", UNKNOWN}]
 
 
-FIGURES_SECONDS = 1.0
-"""How often figures at the edge of a screen follow what they are of: each time, all between is drawn anew."""
-
-
 def figures_line(view: RunState | None) -> str:
     """Learning rate and gradient norm, for those who look."""
     if view is None or view.lr is None or view.grad_norm is None:

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from femtotui.presets import Preset
 
 from ..runs.choices import BrokenPreset
-from ..runs.library import Ours
+from ..runs.library import PresetVerdict
 from ..runs.state import Status
 from ..text.formats import preset_parameters, printable, short_title, size
 
@@ -32,7 +32,7 @@ _OURS = {
 }
 
 
-def preset_line(preset: Preset, status: Status | None, ours: Ours | None = None) -> Content:
+def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | None = None) -> Content:
     """One line of the list: its run of this session, key, title, size, the journal's verdict and our own."""
     mark, tone = _OURS[status] if status is not None else (" ", "")
     verdict, verdict_tone = _VERDICTS[preset.journal.verdict] if preset.journal is not None else (" ", "")
@@ -89,7 +89,7 @@ class PresetList(OptionList):
         self.border_title = "presets"
         self._presets: dict[str, Preset] = {}
         self._broken: tuple[BrokenPreset, ...] = ()
-        self._shown: dict[str, tuple[Status | None, Ours | None]] = {}
+        self._shown: dict[str, tuple[Status | None, PresetVerdict | None]] = {}
         self._filter = ""
         self.fill(presets, broken)
 
@@ -126,7 +126,7 @@ class PresetList(OptionList):
         option = self.highlighted_option
         return option.id if option is not None and option.id in self._presets else ""
 
-    def mark(self, statuses: Mapping[str, Status], ours: Mapping[str, Ours]) -> None:
+    def mark(self, statuses: Mapping[str, Status], ours: Mapping[str, PresetVerdict]) -> None:
         """Show how each preset's run stands, and our verdict; only lines that change are drawn again."""
         for key, before in self._shown.items():
             now = (statuses.get(key), ours.get(key))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,11 +13,10 @@ from textual.content import Content
 
 from femtotui.core.machine import available_mib, rss_mib
 
-from ..chart.feed import ChartFeed
 from ..chart.loss_chart import LossChart
 from ..journal.journal_screen import JournalScreen
 from ..runs.actions import RunActions
-from ..runs.manager import Taken
+from ..runs.library import chart_data
 from ..runs.run_list import RunList
 from ..runs.state import RunState, Status
 from ..runs.verdict import Judge, too_early_words
@@ -27,13 +25,14 @@ from ..sampling.sample_pane import SampleAsked, SamplePane
 from ..sampling.sample_screen import SampleScreen
 from ..sampling.stream import Pace
 from ..text.formats import local_now
+from ..trainer.protocol import SnapshotArrived
 from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
+from ..widgets.tick import SLOW_TICKS
 from .contesting import ContestingScreen
 from .glancing import GlancingScreen
 from .header import Header, Notice, StatusLine, Summary
 from .panels import (
-    FIGURES_SECONDS,
     PANELS,
     ScoreLine,
     StatPanel,
@@ -97,9 +96,11 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self._last_status: Status | None = None
         self._asked = False
         self._saved_before: int | None = _NOT_ASKED
-        self._shown_slowly: RunState | None = None
-        self._figures_due = 0.0
-        self._feed: ChartFeed | None = None
+        self._version = -1
+        self._ticks = 0
+        self._sampled: SnapshotArrived | None = None
+        self._followed: RunState | None = None
+        self._slowly_shown: tuple[RunState, int] | None = None
         self._judge = Judge()
 
     def compose(self) -> ComposeResult:
@@ -121,7 +122,6 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self._feed = ChartFeed(self.query_one(LossChart))
         self.query_one(LossChart).glyphs = self.glyphs
         self.read_our_verdicts()
         self.open_preset(self.actions.choices.opening.key)
@@ -140,79 +140,96 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self.query_one(Header).show_saving()
         self.say("saving…", "warning")
 
-    def show_news(self, taken: Taken) -> None:
-        """Bring the screen up to date with what was taken from the trainers."""
+    def tick(self) -> None:
+        """Bring the screen up to date with the current run."""
+        self._ticks += 1
         self.mark_presets()
         self.glance()
-        place = self.actions.current
-        if place is None or not (taken.changed or place.view is not self._shown):
-            return
-        other = place.view is not self._shown
-        self._show_view(place.view)
-        if taken.snapshot is not None or other:
-            self._sample(asked=self._asked)
-        pane = self._sample_pane
-        if pane.can_show and self._pace.due(place.view, drawing=pane.is_drawing):
-            self.actions.manager.ask_snapshot()
+        handle = self.actions.current
+        if handle is not None:
+            if handle.state is not self._shown or handle.state.version != self._version:
+                self._show_state(handle.state)
+            self._show_slowly(handle.state)
 
-    def _show_view(self, view: RunState) -> None:
-        if view is not self._shown:
-            if self._shown is None or self._shown.config.preset != view.config.preset:
-                self.query_one(PresetList).point_at(view.config.preset)
-            self._shown, self._last_status = view, None
+    def background_tick(self) -> None:
+        """Do what continues under other screens: measure memory, draw samples, tell of a new status."""
+        handle = self.actions.current
+        if handle is None:
+            return
+        state, other = handle.state, handle.state is not self._followed
+        if other:
+            self._followed, self._last_status = state, None
             self._asked, self._saved_before = False, _NOT_ASKED
             self._sample_pane.clear()
-        view.note_memory(rss_mib())
-        self.query_one(Header).show_run(view)
-        self.query_one(Notice).show_run(view)
-        self._show_panels(view)
-        self.query_one(Summary).show_facts(summary_facts(view))
-        self.query_one(ScoreLine).show_scores(view.scores)
-        self._show_slowly(view)
-        if self._feed is not None:
-            self._feed.feed(view, self.presets.get(view.config.preset))
-        if view.status is not self._last_status:
-            self._status_changed(view)
-        if self._saved_before not in {_NOT_ASKED, view.checkpoint_step}:
+        state.record_memory(rss_mib())
+        if handle.snapshot is not None and (other or handle.snapshot is not self._sampled):
+            self._sampled = handle.snapshot
+            self._sample(asked=self._asked)
+        if state.status is not self._last_status:
+            self._status_changed(state)
+        if self._saved_before not in {_NOT_ASKED, state.checkpoint_step}:
             self._saved_before = _NOT_ASKED
-            self.say(f"step {view.checkpoint_step or 0:,} is saved", "good")
+            self.say(f"step {state.checkpoint_step or 0:,} is saved", "good")
+        pane = self._sample_pane
+        if pane.can_show and self._pace.due(state, drawing=pane.is_drawing):
+            self.actions.manager.ask_snapshot()
 
-    def _show_slowly(self, view: RunState) -> None:
-        """What nobody watches as it moves, or what takes a while to work out."""
-        now = time.monotonic()
-        if view.status is Status.TRAINING and view is self._shown_slowly and now < self._figures_due:
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened under another screen."""
+        if self.is_mounted:
+            self.tick()
+
+    def _show_state(self, state: RunState) -> None:
+        if self._shown is None or self._shown.config.preset != state.config.preset:
+            self.query_one(PresetList).point_at(state.config.preset)
+        self._shown, self._version = state, state.version
+        self.query_one(Header).show_run(state)
+        self.query_one(Notice).show_run(state)
+        self._show_panels(state)
+        self.query_one(Summary).show_facts(summary_facts(state))
+        self.query_one(ScoreLine).show_scores(state.scores)
+
+    def _show_slowly(self, state: RunState) -> None:
+        """Draw what takes longer, every few ticks while it trains: figures, verdict and chart."""
+        shown = (state, state.version)
+        same_run = self._slowly_shown is not None and self._slowly_shown[0] is state
+        resting = self._ticks % SLOW_TICKS and state.status is Status.TRAINING
+        if shown == self._slowly_shown or (same_run and resting):
             return
-        self._shown_slowly, self._figures_due = view, now + FIGURES_SECONDS
-        self.query_one(StatusLine).show_figures(figures_line(view))
-        verdict = self._judge.verdict(view, self.presets.get(view.config.preset))
-        self.query_one(LossChart).show_verdict(verdict)
+        self._slowly_shown = shown
+        preset, chart = self.presets.get(state.config.preset), self.query_one(LossChart)
+        self.query_one(StatusLine).show_figures(figures_line(state))
+        verdict = self._judge.verdict(state, preset)
+        chart.show_verdict(verdict.words, verdict.tone)
+        chart.show(chart_data(state, preset))
 
-    def _show_panels(self, view: RunState) -> None:
+    def _show_panels(self, state: RunState) -> None:
         now, free_mib = local_now(), available_mib()
-        for name, lines in panel_lines(view, now, free_mib).items():
+        for name, lines in panel_lines(state, now, free_mib).items():
             self.query_one(f"#panel-{name.lower()}", StatPanel).update(*lines)
-        self.query_one("#panel-ram").tooltip = Content(ram_words(view, free_mib))
+        self.query_one("#panel-ram").tooltip = Content(ram_words(state, free_mib))
 
-    def _status_changed(self, view: RunState) -> None:
-        before, self._last_status = self._last_status, view.status
+    def _status_changed(self, state: RunState) -> None:
+        before, self._last_status = self._last_status, state.status
         self.refresh_bindings()
-        match view.status:
+        match state.status:
             case Status.PAUSED:
-                early = too_early_words(view)
+                early = too_early_words(state)
                 self.say(
-                    f"paused at step {view.step:,}; the run is saved{early and ' · ' + early}", "warning"
+                    f"paused at step {state.step:,}; the run is saved{early and ' · ' + early}", "warning"
                 )
             case Status.FINISHED if before is not None:
                 self.read_our_verdicts()
-                self.say(f"finished after {view.step:,} steps; n starts a new run", "good")
-            case Status.FAILED if before is not None and view.failure is not None:
-                self.say(f"{view.failure.title} at step {view.step:,}", "error")
+                self.say(f"finished after {state.step:,} steps; n starts a new run", "good")
+            case Status.FAILED if before is not None and state.failure is not None:
+                self.say(f"{state.failure.title} at step {state.step:,}", "error")
                 self.app.bell()
             case Status.TRAINING if before is Status.PAUSED:
-                self.say("going on", "good")
+                self.say("resumed", "good")
 
     def steered(self) -> None:
-        self.show_news(Taken())
+        self.background_tick()
+        self.tick()
         self.refresh_bindings()
 
     @on(PresetChosen)
@@ -229,7 +246,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         offered = {
             "pause": status in {Status.STARTING, Status.TRAINING},
             "resume": status is Status.PAUSED,
-            "recover": self._shown is not None and self.actions.can_recover,
+            "recover": self._shown is not None and self.actions.can_resume,
             "detach": status in {Status.TRAINING, Status.PAUSED},
         }
         return offered.get(action, True)
@@ -241,10 +258,10 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self.steer(self.actions.resume)
 
     def action_recover(self) -> None:
-        self.steer(self.actions.recover)
+        self.steer(self.actions.resume_failed)
 
     def action_anew(self) -> None:
-        self.steer(self.actions.anew)
+        self.steer(self.actions.new_run)
 
     def action_checkpoint(self) -> None:
         self._saved_before = self._shown.checkpoint_step if self._shown is not None else _NOT_ASKED
@@ -255,10 +272,10 @@ class TrainScreen(ContestingScreen, GlancingScreen):
 
     def action_journal(self) -> None:
         place = self.actions.current
-        if place is None or place.view.run is None:
+        if place is None or place.state.run is None:
             self.say("no entry yet: the run is still starting")
             return
-        self.app.push_screen(JournalScreen(Path(place.view.run), self.presets[place.config.preset]))
+        self.app.push_screen(JournalScreen(Path(place.state.run), self.presets[place.config.preset]))
 
     def action_log_axis(self) -> None:
         self.query_one(LossChart).action_toggle_log_y()
@@ -318,7 +335,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
     def on_sample_asked(self, message: SampleAsked) -> None:
         message.stop()
         place = self.actions.current
-        if place is None or place.view.started is None:
+        if place is None or place.state.started is None:
             self.say("nothing to sample from yet")
         elif place.snapshot is not None:
             self._sample(asked=True)
@@ -332,4 +349,4 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         if place is None or place.snapshot is None or (self._sample_pane.is_read and not asked):
             return
         self._asked = False
-        self._sample_pane.sample(place.view, place.snapshot, asked=asked)
+        self._sample_pane.sample(place.state, place.snapshot, asked=asked)

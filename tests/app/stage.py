@@ -63,7 +63,9 @@ class Stage:
 
     async def playing(self, last: int) -> None:
         self.trainer.play(last)
-        await self.until(lambda: self.panel("step")[0] == f"{last:,}")
+        await self.until(lambda: self.manager.current is not None and self.manager.current.state.step == last)
+        if self.app.screen is self.app.train:
+            await self.until(lambda: self.panel("step")[0] == f"{last:,}")
 
 
 @asynccontextmanager
@@ -81,7 +83,7 @@ async def stage(
     fleet = FakeFleet(run_of)
     manager = RunManager(runs, fleet)
     manager.warm_up()
-    choices = Choices(load_preset(key), shelf=UserPresets(runs.parent / "presets"))
+    choices = Choices(load_preset(key), user_presets=UserPresets(runs.parent / "presets"))
     app = FemtoApp(RunActions(manager, choices, runs.parent / "threads.json"), settings)
     async with app.run_test(size=size) as pilot:
         it = Stage(app, pilot, fleet, manager)

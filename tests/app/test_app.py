@@ -52,14 +52,14 @@ async def test_the_screen_is_refreshed_a_few_times_a_second_whatever_comes(
 ) -> None:
     async with training(runs) as it:
         takes = 0
-        take = it.manager.take
+        take = it.manager.collect
 
         def counted() -> object:
             nonlocal takes
             takes += 1
             return take()
 
-        monkeypatch.setattr(it.manager, "take", counted)
+        monkeypatch.setattr(it.manager, "collect", counted)
         began = time.monotonic()
         for step in range(1, 60):
             it.trainer.play(step)
@@ -265,8 +265,8 @@ async def test_leaving_saves_first(runs: Path, key: str) -> None:
         await it.until(lambda: not it.app.is_running)
         assert all(trainer.closed for trainer in it.fleet.trainers)
         assert it.app.return_code == 0
-        it.manager.take()
-        assert {place.view.status for place in it.manager.places.values()} == {Status.PARKED}
+        it.manager.collect()
+        assert {place.state.status for place in it.manager.handles.values()} == {Status.PARKED}
 
 
 async def test_ctrl_c_leaves_from_the_prompt_and_from_help_too(runs: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from fed_chart import FedChart
 from textual import events
 from textual.app import App, ComposeResult
 
@@ -13,6 +15,7 @@ from femtotui.chart.chart_model import ChartModel, Overlay
 from femtotui.chart.glyphs import ASCII, BLOCKS, BRAILLE, choose_glyphs
 from femtotui.chart.loss_chart import LossChart
 from femtotui.chart.render import compose
+from femtotui.chart.series import LossSeries
 from femtotui.chart.viewport import Viewport
 
 WHOLE = (0.0, 1000.0)
@@ -20,11 +23,11 @@ WHOLE = (0.0, 1000.0)
 
 class Host(App[None]):
     def compose(self) -> ComposeResult:
-        yield LossChart()
+        yield FedChart()
 
     @property
-    def chart(self) -> LossChart:
-        return self.query_one(LossChart)
+    def chart(self) -> FedChart:
+        return self.query_one(FedChart)
 
     @property
     def text(self) -> list[str]:
@@ -38,7 +41,7 @@ def curve(n: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def overlay(name: str = "other", bytes_per_token: float = 1.0, n: int = 500) -> Overlay:
     steps, losses, seconds = curve(n)
-    return Overlay(name, name, steps, losses + 0.2, seconds, bytes_per_token)
+    return Overlay(name, name, LossSeries.of(steps, losses + 0.2, seconds), bytes_per_token)
 
 
 def model(n: int = 1000) -> ChartModel:
@@ -81,7 +84,7 @@ def test_the_loss_axis_fits_what_is_in_sight() -> None:
 
 def test_the_cursor_walks_over_points_and_reads_them() -> None:
     chart = model()
-    chart.add_validation(900, 1.4)
+    chart.show(replace(chart.data, evals=[(900, 1.4)]))
     assert chart.reading() is None
     chart.move_cursor(-10)
     assert chart.cursor_step == 1000
@@ -107,7 +110,7 @@ def test_the_cursor_takes_the_window_along() -> None:
 
 def test_bits_a_byte_compare_runs_with_different_tokenizers() -> None:
     chart = model()
-    chart.bytes_per_token = 2.0
+    chart.show(replace(chart.data, bytes_per_token=2.0))
     chart.set_overlays([overlay(bytes_per_token=4.0)])
     chart.unit = "bits"
     chart.point_at(400)
@@ -128,10 +131,9 @@ def test_an_overlay_ends_where_its_run_ended() -> None:
 @pytest.mark.parametrize("glyphs", [BLOCKS, ASCII])
 def test_without_braille_the_same_curve_is_drawn_with_what_there_is(glyphs: object) -> None:
     chart = model()
-    chart.set_baselines([("floor", 1.3)])
-    chart.goal = (629, 1.476, "journal")
+    chart.show(replace(chart.data, baselines=[("floor", 1.3)], goal=(629, 1.476, "journal")))
     chart.set_overlays([overlay()])
-    picture = chart.picture(glyphs)  # type: ignore[arg-type]
+    picture = chart.frame(glyphs)  # type: ignore[arg-type]
     assert picture is not None
     grid = compose(picture, 20, 90)
     text = "".join(map(chr, grid.codes_HW.ravel()))
@@ -162,7 +164,7 @@ async def test_keys_zoom_read_and_show_all_again() -> None:
         assert sum("┊" in line for line in app.text) > 10
         await pilot.press("up", "up", "shift+up", "b")
         await pilot.pause()
-        assert "zoomed · bits a byte" in app.text[0] or not app.chart.model.view.is_whole
+        assert "zoomed · bits per byte" in app.text[0] or not app.chart.model.view.is_whole
         before = app.chart.model.view
         await pilot.press("shift+left")
         assert app.chart.model.view != before

@@ -10,7 +10,6 @@ from fake_trainer import FakeTrainer
 from run_folders import score_done, trial_on_disk
 from stage import Stage, training
 
-from femtotui.chart.feed import ChartFeed
 from femtotui.chart.loss_chart import LossChart
 from femtotui.core.commands import Pause, Resume
 from femtotui.core.errors import ConfigError
@@ -21,6 +20,7 @@ from femtotui.experiments.experiment_screen import ExperimentScreen, experiment_
 from femtotui.experiments.race import race, trial_configs
 from femtotui.experiments.why_layers import ANSWER, why_layers_experiment
 from femtotui.presets import Preset, load_preset
+from femtotui.runs.library import chart_data
 from femtotui.sweep.coordinator import new_sweep
 from femtotui.sweep.spec import SweepSpec
 from femtotui.sweep.sweep_screen import SweepScreen
@@ -151,8 +151,8 @@ def test_a_peer_is_a_level_on_the_chart(tmp_path: Path) -> None:
     runner.read()
     chart, view = LossChart(), runner.experiment.trials[0].state
     assert view is not None
-    ChartFeed(chart).feed(view, preset)
-    picture = chart.model.picture()
+    chart.model.show(chart_data(view, preset))
+    picture = chart.model.frame()
     assert picture is not None
     assert [level.label for level in picture.levels] == ["nanoGPT 1.470"]
 
@@ -179,7 +179,7 @@ async def opened(it: Stage, key: str) -> ExperimentScreen:
 
 def curves(chart: LossChart) -> dict[str, int]:
     """The points of every curve, by name."""
-    picture = chart.model.picture()
+    picture = chart.model.frame()
     return {curve.name: len(curve.x_K) for curve in picture.overlays} if picture is not None else {}
 
 
@@ -217,7 +217,7 @@ async def test_entry_3s_question_is_answered_in_one_picture(tmp_path: Path) -> N
         trial_on_disk(trial.config, runs, 0.5)
     async with training(runs) as it:
         screen = await opened(it, "w")
-        picture = screen.query_one(LossChart).model.picture()
+        picture = screen.query_one(LossChart).model.frame()
         assert picture is not None
         assert curves(screen.query_one(LossChart)) == {
             "4 layers, near 0": 600,

@@ -44,13 +44,13 @@ async def test_the_first_minute(tmp_path: Path) -> None:
     app = FemtoApp(RunActions(manager, Choices(load_preset("10"))))
 
     def view(key: str) -> RunState:
-        return manager.places[key].view
+        return manager.handles[key].state
 
     def shown_step() -> int:
         return int(app.train.query_one("#panel-step", StatPanel).main.strip().replace(",", ""))
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(lambda: "10" in manager.places and view("10").step >= 20, "it trains by itself")
+        await until(lambda: "10" in manager.handles and view("10").step >= 20, "it trains by itself")
         await until(lambda: shown_step() >= 20, "the step is on screen")
         tokens = app.train.query_one(TokenView)
         await until(lambda: len(tokens.tokens) > 50, "a sample appears by itself")
@@ -67,7 +67,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         await until(lambda: view("10").step > rested, "space goes on")
 
         await pilot.press("1", "enter")
-        await until(lambda: "1" in manager.places and view("1").step >= 3, "another preset trains")
+        await until(lambda: "1" in manager.handles and view("1").step >= 3, "another preset trains")
         await until(lambda: view("10").status is Status.PARKED, "the first one is parked")
         parked = view("10").step
         assert not app.train.query_one(LossChart).has_focus and shown_step() < parked
@@ -78,7 +78,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         await pilot.press("q")
         await until(lambda: not app.is_running, "q leaves")
 
-    manager.take()
+    manager.collect()
     assert app.return_code == 0
     for key in ("1", "10"):
         assert view(key).status is Status.PARKED
@@ -108,8 +108,8 @@ async def test_a_trainer_that_is_killed_is_resumed_from_its_checkpoint(tmp_path:
     manager = RunManager(tmp_path, spawn)
     app = FemtoApp(RunActions(manager, Choices(load_preset("10"))))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: "10" in manager.places and manager.places["10"].view.step >= 5, "it trains")
-        view = manager.places["10"].view
+        await until(lambda: "10" in manager.handles and manager.handles["10"].state.step >= 5, "it trains")
+        view = manager.handles["10"].state
         await pilot.press("c")
         await until(lambda: view.checkpoint_step is not None, "c saves")
         trainers[0]._process.cut()

@@ -42,7 +42,7 @@ async def test_ctrl_c_leaves_from_the_question_too(runs: Path) -> None:
         await asked(it)
         await it.pilot.press("ctrl+c")
         await it.until(lambda: not it.app.is_running)
-        assert it.app.return_code == 0 and it.manager.places == {}
+        assert it.app.return_code == 0 and it.manager.handles == {}
 
 
 @pytest.mark.usefixtures("no_english")

@@ -19,11 +19,11 @@ from textual import events
 from textual.binding import Binding
 from textual.geometry import Size
 
-from femtotui.chart.feed import ChartFeed
 from femtotui.chart.loss_chart import LossChart
 from femtotui.chart.render import compose
 from femtotui.core.events import RunFailed, RunFinished
 from femtotui.presets import load_preset, run_config
+from femtotui.runs.library import chart_data
 from femtotui.runs.state import RunState, Status
 from femtotui.runs.verdict import Judge
 from femtotui.train.panels import panel_lines
@@ -106,7 +106,7 @@ async def bring_to(it: Stage, state: str) -> None:
 def finished(it: Stage) -> RunFinished:
     return RunFinished(
         step=120, train_loss=1.4, val_loss=1.5, elapsed_s=9.0, peak_rss_mib=99.0, parameters=1,
-        run=it.manager.current.view.run or "", reason="finished",  # type: ignore[union-attr]
+        run=it.manager.current.state.run or "", reason="finished",  # type: ignore[union-attr]
     )  # fmt: skip
 
 
@@ -185,7 +185,6 @@ def test_an_hour_costs_as_little_at_its_end_and_does_not_grow() -> None:
     view = RunState(resolved(run_config(preset, steps=10**6)))
     view.status = Status.TRAINING
     chart, judge = LossChart(), Judge()
-    feed = ChartFeed(chart)
     block = steps(1, 2000)
     kept: list[int] = []
     scratch: list[int] = []
@@ -196,8 +195,8 @@ def test_an_hour_costs_as_little_at_its_end_and_does_not_grow() -> None:
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         with counted_calls() as count:
-            feed.feed(view, preset)
-            picture = chart.model.picture()
+            chart.model.show(chart_data(view, preset))
+            picture = chart.model.frame()
             assert picture is not None
             compose(picture, 14, 90)
             panel_lines(view)

@@ -67,10 +67,10 @@ async def test_enter_lays_a_run_over_the_chart_and_takes_it_off(runs: Path) -> N
         await it.until(lambda: "step 30 of" in it.news)
         await it.pilot.press("enter")
         chart = it.app.train.query_one(LossChart)
-        await it.until(lambda: [other.key for other, _ in chart.model._overlays] == [folder.name])
+        await it.until(lambda: [other.key for other in chart.model.overlays] == [folder.name])
         assert lines(it)[0].startswith("◆")
         await it.pilot.press("enter")
-        await it.until(lambda: not chart.model._overlays and lines(it)[0].startswith("‖"))
+        await it.until(lambda: not chart.model.overlays and lines(it)[0].startswith("‖"))
 
 
 async def test_a_run_that_begins_or_ends_shows_at_once(runs: Path) -> None:
@@ -109,8 +109,8 @@ async def test_the_run_on_the_chart_is_not_laid_over_itself(runs: Path) -> None:
     async with training(runs) as it:
         await it.playing(5)
         current = it.manager.current
-        assert current is not None and current.view.started is not None
+        assert current is not None and current.state.started is not None
         row = read_rows(runs)[0]
-        current.view.started = msgspec.structs.replace(current.view.started, run=str(folder))
+        current.state.started = msgspec.structs.replace(current.state.started, run=str(folder))
         it.app.train.lay_over((row,))
         assert it.app.train.laid_over == ()

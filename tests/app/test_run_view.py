@@ -100,9 +100,9 @@ def test_pause_resume_and_the_end_set_the_status(view: RunState) -> None:
 
 def test_a_resumed_run_goes_over_the_lost_steps_again(view: RunState, config: RunConfig) -> None:
     view.fold(steps(1, 130))
-    drawn = view.rewritten
+    drawn = view.curve.rewritten
     view.fold([run_started(config, "/runs/one", step=90, elapsed_s=1.5)])
-    assert view.rewritten == drawn + 1
+    assert view.curve.rewritten == drawn + 1
     assert list(view.steps)[-1] == 90 and len(view.seconds) == len(view.losses) == 90
     assert view.evals == [] and view.elapsed_s == 1.5
     view.fold(steps(91, 100))
@@ -130,18 +130,18 @@ def test_a_trainer_that_ends_after_its_run_has_not_failed(view: RunState) -> Non
 
 def test_memory_is_trainer_and_app_together_with_its_peak(view: RunState) -> None:
     view.fold([step_done(1)])
-    view.note_memory(50.0)
+    view.record_memory(50.0)
     peak = view.total_mib
-    view.note_memory(40.0)
+    view.record_memory(40.0)
     assert view.total_mib == pytest.approx(view.rss_mib + 40) and view.peak_mib == peak
     view.fold([finished(1, "stopped")])
-    view.note_memory(500.0)
+    view.record_memory(500.0)
     assert view.peak_mib == peak, "memory after the trainer has ended is not the run's"
 
 
 def test_panels_say_step_loss_time_memory_and_speed(view: RunState) -> None:
     view.fold(steps(1, 1284))
-    view.note_memory(40.0)
+    view.record_memory(40.0)
     lines = panel_lines(view)
     assert lines["step"][:2] == ("1,284", f"of {view.total_steps:,}")
     assert lines["step"].more.endswith(f"{1284 * 100 // view.total_steps}%")

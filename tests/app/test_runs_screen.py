@@ -16,7 +16,7 @@ from femtotui.core.errors import RunError
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.lock import RunLock
 from femtotui.runs.compare_screen import CompareScreen, compare
-from femtotui.runs.library import read_rows, view_of, write_title
+from femtotui.runs.library import load_state, read_rows, write_title
 from femtotui.runs.runs_screen import ORDERS, RunsScreen, in_order
 from femtotui.runs.trash import TRASH, RunTrash
 from femtotui.trainer.protocol import Continue
@@ -73,14 +73,14 @@ async def test_two_runs_are_compared_differences_first(runs: Path) -> None:
         await it.pilot.pause()
         chart = it.app.screen.query_one(LossChart)
         await it.until(lambda: len(chart.model.series) > 0)
-        assert chart.model.picture().overlays  # type: ignore[union-attr]
+        assert chart.model.frame().overlays  # type: ignore[union-attr]
         shown = str(it.app.screen.query_one("#compare-table").render())
         assert (
             shown.index("settings that differ") < shown.index("model · width") < shown.index("how they did")
         )
         await it.pilot.press("escape", "escape")
         await it.until(lambda: it.app.screen is it.app.train)
-        picture = it.app.train.query_one(LossChart).model.picture()
+        picture = it.app.train.query_one(LossChart).model.frame()
         assert picture is not None and len(picture.overlays) == 1
 
 
@@ -103,13 +103,13 @@ async def test_marked_runs_are_laid_over_the_chart(runs: Path) -> None:
         await it.pilot.press("space", "escape")
         await it.until(lambda: it.app.screen is it.app.train)
         chart = it.app.train.query_one(LossChart)
-        picture = chart.model.picture()
+        picture = chart.model.frame()
         assert picture is not None and [curve.name for curve in picture.overlays] == ["#10 modern s0"]
         await it.pilot.press("o")
-        picture = chart.model.picture()
+        picture = chart.model.frame()
         assert picture is not None and not picture.overlays
         await it.pilot.press("o")
-        picture = chart.model.picture()
+        picture = chart.model.frame()
         assert picture is not None and len(picture.overlays) == 1
 
 
@@ -155,7 +155,7 @@ async def test_a_run_from_the_disk_goes_on(runs: Path) -> None:
         await it.until(lambda: it.app.screen is it.app.train)
         await it.until(lambda: it.sent(Continue) == 1)
         order = next(command for command in it.trainer.commands if isinstance(command, Continue))
-        assert order.run == str(run) and list(it.manager.places["10"].view.steps)[-1] == 120
+        assert order.run == str(run) and list(it.manager.handles["10"].state.steps)[-1] == 120
         assert "goes on from step 120" in it.news
 
 
@@ -240,5 +240,5 @@ def test_titles_are_one_line_and_a_view_has_the_whole_curve(runs: Path) -> None:
         write_title(run, "a\nb")
     (run / "title.json").write_bytes(b'{"title": "\\u001b[31mred"}')
     row = read_rows(runs)[0]
-    assert row.title == "" and len(view_of(row.summary).steps) == 130
-    assert view_of(row.summary, 50).step == 50
+    assert row.title == "" and len(load_state(row.summary).steps) == 130
+    assert load_state(row.summary, 50).step == 50

@@ -305,7 +305,7 @@ def test_a_name_is_completed_to_the_newest_that_begins_so(tmp_path: Path) -> Non
 
 async def test_the_time_lapse_goes_back_to_what_an_earlier_session_wrote(tmp_path: Path) -> None:
     async with studio(tmp_path) as it:
-        samples = Path(it.screen.actions.current.view.run) / "samples.jsonl"
+        samples = Path(it.screen.actions.current.state.run) / "samples.jsonl"
         lines = [SampleDone(step=step, prompt="\n", text=f"at {step}\x1b", seed=0) for step in (1, 2)]
         lines.append(SampleDone(step=2, prompt="other", text="x", seed=0))
         samples.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b"torn")

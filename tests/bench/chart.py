@@ -13,6 +13,7 @@ import numpy as np
 
 from femtotui.chart.chart_model import ChartModel, Overlay
 from femtotui.chart.render import compose
+from femtotui.chart.series import LossSeries
 
 ROWS, COLUMNS = 14, 116
 
@@ -23,14 +24,14 @@ def long_run(points: int) -> ChartModel:
     losses = 1.3 + 4.2 * np.exp(-steps / 40) + 0.05 * np.random.default_rng(0).normal(size=points)
     chart = ChartModel()
     chart.series.extend(steps, losses, 0.017 * steps)
-    chart.set_overlays([Overlay("other", "other", steps, losses + 0.1, 0.017 * steps)])
+    chart.set_overlays([Overlay("other", "other", LossSeries.of(steps, losses + 0.1, 0.017 * steps))])
     return chart
 
 
 def draw(chart: ChartModel) -> float:
     """Milliseconds for one frame."""
     began = time.perf_counter()
-    picture = chart.picture()
+    picture = chart.frame()
     assert picture is not None
     compose(picture, ROWS, COLUMNS)
     return 1000 * (time.perf_counter() - began)

@@ -61,12 +61,12 @@ def _until(manager: RunManager, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        manager.take()
+        manager.collect()
         time.sleep(0.01)
 
 
 def _training(manager: RunManager) -> bool:
-    view = manager.current.view if manager.current else None
+    view = manager.current.state if manager.current else None
     assert view is None or view.status is not Status.FAILED, view and view.failure
     return view is not None and view.status is Status.TRAINING and view.step > 0
 
@@ -78,23 +78,23 @@ def cycle(runs: Path, number: int) -> None:
     other = small_config("journal", "char", steps=1_000_000, seed=number)
     other = msgspec.structs.replace(other, preset="1")
     try:
-        manager.begin(first)
+        manager.start(first)
         _until(manager, lambda: _training(manager))
-        manager.begin(other)
+        manager.start(other)
         _until(manager, lambda: _training(manager))
-        manager.go_on(first.preset)
+        manager.resume_run(first.preset)
         _until(manager, lambda: _training(manager) and _resumed(manager))
         manager.pause()
-        _until(manager, lambda: manager.current is not None and manager.current.view.status is Status.PAUSED)
+        _until(manager, lambda: manager.current is not None and manager.current.state.status is Status.PAUSED)
         manager.resume()
         _until(manager, lambda: _training(manager))
     finally:
         manager.close()
-        manager.take()
+        manager.collect()
 
 
 def _resumed(manager: RunManager) -> bool:
-    started = manager.current.view.started if manager.current else None
+    started = manager.current.state.started if manager.current else None
     return isinstance(started, RunStarted) and started.resumed
 
 

@@ -31,7 +31,7 @@ from femtotui.core.run_folder.entry import gather_entry, write_note
 from femtotui.core.run_folder.logs import read_history
 from femtotui.core.run_folder.saved_model import open_saved
 from femtotui.presets import load_preset
-from femtotui.runs.library import read_rows, view_of, write_title
+from femtotui.runs.library import load_state, read_rows, write_title
 from femtotui.sampling.timelapse import logged_frames
 from femtotui.trainer.remote import read_address
 from femtotui.trainer.session import continue_run, prepare
@@ -220,7 +220,7 @@ class Fuzz:
 
 
 def _draw_curve(run: Path) -> None:
-    view_of(summarise(run))
+    load_state(summarise(run))
 
 
 def _digest(tensors: dict) -> str:
