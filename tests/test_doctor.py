@@ -14,8 +14,7 @@ import pytest
 
 from femtotui.blas.kernel import CANDIDATE, SWITCH, VARIABLE, ProbeError
 from femtotui.blas.probe import Probe
-from femtotui.cli.doctor import Terminal, examine_folder, terminal_advice
-from femtotui.cli.doctor_blas import BlasReport, examine_blas
+from femtotui.cli.doctor import BlasReport, Terminal, examine_blas, examine_folder, terminal_advice
 
 SLOW = Probe(
     library="openblas",

@@ -330,6 +330,12 @@ def read_note(folder: Path) -> str:
         raise RunError(f"cannot read {path}: {words}") from error
 
 
+def save_note(folder: Path, note: str) -> None:
+    """Replace a run's note, and bring its entry up to date. Raises: RunError."""
+    write_note(folder, note)
+    write_entry(folder)
+
+
 def write_note(folder: Path, note: str) -> None:
     """Replaces the note in one move. Raises: RunError."""
     path = folder / NOTE_NAME

@@ -1,4 +1,4 @@
-"""`femtotui doctor`: what femtotui finds on this machine, measured and tried, nothing guessed."""
+"""`femtotui doctor`: what femtotui finds on this machine, measured and tried."""
 
 from __future__ import annotations
 
@@ -8,23 +8,58 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
+import click
 import msgspec
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.files import os_error_words
 
-from ..blas.kernel import with_kernel
+from ..blas.kernel import (
+    AUTO,
+    LEAST_GAIN,
+    SWITCH,
+    VARIABLE,
+    ProbeError,
+    faster,
+    kernel_choice,
+    measured_choice,
+    run_probe,
+    user_variable,
+    with_kernel,
+)
+from ..blas.probe import Probe
 from ..paths import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
-from .doctor_blas import BlasReport, examine_blas
+from ..text.formats import UNKNOWN, memory
+from .options import json_option
+from .output import print_json, print_rich, styled, table
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+EXIT_BROKEN = 1
 USUAL_BATCH = 32
 LEAST_FREE_MIB = 512
 
 _PACKAGES = ("femtotui", "numpy", "textual", "rich", "safetensors", "tokenizers")
+_LIBRARIES = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas": "FlexiBLAS"}
 _MIB = 1024 * 1024
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check what femtotui runs on here, how fast that is, and what is wrong with it."""
+    report = examine()
+    if as_json:
+        print_json(report)
+    else:
+        print_rich(*report_table(report))
+    return EXIT_BROKEN if report.broken else 0
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +98,29 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     encoding: str
     unicode: bool
+
+
+class Measure(Protocol):
+    """Measures under an environment; `together`: also with all cores at once. Raises: ProbeError."""
+
+    def __call__(self, environment: Mapping[str, str], *, together: bool = False) -> Probe: ...
+
+
+class BlasReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What training multiplies matrices with.
+
+    `asked` is the value of `OPENBLAS_CORETYPE` it runs with, "" for none, and `reason` why; `best` is the
+    value that measuring finds best. `now` was measured as training runs; `otherwise` without what the user
+    set, or else without what we chose. `problem` says what is broken, `advice` what makes it slow.
+    """
+
+    asked: str
+    reason: str
+    best: str
+    now: Probe | None = None
+    otherwise: Probe | None = None
+    problem: str = ""
+    advice: str = ""
 
 
 class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,3 +278,144 @@ def _terminal() -> Terminal:
 def _terminal_stream() -> TextIO:
     """Standard output, or where that goes into a file or a pipe, what else leads to the terminal."""
     return next((stream for stream in (sys.stdout, sys.stderr) if stream.isatty()), sys.stdout)
+
+
+def examine_blas(cache: Path, environment: Mapping[str, str], measure: Measure = run_probe) -> BlasReport:
+    """Measures anew, and remembers what is best, whatever was remembered. Never raises."""
+    best = measured_choice(cache, environment, measure)
+    variable = user_variable(environment)
+    choice = kernel_choice(cache, environment, measure) if variable else best
+    ours, others = (
+        with_kernel(environment, kernel) for kernel in (choice.kernel, best.kernel if variable else "")
+    )
+    try:
+        now = measure(ours, together=True)
+    except ProbeError as error:
+        problem = f"matrix products fail here: {error}"
+        if variable:
+            problem += f" ({variable}={choice.kernel} is set: try without it)"
+        return BlasReport(asked=choice.kernel, reason=choice.reason, best=best.kernel, problem=problem)
+    otherwise = None
+    if best.default is not None and (variable or best.kernel):
+        now, otherwise = _in_turn(measure, ours, others, now)
+    return BlasReport(
+        asked=choice.kernel,
+        reason=choice.reason,
+        best=best.kernel,
+        now=now,
+        otherwise=otherwise,
+        advice=_blas_advice(variable, choice.kernel, now, otherwise),
+    )
+
+
+def _in_turn(
+    measure: Measure, ours: Mapping[str, str], others: Mapping[str, str], now: Probe
+) -> tuple[Probe, Probe | None]:
+    """Both ways, each the better of two measurements: so that a busy moment does not decide."""
+    try:
+        otherwise = measure(others, together=True)
+        now = faster(now, measure(ours, together=True))
+        return now, faster(otherwise, measure(others, together=True))
+    except ProbeError:
+        return now, None
+
+
+def _blas_advice(variable: str, kernel: str, now: Probe, otherwise: Probe | None) -> str:
+    """How to lift a choice of the user's that costs speed."""
+    if not variable or otherwise is None or otherwise.gflops < LEAST_GAIN * now.gflops:
+        return ""
+    ignored = (
+        f"set {SWITCH}={AUTO} to have femtotui ignore it" if variable == VARIABLE else f"set it to {AUTO}"
+    )
+    return (
+        f"{variable}={kernel} is set in your environment: matrix products would be "
+        f"{otherwise.gflops / now.gflops:.1f} times as fast without it. Unset it, or {ignored}"
+    )
+
+
+def report_table(report: DoctorReport) -> list[RenderableType]:
+    """A line for each finding; below them what is broken and what could be better."""
+    made = table(("", ""), _rows(report), fold=True)
+    made.show_header = False
+    made.columns[0].style, made.columns[0].no_wrap = "bold", True
+    return [made, "", *_verdict(report)]
+
+
+def _rows(report: DoctorReport) -> list[tuple[str, str]]:
+    versions, terminal = report.versions, report.terminal
+    size = f"{terminal.width} × {terminal.height}"
+    return [
+        ("femtotui", versions["femtotui"]),
+        ("Python", f"{report.python}, {report.system}"),
+        ("Textual", f"{versions['textual']}, Rich {versions['rich']}"),
+        *_machine_rows(report),
+        *_blas_rows(report),
+        ("runs", _folder(report.runs)),
+        ("cache", _folder(report.cache)),
+        ("English text", _english(report.english_cached)),
+        (
+            "terminal",
+            f"{terminal.term or 'unknown'}, {size}, colours: {terminal.colours}, {terminal.encoding}"
+            if terminal.is_terminal
+            else "none: output goes to a file or a pipe",
+        ),
+    ]
+
+
+def _machine_rows(report: DoctorReport) -> list[tuple[str, str]]:
+    machine, free = report.machine, report.memory
+    return [
+        ("processor", machine.processor if machine else UNKNOWN),
+        ("training", f"{_threads(machine.training_threads)} for a batch of 32" if machine else UNKNOWN),
+        ("memory", f"{memory(free.total_mib)}, {memory(free.free_mib)} free"),
+    ]
+
+
+def _blas_rows(report: DoctorReport) -> list[tuple[str, str]]:
+    blas, numpy = report.blas, report.versions["numpy"]
+    rows = [("NumPy", f"{numpy}, {_library(blas.now)}"), ("kernel", _kernel(report))]
+    if blas.now:
+        rows.append(("speed", _speed(blas.now)))
+    if blas.now and blas.otherwise and blas.otherwise.kernel != blas.now.kernel:
+        rows.append((f"with {blas.otherwise.kernel}", _speed(blas.otherwise)))
+    return rows
+
+
+def _library(probe: Probe | None) -> str:
+    if probe is None:
+        return UNKNOWN
+    name = _LIBRARIES.get(probe.library, probe.library) or "a BLAS library that threadpoolctl does not know"
+    return f"{name} {'.'.join(probe.version.split('.')[:3])}".strip()
+
+
+def _kernel(report: DoctorReport) -> str:
+    blas = report.blas
+    kernel = (blas.now.kernel if blas.now else blas.asked) or "the library's own"
+    return f"{kernel} ({blas.reason})"
+
+
+def _speed(probe: Probe) -> str:
+    """Rates of matrix products as words."""
+    one = f"{probe.gflops:,.0f} GFLOP/s on one core"
+    return f"{one}, {probe.gflops_together:,.0f} on {probe.threads}" if probe.threads > 1 else one
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
+def _folder(folder: Folder) -> str:
+    room = folder.problem or f"can be written, {memory(folder.free_mib)} free"
+    return f"{folder.path} ({room})"
+
+
+def _english(cached: bool | None) -> str:
+    if cached is None:
+        return UNKNOWN
+    return "downloaded" if cached else "not downloaded (`femtotui data english` gets it)"
+
+
+def _verdict(report: DoctorReport) -> list[Text]:
+    lines = [styled(f"broken: {words}", "bold red") for words in report.broken]
+    lines += [styled(f"advice: {words}", "yellow") for words in report.advice]
+    return lines or [styled("No problems found.", "green")]

@@ -14,7 +14,6 @@ from femtotui.core.errors import DivergedError, FemtoError
 from femtotui.core.training.workers import Dismissed
 
 from ..blas.environment import prepare_blas
-from ..cli.options import say
 from .world import MpiError, World, join_world
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from femtotui.core.config import RunConfig
 
-    from ..trainer.headless import Face
     from ..trainer.session import Session
     from .world import World
 
@@ -112,7 +110,7 @@ EXIT_DONE = 0
 EXIT_FAILED = 2
 
 
-def follow(world: World) -> int:
+def follow(world: World, say: Callable[[str], None]) -> int:
     """Trains along with rank 0, and returns the exit code."""
     _leave_signals_to_the_leader()
     world.wait_for_all()  # rank 0 has chosen the BLAS kernel of this machine then
@@ -157,22 +155,23 @@ def _leave_signals_to_the_leader() -> None:
 EXIT_BUG = 1
 
 
-def train_in_world(open_session: Callable[[Leader], Session], face: Callable[[], Face]) -> int:
-    """Trains what rank 0 opens, in all ranks. Returns the exit code.
+def train_in_world(
+    open_session: Callable[[Leader], Session],
+    record: Callable[[Session], int],
+    say: Callable[[str], None],
+) -> int:
+    """Trains what rank 0 opens and records, in all ranks. Returns the exit code; `say` prints a message.
 
     Raises: FemtoError, in rank 0 (or in all, if there is no MPI).
     """
     world = join_world()
     if world.rank > 0:
-        return _or_abort(world, lambda: follow(world))
+        return _or_abort(world, lambda: follow(world, say), say)
     with leading(world) as leader:
-        session = open_session(leader)
-        from ..trainer.headless import train_headless  # noqa: PLC0415
-
-        return train_headless(leader.assign(session), face())
+        return record(leader.assign(open_session(leader)))
 
 
-def _or_abort(world: World, act: Callable[[], int]) -> int:
+def _or_abort(world: World, act: Callable[[], int], say: Callable[[str], None]) -> int:
     """A rank that dies of a bug takes the others along, which would wait for it for ever."""
     try:
         return act()

@@ -73,7 +73,7 @@ def test_a_killed_rank_leaves_a_run_that_any_number_of_ranks_go_on_with(tmp_path
         process.kill()
     assert process.returncode == 130, said
     assert f"going on at step {left.checkpoint_step:,}" in said
-    assert said.count("saved; go on with: femtotui train --resume") == 1
+    assert said.count("saved; resume with: femtotui train --resume") == 1
 
     stopped = summarise(folder)
     assert holder_of(folder) is None
