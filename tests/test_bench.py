@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from femtotui.cli import main as cli
-from femtotui.cli.bench_orders import ONE_OF_EACH_SIZE, bench_orders
+from femtotui.cli.bench import ONE_OF_EACH_SIZE, bench_orders
 from femtotui.cli.step_timer import step_gflop
 from femtotui.core.config import AdamWConfig
 from femtotui.presets import list_presets, load_preset

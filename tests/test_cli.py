@@ -185,9 +185,9 @@ def test_a_closed_pipe_ends_cleanly_with_the_run_saved(tmp_path: Path) -> None:
 
 def test_an_output_that_is_full_stops_the_run_saved_and_says_so(tmp_path: Path) -> None:
     program = (
-        "import errno, sys; from femtotui.cli import main as cli; from femtotui.trainer import headless\n"
+        "import errno, sys; from femtotui.cli import main as cli; from femtotui.cli import train\n"
         "def full(*_): raise OSError(errno.ENOSPC, 'full')\n"
-        "headless.JsonLines.show = full; sys.exit(cli.main(sys.argv[1:]))"
+        "train.TrainingJson.show_progress = full; sys.exit(cli.main(sys.argv[1:]))"
     )
     result = subprocess.run(
         [sys.executable, "-P", "-c", program, "train", "10", *NEVER, "--json"],

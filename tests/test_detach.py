@@ -18,7 +18,7 @@ import msgspec
 import psutil
 import pytest
 
-from femtotui.cli.runs_table import state
+from femtotui.cli.runs import state
 from femtotui.core.errors import RunError
 from femtotui.core.run_folder.catalog import list_runs, unfinished_run
 from femtotui.core.run_folder.lock import holder_of

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from textual.app import App, ComposeResult
 
-from femtotui.cli.sample_output import Result, Task, TerminalFace
+from femtotui.cli.sample import SampleTask, SampleTerminal
 from femtotui.core.events import SampleDone
 from femtotui.core.run_folder.entry import Entry, entry_markdown
 from femtotui.core.sampling.sampler import Alternative
@@ -62,14 +62,14 @@ def obeyed(text: str) -> list[str]:
 
 @given(parts)
 def test_on_a_coloured_terminal_nothing_but_colours_is_sent(data: list[bytes]) -> None:
-    face, sent = TerminalFace(), io.StringIO()
-    face._console = Console(
+    output, sent = SampleTerminal(SampleTask(data[0], True, "a model", 0, False, False)), io.StringIO()
+    output._console = Console(
         file=sent, force_terminal=True, color_system="truecolor", width=40, highlight=False, markup=False
     )
-    face.begin(Task(data[0], True, "a model", 0, False, False))
+    output.begin()
     for token in tokens_of(data):
-        face.token(token)  # type: ignore[arg-type]
-    face.end(Result(TextScore(), 1.0))
+        output.token(token)  # type: ignore[arg-type]
+    output.end(TextScore(), 1.0)
     assert obeyed(_STYLING.sub("", sent.getvalue())) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from femtotui.cli.main import main
-from femtotui.cli.reproduce_table import reproduce_table
+from femtotui.cli.reproduce import reproduce_table
 from femtotui.core.commands import Steering, Stop
 from femtotui.core.config import ModelConfig
 from femtotui.core.errors import RunError

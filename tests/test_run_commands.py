@@ -82,7 +82,7 @@ def test_export_holds_the_weights_by_name_and_overwrites_nothing(
     first = training.parameters_P[: 256 * 16].reshape(256, 16)
     assert np.array_equal(stored["token_embedding.weight"], first)
     before = target.read_bytes()
-    assert "is there already" in refused(capsys, *arguments)
+    assert "exists: choose another" in refused(capsys, *arguments)
     assert target.read_bytes() == before
     said(capsys, *arguments, "--force")
 

@@ -305,6 +305,12 @@ def read_note(folder: Path) -> str:
     return ""
 
 
+def save_note(folder: Path, note: str) -> None:
+    """Replace a run's note, and bring its entry up to date. Raises: RunError."""
+    write_note(folder, note)
+    write_entry(folder)
+
+
 def write_note(folder: Path, note: str) -> None:
     """Replace the note atomically. Raises: RunError."""
     data = f"{note.strip()}\n".encode(errors="replace")

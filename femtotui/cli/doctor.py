@@ -1,4 +1,4 @@
-"""`femtotui doctor`: what femtotui finds on this machine, measured and tried, nothing guessed."""
+"""`femtotui doctor`: what femtotui finds on this machine, measured and tried."""
 
 from __future__ import annotations
 
@@ -8,27 +8,62 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Protocol
 
+import click
 import msgspec
+import psutil
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.files import os_error_words
 
-from ..blas.kernel import with_kernel
+from ..blas.kernel import (
+    AUTO,
+    LEAST_GAIN,
+    SWITCH,
+    VARIABLE,
+    ProbeError,
+    faster,
+    kernel_choice,
+    measured_choice,
+    run_probe,
+    user_variable,
+    with_kernel,
+)
+from ..blas.probe import Probe
 from ..paths import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
-from .doctor_blas import BlasReport, examine_blas
+from ..text.formats import UNKNOWN, memory
+from .options import json_option
+from .output import print_json, print_rich, styled, table
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+EXIT_BROKEN = 1
 USUAL_BATCH = 32
 LEAST_FREE_MIB = 512
 
 _PACKAGES = ("femtotui", "numpy", "textual", "rich", "safetensors", "tokenizers")
+_LIBRARIES = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas": "FlexiBLAS"}
 _MIB = 1024 * 1024
 
 
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check what femtotui runs on here, how fast that is, and what is wrong with it."""
+    report = examine()
+    if as_json:
+        print_json(report)
+    else:
+        print_rich(*report_table(report))
+    return EXIT_BROKEN if report.broken else 0
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """The processor, the cores of it that may be used, and the threads that a batch of 32 would get."""
+    """The processor, its usable cores, and the threads that a batch of 32 would get."""
 
     processor: str
     cores: int
@@ -43,7 +78,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder to write to, and the room there is; `problem` says why it cannot be written, "" if it can.
+    """A folder and its free space; `problem` says why it cannot be written, "" if it can.
 
     Units: MiB.
     """
@@ -65,8 +100,31 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     unicode: bool
 
 
+class Measure(Protocol):
+    """A measurement in an environment; `together`: also with all cores at once. Raises: ProbeError."""
+
+    def __call__(self, environment: Mapping[str, str], *, together: bool = False) -> Probe: ...
+
+
+class BlasReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The BLAS that training uses.
+
+    `asked` is the value of `OPENBLAS_CORETYPE` it runs with, "" for none, and `reason` why; `best` is the
+    value that measuring finds best. `now` was measured as training runs; `otherwise` without what the user
+    set, or else without what we chose. `problem` says what is broken, `advice` what makes it slow.
+    """
+
+    asked: str
+    reason: str
+    best: str
+    now: Probe | None = None
+    otherwise: Probe | None = None
+    problem: str = ""
+    advice: str = ""
+
+
 class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was found. What is `broken` must be mended for femtotui to work; `advice` would do it good.
+    """All findings. Without a repair of what is `broken` femtotui does not work; `advice` is optional.
 
     `machine` and `english_cached` are None where NumPy does not work.
     """
@@ -86,53 +144,52 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine() -> DoctorReport:
-    """Looks at everything; takes a few seconds, most of it to measure matrix products."""
+    """Look at everything; takes a few seconds, most of it to measure matrix products."""
     blas = examine_blas(cache_folder(), os.environ)
     machine, english_cached = None, None
     if not blas.problem:
-        # NumPy comes into this process only now, with a kernel that has just proved to work.
+        # NumPy is imported into this process only now, with a kernel that has just been tried.
         os.environ.update(with_kernel(os.environ, blas.best))
-        machine, english_cached = _machine(), _english_is_cached()
-    runs, cache, terminal = _runs_folder(), examine_folder(cache_folder()), _terminal()
+        machine, english_cached = _machine()
+    try:
+        runs = examine_folder(runs_folder())
+    except FemtoError as error:
+        runs = Folder(path=os.environ.get(RUNS_VARIABLE, ""), problem=str(error))
+    cache, terminal, ram = examine_folder(cache_folder()), _terminal(), psutil.virtual_memory()
+    broken = [blas.problem] if blas.problem else []
+    if runs.problem:
+        broken.append(f"cannot write to {runs.path}: {runs.problem} ({RUNS_VARIABLE} names another folder)")
     return DoctorReport(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         versions={name: _version(name) for name in _PACKAGES},
         blas=blas,
         machine=machine,
-        memory=_memory(),
+        memory=Memory(total_mib=ram.total // _MIB, free_mib=ram.available // _MIB),
         runs=runs,
         cache=cache,
         terminal=terminal,
         english_cached=english_cached,
         advice=tuple(_advice(blas, runs, cache, terminal)),
-        broken=tuple(_broken(blas, runs)),
+        broken=tuple(broken),
     )
-
-
-def _broken(blas: BlasReport, runs: Folder) -> list[str]:
-    broken = [blas.problem] if blas.problem else []
-    if runs.problem:
-        broken.append(
-            f"runs cannot be kept in {runs.path}: {runs.problem} ({RUNS_VARIABLE} names another folder)"
-        )
-    return broken
 
 
 def _advice(blas: BlasReport, runs: Folder, cache: Folder, terminal: Terminal) -> list[str]:
     advice = [blas.advice] if blas.advice else []
     if cache.problem:
         advice.append(
-            f"nothing can be kept in {cache.path}: {cache.problem} ({CACHE_VARIABLE} names another folder); "
+            f"cannot write to {cache.path}: {cache.problem} ({CACHE_VARIABLE} names another folder); "
             "every start measures again which kernel is best"
         )
     if not runs.problem and runs.free_mib < LEAST_FREE_MIB:
-        advice.append(f"only {runs.free_mib:,} MiB are left where runs are kept: free some space")
+        advice.append(f"only {runs.free_mib:,} MiB are free for runs: make some space")
     return advice + (terminal_advice(terminal) if terminal.is_terminal else [])
 
 
 def terminal_advice(terminal: Terminal) -> list[str]:
-    from ..widgets.dialogs import LEAST_HEIGHT, LEAST_WIDTH  # noqa: PLC0415  (brings Textual)
+    """What to change in a terminal that the app would not look right in."""
+    from ..widgets.dialogs import LEAST_HEIGHT, LEAST_WIDTH  # noqa: PLC0415  (loads Textual)
 
     advice = []
     if terminal.width < LEAST_WIDTH or terminal.height < LEAST_HEIGHT:
@@ -150,28 +207,15 @@ def terminal_advice(terminal: Terminal) -> list[str]:
     return advice
 
 
-def _machine() -> Machine:
+def _machine() -> tuple[Machine, bool]:
+    """The processor, and whether the English text is downloaded."""
     from femtotui.core.machine import describe_machine  # noqa: PLC0415  (loads NumPy)
     from femtotui.core.training.workers import choose_threads, usable_cores  # noqa: PLC0415
+    from femtotui.presets.sources import english_is_cached  # noqa: PLC0415
 
-    return Machine(
-        processor=describe_machine(),
-        cores=usable_cores(),
-        training_threads=choose_threads(USUAL_BATCH),
-    )
-
-
-def _english_is_cached() -> bool:
-    from femtotui.presets.sources import english_is_cached  # noqa: PLC0415  (loads NumPy)
-
-    return english_is_cached()
-
-
-def _memory() -> Memory:
-    import psutil  # noqa: PLC0415
-
-    memory = psutil.virtual_memory()
-    return Memory(total_mib=memory.total // _MIB, free_mib=memory.available // _MIB)
+    threads = choose_threads(USUAL_BATCH)
+    machine = Machine(processor=describe_machine(), cores=usable_cores(), training_threads=threads)
+    return machine, english_is_cached()
 
 
 def _version(package: str) -> str:
@@ -181,15 +225,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _runs_folder() -> Folder:
-    try:
-        return examine_folder(runs_folder())
-    except FemtoError as error:
-        return Folder(path=os.environ.get(RUNS_VARIABLE, ""), problem=str(error))
-
-
 def examine_folder(path: Path) -> Folder:
-    """Tries to write, but makes no folder: where there is none yet, it tries the nearest one above."""
+    """Try to write, without making a folder: where there is none yet, the nearest one above is tried."""
     existing = next((parent for parent in (path, *path.parents) if os.path.lexists(parent)), Path())
     try:
         with tempfile.TemporaryFile(dir=existing) as file:
@@ -203,7 +240,8 @@ def examine_folder(path: Path) -> Folder:
 def _terminal() -> Terminal:
     from rich.console import Console  # noqa: PLC0415
 
-    stream = _terminal_stream()
+    # Where standard output goes into a file or a pipe, standard error may still lead to the terminal.
+    stream = next((stream for stream in (sys.stdout, sys.stderr) if stream.isatty()), sys.stdout)
     console = Console(file=stream)
     encoding = stream.encoding or "unknown"
     return Terminal(
@@ -217,6 +255,123 @@ def _terminal() -> Terminal:
     )
 
 
-def _terminal_stream() -> TextIO:
-    """Standard output, or where that goes into a file or a pipe, what else leads to the terminal."""
-    return next((stream for stream in (sys.stdout, sys.stderr) if stream.isatty()), sys.stdout)
+def examine_blas(cache: Path, environment: Mapping[str, str], measure: Measure = run_probe) -> BlasReport:
+    """Measure anew, and remember the best kernel, whatever was remembered. Never raises."""
+    best = measured_choice(cache, environment, measure)
+    variable = user_variable(environment)
+    choice = kernel_choice(cache, environment, measure) if variable else best
+    ours, others = (
+        with_kernel(environment, kernel) for kernel in (choice.kernel, best.kernel if variable else "")
+    )
+    try:
+        now = measure(ours, together=True)
+    except ProbeError as error:
+        problem = f"matrix products fail here: {error}"
+        if variable:
+            problem += f" ({variable}={choice.kernel} is set: try without it)"
+        return BlasReport(asked=choice.kernel, reason=choice.reason, best=best.kernel, problem=problem)
+    otherwise = None
+    if best.default is not None and (variable or best.kernel):
+        now, otherwise = _in_turn(measure, ours, others, now)
+    return BlasReport(
+        asked=choice.kernel,
+        reason=choice.reason,
+        best=best.kernel,
+        now=now,
+        otherwise=otherwise,
+        advice=_blas_advice(variable, choice.kernel, now, otherwise),
+    )
+
+
+def _in_turn(
+    measure: Measure, ours: Mapping[str, str], others: Mapping[str, str], now: Probe
+) -> tuple[Probe, Probe | None]:
+    """Both environments in turn, the better of two measurements each: a busy moment does not decide."""
+    try:
+        otherwise = measure(others, together=True)
+        now = faster(now, measure(ours, together=True))
+        return now, faster(otherwise, measure(others, together=True))
+    except ProbeError:
+        return now, None
+
+
+def _blas_advice(variable: str, kernel: str, now: Probe, otherwise: Probe | None) -> str:
+    """How to undo a choice of the user that costs speed."""
+    if not variable or otherwise is None or otherwise.gflops < LEAST_GAIN * now.gflops:
+        return ""
+    ignored = (
+        f"set {SWITCH}={AUTO} to have femtotui ignore it" if variable == VARIABLE else f"set it to {AUTO}"
+    )
+    return (
+        f"{variable}={kernel} is set in your environment: matrix products would be "
+        f"{otherwise.gflops / now.gflops:.1f} times as fast without it. Unset it, or {ignored}"
+    )
+
+
+def report_table(report: DoctorReport) -> list[RenderableType]:
+    """A line for each finding; below them what is broken and what could be better."""
+    made = table(("", ""), _rows(report), fold=True)
+    made.show_header = False
+    made.columns[0].style, made.columns[0].no_wrap = "bold", True
+    lines = [styled(f"broken: {message}", "bold red") for message in report.broken]
+    lines += [styled(f"advice: {message}", "yellow") for message in report.advice]
+    return [made, "", *(lines or [styled("No problems found.", "green")])]
+
+
+def _rows(report: DoctorReport) -> list[tuple[str, str]]:
+    versions, terminal = report.versions, report.terminal
+    machine, free = report.machine, report.memory
+    size = f"{terminal.width} × {terminal.height}"
+    threads, english = UNKNOWN, UNKNOWN
+    if machine is not None:
+        count = machine.training_threads
+        threads = f"{count} thread{'' if count == 1 else 's'} for a batch of {USUAL_BATCH}"
+        missing = "not downloaded (`femtotui data english` gets it)"
+        english = "downloaded" if report.english_cached else missing
+    return [
+        ("femtotui", versions["femtotui"]),
+        ("Python", f"{report.python}, {report.system}"),
+        ("Textual", f"{versions['textual']}, Rich {versions['rich']}"),
+        ("processor", machine.processor if machine else UNKNOWN),
+        ("training", threads),
+        ("memory", f"{memory(free.total_mib)}, {memory(free.free_mib)} free"),
+        *_blas_rows(report.blas, versions["numpy"]),
+        ("runs", _folder(report.runs)),
+        ("cache", _folder(report.cache)),
+        ("English text", english),
+        (
+            "terminal",
+            f"{terminal.term or 'unknown'}, {size}, colours: {terminal.colours}, {terminal.encoding}"
+            if terminal.is_terminal
+            else "none: output goes to a file or a pipe",
+        ),
+    ]
+
+
+def _blas_rows(blas: BlasReport, numpy: str) -> list[tuple[str, str]]:
+    now, other = blas.now, blas.otherwise
+    kernel = (now.kernel if now else blas.asked) or "the library's own"
+    rows = [("NumPy", f"{numpy}, {_library(now)}"), ("kernel", f"{kernel} ({blas.reason})")]
+    if now:
+        rows.append(("speed", _speed(now)))
+    if now and other and other.kernel != now.kernel:
+        rows.append((f"with {other.kernel}", _speed(other)))
+    return rows
+
+
+def _library(probe: Probe | None) -> str:
+    if probe is None:
+        return UNKNOWN
+    name = _LIBRARIES.get(probe.library, probe.library) or "a BLAS library that threadpoolctl does not know"
+    return f"{name} {'.'.join(probe.version.split('.')[:3])}".strip()
+
+
+def _speed(probe: Probe) -> str:
+    """Rates of matrix products as words."""
+    one = f"{probe.gflops:,.0f} GFLOP/s on one core"
+    return f"{one}, {probe.gflops_together:,.0f} on {probe.threads}" if probe.threads > 1 else one
+
+
+def _folder(folder: Folder) -> str:
+    room = folder.problem or f"can be written, {memory(folder.free_mib)} free"
+    return f"{folder.path} ({room})"

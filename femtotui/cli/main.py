@@ -1,11 +1,13 @@
-"""The command line: data on standard output, narration on standard error, a mistake is one line and exit 2.
+"""The program `femtotui`: finds the command, and turns an error into one line and exit code 2.
 
-Imports are lazy throughout: `femtotui --help` should answer at once, and NumPy must not be imported before
-the number of BLAS threads is set.
+A command is imported when it is called: `femtotui --help` answers at once, and NumPy is not imported
+before the number of BLAS threads is set.
 """
 
 from __future__ import annotations
 
+import difflib
+import importlib
 import io
 import os
 import sys
@@ -17,33 +19,45 @@ from femtotui.core.errors import FemtoError
 
 from .. import __version__
 from ..blas.environment import limit_blas_threads
-from ..paths import runs_folder
-from ..text.hints import with_hint
-from .data import data
-from .options import RUNS_HELP, DataGroup, json_option, print_json, runs_option, say
-from .reproduce import reproduce, why_layers
-from .runs import attach, evaluate, export, journal
-from .sample import sample
-from .sweep import sweep
-from .tools import bench, doctor
-from .train import DATA_HELP, RECIPE_HELP, lasting_paths, train
+from .options import RECIPE_HELP, RUNS_HELP, data_option, require_terminal, spread_all
+from .output import say, say_error
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 DEFAULT_PRESET = "2"
 
+COMMANDS = {
+    "attach": ("runs", "attach", "Open the app on a run that trains in the background."),
+    "bench": ("bench", "bench", "Time training steps of presets on this machine."),
+    "data": ("presets", "data", "Download texts that are not part of femtotui."),
+    "doctor": ("doctor", "doctor", "Check what femtotui runs on here, and how fast that is."),
+    "eval": ("runs", "evaluate", "Score a run on the task of its data."),
+    "export": ("runs", "export", "Write the weights of a run to a file."),
+    "journal": ("runs", "journal", "Print the journal of all runs, or the entry of one."),
+    "presets": ("presets", "presets", "List the presets with the journal's results."),
+    "reproduce": ("reproduce", "reproduce", "Train the journal's entries again and compare."),
+    "runs": ("runs", "runs", "List the runs, newest first."),
+    "sample": ("sample", "sample", "Continue a prompt with a trained model, or score a text."),
+    "sweep": ("sweep", "sweep", "Train many combinations of settings and rank them."),
+    "train": ("train", "train", "Train a preset without the app."),
+    "why-layers": ("reproduce", "why_layers", "Answer why more layers made entry 3 worse."),
+}
+"""The module and the name of each command, and its line in the help."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns the exit code."""
-    _print_anything()
+    """Run the command line and return the exit code."""
+    _replace_unencodable()
     limit_blas_threads()
     try:
         code = cli.main(arguments, prog_name="femtotui", standalone_mode=False)
     except FemtoError as error:
-        say(f"femtotui: {error.title}: {with_hint(error)}")
+        say_error(error)
         return EXIT_MISTAKE
     except click.ClickException as error:
-        say(f"femtotui: {error.format_message().rstrip('.')} (see `{_help_command(error)}`)")
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        help_command = f"{context.command_path if context else 'femtotui'} --help"
+        say(f"femtotui: {error.format_message().rstrip('.')} (see `{help_command}`)")
         return EXIT_MISTAKE
     except (click.Abort, KeyboardInterrupt):
         if sys.stderr.isatty():
@@ -53,20 +67,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _print_anything() -> None:
-    """Where the terminal or pipe cannot encode a glyph, a question mark stands for it: never a traceback."""
+def _replace_unencodable() -> None:
+    """Print a question mark for a glyph that the terminal or pipe cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def _help_command(error: click.ClickException) -> str:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{context.command_path if context else 'femtotui'} --help"
+class LazyGroup(click.Group):
+    """The commands, each imported when it is called; a mistyped one gets a suggestion."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (*_, help_line) in sorted(COMMANDS.items())])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread_all(self, args, stops=COMMANDS))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        nearest = difflib.get_close_matches(name, COMMANDS, n=1)
+        if nearest:
+            hint = f"did you mean `femtotui {nearest[0]}`?"
+        elif name.isdigit() or name.endswith(".toml"):
+            hint = f"to train a preset, give `femtotui --preset {name}` or `femtotui train {name}`"
+        else:
+            hint = f"there are {', '.join(sorted(COMMANDS))}"
+        raise click.UsageError(f"there is no command `{name}`; {hint}", ctx)
 
 
 @click.group(
-    cls=DataGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(__version__, prog_name="femtotui")
 @click.option(
@@ -75,7 +120,7 @@ def _help_command(error: click.ClickException) -> str:
 @click.option("--recipe", help=RECIPE_HELP)
 @click.option("--seed", type=int, help="The same seed gives the same run.")
 @click.option("--runs", metavar="DIR", help=RUNS_HELP)
-@click.option("--data", metavar="PATH...", multiple=True, help=DATA_HELP)
+@data_option
 @click.pass_context
 def cli(
     ctx: click.Context,
@@ -87,74 +132,13 @@ def cli(
 ) -> int | None:
     """Train tiny GPTs and watch them learn.
 
-    Without a command, the app opens and trains a preset at once.
+    Without a command, the app opens and starts to train a preset.
     """
     if ctx.invoked_subcommand is not None:
         return None
-    _require_terminal(preset)
+    if "TEXTUAL_DRIVER" not in os.environ:  # `textual serve` shows the app in a browser, through pipes
+        require_terminal(f"the app needs a terminal; without one, use `femtotui train {preset}`")
     from ..app.start import run_app  # noqa: PLC0415
+    from ..paths import runs_folder  # noqa: PLC0415
 
-    return run_app(preset, recipe=recipe, seed=seed, runs=runs_folder(runs), data=lasting_paths(data))
-
-
-@cli.command()
-@json_option
-def presets(as_json: bool) -> None:
-    """The journal's twelve entries with what their author noted, and two presets after it."""
-    from femtotui.presets import list_presets  # noqa: PLC0415
-
-    from .presets_table import presets_rows, presets_table  # noqa: PLC0415
-
-    if as_json:
-        print_json(presets_rows(list_presets()))
-    else:
-        from rich.console import Console  # noqa: PLC0415
-
-        console = Console()
-        console.print(presets_table(list_presets(), console.width))
-
-
-@cli.command()
-@runs_option
-@json_option
-def runs(runs: str | None, as_json: bool) -> None:
-    """The runs there are, newest first."""
-    from femtotui.core.run_folder.catalog import list_runs  # noqa: PLC0415
-
-    from .runs_table import runs_rows, runs_table  # noqa: PLC0415
-
-    folder = runs_folder(runs)
-    found = list_runs(folder)
-    if as_json:
-        print_json(runs_rows(found))
-    elif not found:
-        say(f"no runs in {folder} yet; `femtotui train 2` makes one")
-    else:
-        from rich.console import Console  # noqa: PLC0415
-
-        console = Console()
-        console.print(runs_table(found, console.width))
-
-
-for command in (
-    train,
-    data,
-    attach,
-    evaluate,
-    export,
-    journal,
-    bench,
-    sweep,
-    reproduce,
-    why_layers,
-    doctor,
-    sample,
-):
-    cli.add_command(command)
-
-
-def _require_terminal(preset: str) -> None:
-    # `textual serve` shows the app in a browser, with pipes where a terminal would be.
-    in_browser = "TEXTUAL_DRIVER" in os.environ
-    if not in_browser and not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError(f"the app needs a terminal; without one, use `femtotui train {preset}`")
+    return run_app(preset, recipe=recipe, seed=seed, runs=runs_folder(runs), data=data)

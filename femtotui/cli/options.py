@@ -1,16 +1,22 @@
-"""Small helps around click: several values after one option, and errors on one safe line."""
+"""Options that several commands share; several values after one option; the check for a terminal."""
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from femtotui.core.errors import ConfigError
+from femtotui.core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+RECIPE_HELP = "How to train: `modern` (ours) or `journal` (as the journal's author did)."
+RUNS_HELP = "The folder of all runs (default: FEMTOTUI_RUNS, or one in your data folder)."
 
 
 def spread_values(arguments: Sequence[str], option: str, stops: Collection[str] = ()) -> list[str]:
@@ -19,105 +25,70 @@ def spread_values(arguments: Sequence[str], option: str, stops: Collection[str] 
     The values end at the next option, or at a word in `stops`.
     """
     spread: list[str] = []
-    taking = False
+    in_values = False
     for position, argument in enumerate(arguments):
         if argument == "--":
             return [*spread, *arguments[position:]]
         if argument == option:
-            taking = True
+            in_values = True
         elif argument.startswith("-") or argument in stops:
-            taking = False
-        elif taking and spread[-1] != option:
+            in_values = False
+        elif in_values and spread[-1] != option:
             spread.append(option)
         spread.append(argument)
     return spread
 
 
-class DataCommand(click.Command):
-    """A command whose `--data` takes several paths."""
+def spread_all(command: click.Command, arguments: list[str], stops: Collection[str] = ()) -> list[str]:
+    """Spread the values of every option of `command` whose metavar ends in `...`."""
+    for option in command.params:
+        if isinstance(option, click.Option) and (option.metavar or "").endswith("..."):
+            arguments = spread_values(arguments, option.opts[0], stops)
+    return arguments
+
+
+class SpreadingCommand(click.Command):
+    """A command whose options with a metavar `NAME...` take several values."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, spread_values(args, "--data"))
+        return super().parse_args(ctx, spread_all(self, args))
 
 
-class DataGroup(click.Group):
-    """A group whose own `--data` takes several paths, and which suggests the nearest command."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, spread_values(args, "--data", stops=self.commands))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name in self.commands or name.startswith("-"):
-            return super().resolve_command(ctx, args)
-        nearest = difflib.get_close_matches(name, self.commands, n=1)
-        if nearest:
-            hint = f"did you mean `femtotui {nearest[0]}`?"
-        elif name.isdigit() or name.endswith(".toml"):
-            hint = f"to train a preset, give `femtotui --preset {name}` or `femtotui train {name}`"
-        else:
-            hint = f"there are {', '.join(sorted(self.commands))}"
-        raise click.UsageError(f"there is no command `{name}`; {hint}", ctx)
-
-
-def say(message: str) -> None:
-    """One line on standard error, with nothing in it that a terminal would obey."""
-    from ..text.safe import one_line  # noqa: PLC0415  (`--help` should not wait for it)
-
-    with suppress(OSError, ValueError):  # nobody reads it any more
-        encoding = sys.stderr.encoding or "utf-8"
-        line = one_line(message).encode(encoding, "replace").decode(encoding)
-        print(line, file=sys.stderr, flush=True)
-
-
-RUNS_HELP = "The folder of all runs (default: FEMTOTUI_RUNS, or one in your data folder)."
-
-run_argument = click.argument("run", default="latest")
-runs_option = click.option("--runs", metavar="DIR", help=RUNS_HELP)
-json_option = click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
-checkpoint_option = click.option(
-    "--checkpoint", metavar="WHICH", default="latest", help="`latest` (the default), `best`, or a step."
-)
-
-
-def print_json(rows: object) -> None:
-    """JSON for programs on standard output."""
-    import msgspec  # noqa: PLC0415
-
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def thread_options(command: _Command) -> _Command:
-    """Gives a command both options, as `threads: int | None` and `chunk: int | None`."""
-    chunk = click.option(
-        "--chunk",
-        type=int,
-        callback=_at_least_one,
-        help="Sequences a thread works on at a time (default: chosen).",
-    )
-    threads = click.option(
-        "--threads",
-        type=int,
-        callback=_at_least_one,
-        help="How many threads share a batch (default: one a core).",
-    )
-    return threads(chunk(command))
+def require_terminal(message: str) -> None:
+    """Raises: click.UsageError with `message` unless all three standard streams are a terminal."""
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError(message)
 
 
 def too_many_threads(threads: int | None) -> str:
-    """What to say of more threads than cores, "" if there is nothing to say. Loads NumPy."""
+    """A warning about more threads than cores, "" if there is none. Loads NumPy."""
     from femtotui.core.training.workers import usable_cores  # noqa: PLC0415
 
     cores = usable_cores()
     if threads is None or threads <= cores:
         return ""
     return f"{threads:,} threads are more than this machine's {cores} core{'' if cores == 1 else 's'}"
+
+
+def _runs_folder(_context: click.Context, _option: click.Parameter, value: str | None) -> Path:
+    from ..paths import runs_folder  # noqa: PLC0415
+
+    return runs_folder(value)
+
+
+def _lasting_paths(
+    _context: click.Context, _option: click.Parameter, paths: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Paths and globs made absolute: they mean the same when the run is resumed from another folder."""
+    from femtotui.core.files import require_utf8  # noqa: PLC0415
+
+    from ..paths import lasting_path  # noqa: PLC0415
+
+    for path in paths:
+        if not path or "\0" in path:
+            raise DataError("a data path is empty: give the name of a file, or a glob")
+        require_utf8(path, DataError)
+    return tuple(str(lasting_path(path)) for path in paths)
 
 
 def _at_least_one(_context: click.Context, option: click.Parameter, value: int | None) -> int | None:
@@ -127,3 +98,29 @@ def _at_least_one(_context: click.Context, option: click.Parameter, value: int |
             f"leave --{option.name} out to have it chosen"
         )
     return value
+
+
+run_argument = click.argument("run", default="latest")
+runs_option = click.option("--runs", metavar="DIR", callback=_runs_folder, help=RUNS_HELP)
+data_option = click.option(
+    "--data",
+    metavar="PATH...",
+    multiple=True,
+    callback=_lasting_paths,
+    help="Train on your own text: files or globs, several, joined in order.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+json_lines_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+checkpoint_option = click.option(
+    "--checkpoint", metavar="WHICH", default="latest", help="`latest` (the default), `best`, or a step."
+)
+
+
+def thread_options(command: _Command) -> _Command:
+    """Add `--threads` and `--chunk`, both `int | None`."""
+    for name, help_text in (
+        ("--chunk", "Sequences that a thread processes at a time (default: chosen)."),
+        ("--threads", "How many threads share a batch (default: one per core)."),
+    ):
+        command = click.option(name, type=int, callback=_at_least_one, help=help_text)(command)
+    return command

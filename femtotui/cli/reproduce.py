@@ -1,52 +1,56 @@
-"""`femtotui reproduce`: the journal's entries trained again, one table at the end."""
+"""`femtotui reproduce` and `femtotui why-layers`: train the journal's entries again, answer its question."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
 from queue import SimpleQueue
+from statistics import median
 from typing import TYPE_CHECKING
 
 import click
 
+from femtotui.core.events import EvalDone, Event, RunFinished, RunStarted, ScoreDone
+
 from ..blas.environment import prepare_blas
-from ..paths import runs_folder
-from .options import RUNS_HELP, say
+from ..text.formats import UNKNOWN, duration, loss
+from .options import json_lines_option, runs_option
+from .output import print_json_line, print_rich, say, styled, table, terminal_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from rich.table import Table
 
     from femtotui.core.commands import Steering
-    from femtotui.core.events import Event
 
     from ..experiments.reproduction import ReproductionResult
+    from .output import Cell
 
 _RECIPES = {"journal": ("journal",), "modern": ("modern",), "both": ("journal", "modern")}
 _REPORT_SECONDS = 15.0
+_HEADERS = (">#", "journal", "recipe", "at its step", "success after", "end", "verdict")
 
 
 @click.command()
 @click.argument("entries", metavar="[ENTRY]...", nargs=-1)
 @click.option("--recipe", type=click.Choice(tuple(_RECIPES)), default="both", show_default=True)
-@click.option("--seeds", type=click.IntRange(1, 100), help="So many seeds, from 0 on.")
+@click.option("--seeds", type=click.IntRange(1, 100), help="Number of seeds, starting at 0.")
 @click.option("--seed", type=int, help="This seed only (default: 0).")
-@click.option("--runs", metavar="DIR", help=RUNS_HELP)
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object an entry, recipe and seed, as they end."
-)
+@runs_option
+@json_lines_option
 def reproduce(
     entries: tuple[str, ...],
     recipe: str,
     seeds: int | None,
     seed: int | None,
-    runs: str | None,
+    runs: Path,
     as_json: bool,
 ) -> None:
-    """Train the journal's entries again (default: all presets), and set the results beside what it noted.
+    """Train the journal's entries again (default: all presets), and compare with the results that it notes.
 
-    What is finished already is not trained again, and what was broken off goes on. The English entries take
-    the stand-in unless `femtotui data english` has fetched the real text.
+    Finished runs are not trained again, interrupted ones are resumed. The English entries use the stand-in
+    text unless `femtotui data english` has downloaded the real one.
     """
     if seeds is not None and seed is not None:
         raise click.UsageError("give --seeds or --seed, not both")
@@ -54,21 +58,17 @@ def reproduce(
     prepare_blas()
     outcomes = []
     with saved_on_signals() as commands:
-        for outcome in _outcomes(entries, _RECIPES[recipe], chosen, runs_folder(runs), commands):
+        for outcome in _outcomes(entries, _RECIPES[recipe], chosen, runs, commands):
             outcomes.append(outcome)
             if as_json:
-                _print_json(outcome)
+                print_json_line(outcome)
     if not as_json:
-        from rich.console import Console  # noqa: PLC0415
-
-        from .reproduce_table import reproduce_table  # noqa: PLC0415
-
-        Console().print(reproduce_table(outcomes))
+        print_rich(reproduce_table(outcomes))
 
 
 @contextmanager
 def saved_on_signals() -> Iterator[SimpleQueue[Steering]]:
-    """Commands for trainings that a signal is to stop and save; then says that the same command goes on."""
+    """A queue of commands for trainings, through which a signal stops and saves them."""
     from ..experiments.reproduction import Interrupted  # noqa: PLC0415
     from ..trainer.headless import stop_on_signals  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def saved_on_signals() -> Iterator[SimpleQueue[Steering]]:
         try:
             yield commands
         except Interrupted:
-            say("saved; the same command goes on from there")
+            say("saved; run the same command again to continue")
             raise
 
 
@@ -94,28 +94,26 @@ def _outcomes(
 
     presets = [load_preset(entry) for entry in entries] if entries else list_presets()
     for preset in presets:
-        # What came after the journal was never trained by its recipe; who asks for that alone, gets it.
+        # Presets that are not the journal's are trained by its recipe only if it is the only one asked for.
         for recipe in recipes if preset.journal or len(recipes) == 1 else recipes[1:]:
             for seed in seeds:
                 say(f"#{preset.key} {preset.title} · {recipe} · seed {seed}")
-                yield train_again(preset, recipe, seed, runs, Narrator(), commands)
+                yield train_again(preset, recipe, seed, runs, ProgressLines(), commands)
 
 
-class Narrator:
-    """A line now and then while a run goes on, and one at its end."""
+class ProgressLines:
+    """Prints a line every 15 seconds of a training, and one at its end."""
 
     def __init__(self) -> None:
-        self._said_s = 0.0
+        self._printed_s = 0.0
 
     def __call__(self, event: Event) -> None:
-        from femtotui.core.events import EvalDone, RunFinished, RunStarted, ScoreDone  # noqa: PLC0415
-
         if isinstance(event, RunStarted):
-            self._said_s = event.elapsed_s
+            self._printed_s = event.elapsed_s
             for note in event.notes:
                 say(f"  note: {note}")
-        elif isinstance(event, EvalDone) and event.elapsed_s - self._said_s >= _REPORT_SECONDS:
-            self._said_s = event.elapsed_s
+        elif isinstance(event, EvalDone) and event.elapsed_s - self._printed_s >= _REPORT_SECONDS:
+            self._printed_s = event.elapsed_s
             say(f"  step {event.step:,}: loss {event.train_loss:.4f}, validation {event.val_loss:.4f}")
         elif isinstance(event, ScoreDone) and event.thorough:
             say(f"  step {event.step:,}: {event.summary}")
@@ -123,23 +121,16 @@ class Narrator:
             say(f"  {event.step:,} steps in {event.elapsed_s:.0f} s, validation {event.val_loss:.4f}")
 
 
-def _print_json(outcome: ReproductionResult) -> None:
-    import msgspec  # noqa: PLC0415
-
-    sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 @click.command("why-layers")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=600, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--runs", metavar="DIR", help=RUNS_HELP)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: each training's last loss.")
-def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
+@runs_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: the final loss of each training.")
+def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
     """Why did more layers make it worse? The question of the journal's entry 3.
 
-    Trains 4 and 6 layers, with LayerNorm gains drawn near 0 and with gains of 1, everything else equal. It
-    takes a minute or two, and a second time nothing.
+    Trains 4 and 6 layers, with LayerNorm gains drawn near 0 and with gains of 1, everything else equal. The
+    first time takes a minute or two; after that the result is there at once.
     """
     prepare_blas()
     from ..experiments.reproduction import train_trials  # noqa: PLC0415
@@ -148,18 +139,89 @@ def why_layers(steps: int, seed: int, runs: str | None, as_json: bool) -> None:
     say("four trainings, everything equal but the layers and the norms' gains")
     with saved_on_signals() as commands:
         experiment = why_layers_experiment(steps, seed)
-        results = train_trials(experiment, runs_folder(runs), Narrator(), commands)
+        results = train_trials(experiment, runs, ProgressLines(), commands)
     if as_json:
-        import msgspec  # noqa: PLC0415
-
         ends = {case.name: result.finished.train_loss for case, result in zip(CASES, results, strict=True)}
-        found = {"steps": steps, "seed": seed, "losses": ends}
-        sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
-        sys.stdout.buffer.flush()
-        return
-    from rich.console import Console  # noqa: PLC0415
+        print_json_line({"steps": steps, "seed": seed, "losses": ends})
+    else:
+        print_rich(curves_text(experiment, terminal_width()), *ANSWER)
 
-    console = Console()
-    console.print(curves_text(experiment, console.width), end="")
-    for sentence in ANSWER:
-        console.print(sentence, highlight=False)
+
+def reproduce_table(outcomes: Sequence[ReproductionResult]) -> Table:
+    """A row per outcome. A failure is shown as one, with the goal that was missed.
+
+    Where an entry was trained with several seeds by a recipe, a row of medians follows, each with its range.
+    """
+    rows: list[Sequence[Cell]] = []
+    for _, group in groupby(outcomes, key=lambda outcome: (outcome.entry, outcome.recipe)):
+        seeds = list(group)
+        rows += map(_cells, seeds)
+        if len(seeds) > 1:
+            rows.append([styled(cell, "bold") for cell in _median_cells(seeds)])
+    return table(_HEADERS, rows)
+
+
+def _cells(o: ReproductionResult) -> list[str]:
+    return [
+        o.entry,
+        _theirs(o),
+        f"{o.recipe}, seed {o.seed}",
+        _at_its_step(o),
+        success_words(o),
+        f"{o.val_loss:.4f}, {score_words(o.score, o.unit)}",
+        "success" if o.verdict == "success" else f"fail: {o.goal} wanted",
+    ]
+
+
+def _theirs(o: ReproductionResult) -> str:
+    """The result in the journal, or else of another program."""
+    if o.journal_loss is not None and o.journal_step is not None:
+        took = duration(o.journal_seconds) if o.journal_seconds is not None else UNKNOWN
+        return f"{o.journal_loss:.4f} at {o.journal_step:,}, {took}, {o.journal_verdict}"
+    if o.peer_loss is None:
+        return UNKNOWN
+    took = duration(o.peer_seconds) if o.peer_seconds is not None else UNKNOWN
+    return f"{o.peer}: {o.peer_loss:.4f}, {took}"
+
+
+def _at_its_step(o: ReproductionResult) -> str:
+    if o.loss_at_journal_step is not None and o.score_at_journal_step is not None:
+        return f"{o.loss_at_journal_step:.4f}, {score_words(o.score_at_journal_step, o.unit)}"
+    return f"its loss after {o.seconds_to_peer:.1f} s" if o.seconds_to_peer is not None else UNKNOWN
+
+
+def success_words(o: ReproductionResult) -> str:
+    """Steps and time to success; says so if that was slower than allowed."""
+    if o.steps_to_success is None or o.seconds_to_success is None:
+        return UNKNOWN
+    slow = "" if o.seconds_to_success <= o.seconds_allowed else f" (allowed: {duration(o.seconds_allowed)})"
+    return f"{o.steps_to_success:,} steps, {duration(o.seconds_to_success)}{slow}"
+
+
+def score_words(score: float, unit: str) -> str:
+    """A score in its unit."""
+    return f"{score:.1%}" if unit == "share" else f"{score:.3f} {unit}"
+
+
+def _median_cells(seeds: Sequence[ReproductionResult]) -> list[str]:
+    unit = seeds[0].unit
+    losses = [o.loss_at_journal_step for o in seeds if o.loss_at_journal_step is not None]
+    scores = [o.score_at_journal_step for o in seeds if o.score_at_journal_step is not None]
+    steps = [float(o.steps_to_success) for o in seeds if o.steps_to_success is not None]
+    seconds = [o.seconds_to_success for o in seeds if o.seconds_to_success is not None]
+    ended, judged = [o.val_loss for o in seeds], [o.score for o in seeds]
+    succeeded = sum(o.verdict == "success" for o in seeds)
+    return [
+        "",
+        "",
+        f"{seeds[0].recipe}, median of {len(seeds)}",
+        f"{_spread(losses, loss)}, {_spread(scores, lambda s: score_words(s, unit))}" if losses else UNKNOWN,
+        f"{_spread(steps, lambda n: f'{n:,.0f}')} steps, {_spread(seconds, duration)}" if steps else UNKNOWN,
+        f"{_spread(ended, loss)}, {_spread(judged, lambda s: score_words(s, unit))}",
+        f"{succeeded} of {len(seeds)} succeed",
+    ]
+
+
+def _spread(values: Sequence[float], words: Callable[[float], str]) -> str:
+    """The median, and the minimum and maximum of the values."""
+    return f"{words(median(values))} [{words(min(values))} to {words(max(values))}]"

@@ -1,66 +1,164 @@
-"""`femtotui journal`: every run's own entry, as one document."""
+"""The commands about runs that exist: `femtotui runs`, `journal`, `eval`, `export` and `attach`."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from femtotui.core.errors import RunError
+from femtotui.core.files import written
 
 from ..blas.environment import prepare_blas
-from ..paths import lasting_path, runs_folder
-from .options import checkpoint_option, json_option, print_json, run_argument, runs_option, say
+from ..paths import lasting_path
+from ..text.formats import UNKNOWN, duration, loss
+from ..trainer.remote import ADDRESS_NAME
+from .options import checkpoint_option, json_option, require_terminal, run_argument, runs_option
+from .output import print_json, print_path, print_rich, print_text, say, styled, table, terminal_width
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from femtotui.core.events import ScoreDone
+    from femtotui.core.run_folder.catalog import RunSummary
     from femtotui.core.run_folder.entry import Entry
     from femtotui.core.run_folder.saved_model import WeightsFormat
+
+    from .output import Cell
+
+_WIDE_REST = 84
+"""Columns that a line needs besides the run's name."""
+
+_WIDE_HEADERS = ("run", "preset", "recipe", ">step", ">loss", ">validation", ">elapsed", "state")
+_NARROW_HEADERS = ("run\npreset · recipe", ">step\nelapsed", ">loss\nvalidation", "state")
+
+
+@click.command()
+@runs_option
+@json_option
+def runs(runs: Path, as_json: bool) -> None:
+    """List the runs, newest first."""
+    from femtotui.core.run_folder.catalog import list_runs  # noqa: PLC0415  (loads NumPy)
+
+    found = list_runs(runs)
+    if as_json:
+        print_json([_row(run) for run in found])
+    elif not found:
+        say(f"no runs in {runs} yet; `femtotui train 2` makes one")
+    else:
+        print_rich(runs_table(found, terminal_width()))
+
+
+def state(run: RunSummary) -> str:
+    """`training`, `detached` (training without an app), `finished`, `can go on`, `not saved` or `damaged`."""
+    if run.info is None:
+        return "damaged"
+    if run.holder is not None:
+        return "detached" if (run.path / ADDRESS_NAME).exists() else "training"
+    if run.finished:
+        return "finished"
+    return "can go on" if run.can_continue else "not saved"
+
+
+def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
+    """The runs for a terminal `width` columns wide: a line each, or two where a line has no room.
+
+    A damaged run says what is wrong with it. A name is never broken: it is copied to resume a run.
+    """
+    longest = max((styled(run.path.name, "").cell_len for run in runs), default=0)
+    wide = width >= longest + _WIDE_REST
+    headers, cells = (_WIDE_HEADERS, _wide_cells) if wide else (_NARROW_HEADERS, _narrow_cells)
+    made = table(headers, map(cells, runs), gap=1, fold=True)
+    made.columns[0].min_width = longest
+    return made
+
+
+def _row(run: RunSummary) -> dict[str, object]:
+    """A run for JSON. Losses in nats per token, times in seconds; null where nothing is known."""
+    config = run.info.config if run.info else None
+    return {
+        "run": written(run.path),
+        "state": state(run),
+        "pid": run.holder.pid if run.holder else None,
+        "problem": run.problem or None,
+        "preset": config.preset if config else None,
+        "title": config.title if config else None,
+        "recipe": config.recipe.name if config else None,
+        "created": run.info.created if run.info else None,
+        "parameters": run.info.parameters if run.info else None,
+        "step": run.step,
+        "steps": config.train.steps if config else None,
+        "checkpoint_step": run.checkpoint_step,
+        "loss": run.loss,
+        "val_loss": run.val_loss,
+        "elapsed_s": run.elapsed_s,
+    }
+
+
+def _wide_cells(run: RunSummary) -> Sequence[Cell]:
+    if run.info is None:
+        unknown = [UNKNOWN] * (len(_WIDE_HEADERS) - 2)
+        return (run.path.name, *unknown, styled(f"damaged: {run.problem}", "red"))
+    config = run.info.config
+    return (
+        run.path.name,
+        f"{config.preset} {config.title}",
+        config.recipe.name,
+        f"{run.step:,}/{config.train.steps:,}",
+        loss(run.loss),
+        loss(run.val_loss),
+        duration(run.elapsed_s),
+        state(run),
+    )
+
+
+def _narrow_cells(run: RunSummary) -> Sequence[Cell]:
+    if run.info is None:
+        unknown = [UNKNOWN] * (len(_NARROW_HEADERS) - 2)
+        return ((run.path.name, styled(run.problem, "red")), *unknown, styled(state(run), "red"))
+    config = run.info.config
+    return (
+        (run.path.name, styled(f"{config.preset} {config.title} · {config.recipe.name}", "dim")),
+        (f"{run.step:,}/{config.train.steps:,}", duration(run.elapsed_s)),
+        (loss(run.loss), loss(run.val_loss)),
+        state(run),
+    )
 
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--note", metavar="TEXT", help="Replace the note of RUN with these words.")
+@click.option("--note", metavar="TEXT", help="Replace the note of RUN with this text.")
 @runs_option
 @json_option
-def journal(run: str | None, note: str | None, runs: str | None, as_json: bool) -> None:
-    """The journal of all runs, oldest first, as one Markdown document; with RUN, that one's entry.
+def journal(run: str | None, note: str | None, runs: Path, as_json: bool) -> None:
+    """Print the journal of all runs, oldest first, as one Markdown document; with RUN, its entry alone.
 
-    Every run keeps its own entry in entry.md, true at every checkpoint. Your words are in note.md beside it.
+    Each run has an entry in entry.md, updated at every checkpoint. Your note is in note.md beside it.
     """
-    from femtotui.core.run_folder.catalog import find_run, list_runs  # noqa: PLC0415
-    from femtotui.core.run_folder.entry import gather_entry  # noqa: PLC0415
+    from femtotui.core.run_folder.catalog import find_run, list_runs  # noqa: PLC0415  (loads NumPy)
+    from femtotui.core.run_folder.entry import entry_markdown, gather_entry, save_note  # noqa: PLC0415
 
-    folder = runs_folder(runs)
     if note is not None:
         if run is None:
             raise click.UsageError("which run is the note for? `femtotui journal latest --note '...'`")
-        keep_note(find_run(folder, run), note)
+        save_note(find_run(runs, run), note)
     if run is not None:
-        entries = [gather_entry(find_run(folder, run))]
+        entries = [gather_entry(find_run(runs, run))]
     else:
-        folders = [summary.path for summary in reversed(list_runs(folder))]
-        entries = [entry for path in folders if (entry := _entry_or_word(path)) is not None]
+        folders = [summary.path for summary in reversed(list_runs(runs))]
+        entries = [entry for path in folders if (entry := _entry_if_whole(path)) is not None]
     if as_json:
         print_json(entries)
     elif entries:
-        _print_markdown(entries)
+        print_text("\n".join(entry_markdown(entry) for entry in entries), end="")
     else:
-        say(f"no entries in {folder} yet; `femtotui train 2` makes one")
+        say(f"no entries in {runs} yet; `femtotui train 2` makes one")
 
 
-def keep_note(folder: Path, note: str) -> None:
-    """Replaces a run's note, and brings its entry up to date. Raises: RunError."""
-    from femtotui.core.run_folder.entry import write_entry, write_note  # noqa: PLC0415
-
-    write_note(folder, note)
-    write_entry(folder)
-
-
-def _entry_or_word(folder: Path) -> Entry | None:
-    """The entry; for a damaged run a word on standard error, so that the others are still printed."""
+def _entry_if_whole(folder: Path) -> Entry | None:
+    """The entry; for a damaged run a message on standard error, so that the others are still printed."""
     from femtotui.core.run_folder.entry import gather_entry  # noqa: PLC0415
 
     try:
@@ -70,41 +168,34 @@ def _entry_or_word(folder: Path) -> Entry | None:
         return None
 
 
-def _print_markdown(entries: list[Entry]) -> None:
-    from femtotui.core.run_folder.entry import entry_markdown  # noqa: PLC0415
-
-    from ..text.safe import printable  # noqa: PLC0415
-
-    print("\n".join(printable(entry_markdown(entry)) for entry in entries), end="")
-
-
 @click.command("eval")
 @run_argument
 @checkpoint_option
 @runs_option
 @json_option
-def evaluate(run: str, checkpoint: str, runs: str | None, as_json: bool) -> None:
-    """Judge RUN (its folder, its name or a part of it; default: the latest) on what its data is about.
+def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
+    """Score RUN (its folder, its name or a part of it; default: the latest) on the task of its data.
 
-    simple_dummy: the share of sampled words that obey every rule. addition_dummy: the held-out sums that come
-    out exactly right. Text and code: bits a byte against models that count tokens, pairs and triples.
+    simple_dummy: the share of sampled words that obey every rule. addition_dummy: the held-out sums that are
+    answered exactly. Text and code: bits per byte against models that count tokens, pairs and triples.
     Nothing is written.
     """
     prepare_blas()
     from femtotui.core.run_folder.catalog import find_run  # noqa: PLC0415
 
-    folder = find_run(runs_folder(runs), run)
-    score = judge(folder, checkpoint)
+    folder = find_run(runs, run)
+    score = thorough_score(folder, checkpoint)
     if as_json:
-        print_json({"run": str(folder), **_row(score)})
+        names = ("step", "evaluator", "score", "unit", "details", "verdict", "summary")
+        print_json({"run": str(folder), **{name: getattr(score, name) for name in names}})
     else:
         say(f"{folder.name}, step {score.step:,}, {score.evaluator}:")
-        print(f"{score.verdict}: {score.summary}")
+        print_text(f"{score.verdict}: {score.summary}")
         for name, value in score.details.items():
-            print(f"  {name}: {value:,.4f}" if isinstance(value, float) else f"  {name}: {value:,}")
+            print_text(f"  {name}: {value:,.4f}" if isinstance(value, float) else f"  {name}: {value:,}")
 
 
-def judge(folder: Path, which: str) -> ScoreDone:
+def thorough_score(folder: Path, which: str) -> ScoreDone:
     """The thorough score of a run at a checkpoint. Raises: FemtoError."""
     from femtotui.presets.load import choose_evaluator  # noqa: PLC0415
 
@@ -122,18 +213,6 @@ def judge(folder: Path, which: str) -> ScoreDone:
     return scores[-1]
 
 
-def _row(score: ScoreDone) -> dict[str, object]:
-    return {
-        "step": score.step,
-        "evaluator": score.evaluator,
-        "score": score.score,
-        "unit": score.unit,
-        "details": score.details,
-        "verdict": score.verdict,
-        "summary": score.summary,
-    }
-
-
 @click.command()
 @run_argument
 @checkpoint_option
@@ -143,13 +222,15 @@ def _row(score: ScoreDone) -> dict[str, object]:
     type=click.Choice(["safetensors", "npz"]),
     default="safetensors",
     show_default=True,
-    help="The kind of file; both hold one float32 tensor a parameter.",
+    help="The file format; both hold one float32 tensor per parameter.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to (default: named after the run, here).")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="The file (default: named after the run, in this folder)."
+)
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @runs_option
 def export(
-    run: str, checkpoint: str, kind: WeightsFormat, output: str | None, force: bool, runs: str | None
+    run: str, checkpoint: str, kind: WeightsFormat, output: str | None, force: bool, runs: Path
 ) -> None:
     """Write the weights of RUN (default: the latest) to a file, without the optimizer's state.
 
@@ -159,33 +240,29 @@ def export(
     from femtotui.core.run_folder.folder import RunFolder  # noqa: PLC0415
     from femtotui.core.run_folder.saved_model import export_weights  # noqa: PLC0415
 
-    folder = RunFolder.open(find_run(runs_folder(runs), run))
+    folder = RunFolder.open(find_run(runs, run))
     source = folder.find_checkpoint(checkpoint)
     target = lasting_path(output or f"{folder.path.name}-{source.stem}.{kind}")
     if target.exists() and not force:
-        raise RunError(f"{target} is there already: choose another --output, or replace it with --force")
-    written = export_weights(source, folder.config.model, target, kind)
-    say(f"{written.n_tensors} tensors, {written.n_parameters:,} parameters, step {written.step:,}")
-    print(Path(target))
+        raise RunError(f"{target} exists: choose another --output, or replace it with --force")
+    exported = export_weights(source, folder.config.model, target, kind)
+    say(f"{exported.n_tensors} tensors, {exported.n_parameters:,} parameters, step {exported.step:,}")
+    print_path(target)
 
 
 @click.command()
 @click.argument("run", required=False)
 @runs_option
-def attach(run: str | None, runs: str | None) -> int:
-    """Take up RUN, which goes on without the app since d was pressed (default: the newest such run)."""
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError("the app needs a terminal; `femtotui runs` lists what is being trained")
-    folder = runs_folder(runs)
+def attach(run: str | None, runs: Path) -> int:
+    """Open the app on RUN, which trains in the background since d was pressed (default: the newest such)."""
+    require_terminal("the app needs a terminal; `femtotui runs` lists what is being trained")
     from ..app.start import attach_app  # noqa: PLC0415
 
-    return attach_app(_found(folder, run))
+    return attach_app(_detached_run(runs, run))
 
 
-def _found(folder: Path, run: str | None) -> Path:
+def _detached_run(folder: Path, run: str | None) -> Path:
     from femtotui.core.run_folder.catalog import find_run, list_runs  # noqa: PLC0415
-
-    from ..trainer.remote import ADDRESS_NAME  # noqa: PLC0415
 
     if run is not None:
         return find_run(folder, run)
@@ -193,6 +270,6 @@ def _found(folder: Path, run: str | None) -> Path:
         if summary.holder is not None and (summary.path / ADDRESS_NAME).exists():
             return summary.path
     raise RunError(
-        f"no run in {folder} goes on without an app: press d in the app to detach one, "
-        "or go on with one by `femtotui train --resume latest`"
+        f"no run in {folder} trains in the background: press d in the app to detach one, "
+        "or resume one with `femtotui train --resume latest`"
     )

@@ -1,31 +1,38 @@
-"""The command `femtotui sample`: text from a run or a checkpoint, or a text's score, without the app."""
+"""`femtotui sample`: continue a prompt with a trained model, or score a text, without the app."""
 
 from __future__ import annotations
 
-import os
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from femtotui.core.errors import ConfigError, DataError, TokenizerError
+from femtotui.core.files import os_error_words
 
-from ..paths import runs_folder
-from .options import say
+from ..text.safe import incomplete_tail, plain_text
+from .options import runs_option
+from .output import discard_output, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
 
+    from ..tokens.scoring import TextScore
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 JSON_ALTERNATIVES = 10
 STDIN = "-"
+TERMINAL_SECONDS = 0.03
+"""Tokens go to a terminal in pieces, at most this often: it is slower than the model."""
 
 _PROMPT_HELP = (
-    "What to continue, exactly as given (default: standard input if something is piped in, else a newline)."
+    "The text to continue, exactly as given "
+    "(default: standard input if something is piped in, else a newline)."
 )
 
 
@@ -34,21 +41,18 @@ _PROMPT_HELP = (
 @click.option("--prompt", metavar="TEXT", help=_PROMPT_HELP)
 @click.option("--prompt-file", metavar="FILE", help="The same, from a file; - is standard input.")
 @click.option("-n", "--tokens", "n_tokens", type=int, help="How many tokens (default: 100).")
-@click.option("--temperature", type=float, help="0 takes the most probable always (default: 1).")
+@click.option("--temperature", type=float, help="0 always picks the most probable token (default: 1).")
 @click.option("--top-k", type=int, help="Keep the K most probable; 0 keeps all (default: 0).")
 @click.option("--top-p", type=float, help="Keep the most probable up to this share (default: 1, all).")
-@click.option("--journal", is_flag=True, help="The journal's own sampler: top-p 0.5, a newline, 100 tokens.")
+@click.option("--journal", is_flag=True, help="The journal's settings: top-p 0.5, a newline, 100 tokens.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same text.")
 @click.option(
-    "--logprobs",
-    type=int,
-    metavar="K",
-    help="A line a token: it, its probability, and the K likeliest there.",
+    "--logprobs", type=int, metavar="K", help="A line per token: it, its probability, and the K likeliest."
 )
 @click.option("--score", metavar="FILE", help="Score this text instead of making one; - is standard input.")
 @click.option("--drop-unknown", is_flag=True, help="Leave out characters that the tokenizer lacks.")
-@click.option("--runs", metavar="DIR", help="The folder of all runs (default: FEMTOTUI_RUNS, or your own).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: text, tokens, and all about them.")
+@runs_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: the text and its tokens in full.")
 def sample(
     model: str,
     prompt: str | None,
@@ -62,7 +66,7 @@ def sample(
     logprobs: int | None,
     score: str | None,
     drop_unknown: bool,
-    runs: str | None,
+    runs: Path,
     as_json: bool,
 ) -> int:
     """Continue a prompt with a trained model, every token with its probability.
@@ -70,7 +74,7 @@ def sample(
     RUN is a run's folder, its name or a part of it, or `latest`; of a run that is being trained, its last
     checkpoint is read. CHECKPOINT is a .safetensors file.
 
-    Past the model's context it goes on: the last half of the context is read afresh, and so on.
+    Past the model's context the last half of the context is read afresh, again and again.
     """
     _refuse_contradictions(prompt, prompt_file, score, n_tokens)
     sampling = _sampling(temperature, top_k, top_p, seed, logprobs, journal=journal)
@@ -78,17 +82,13 @@ def sample(
     text = _file_text(score) if score is not None else None
 
     from femtotui.core.run_folder.saved_model import open_saved  # noqa: PLC0415
-
-    saved = open_saved(runs_folder(runs), model)
-    for note in saved.notes:
-        say(f"note: {note}")
-    given, text = (_writable(saved.sampler, part, drop=drop_unknown) for part in (given, text))
     from femtotui.core.sampling.sampler import JOURNAL_PROMPT  # noqa: PLC0415
 
-    from .sample_output import Task, face_for, show  # noqa: PLC0415
-
-    tokens = _tokens(saved.sampler, given or b"", text, n_tokens, sampling)
-    task = Task(
+    saved = open_saved(runs, model)
+    for note in saved.notes:
+        say(f"note: {note}")
+    given, text = (_encodable(saved.sampler, part, drop=drop_unknown) for part in (given, text))
+    task = SampleTask(
         prompt=given or JOURNAL_PROMPT,
         prompt_given=bool(given),
         model=saved.name,
@@ -96,13 +96,14 @@ def sample(
         scored=text is not None,
         log_probs=logprobs is not None,
     )
+    tokens = _tokens(saved.sampler, given or b"", text, n_tokens, sampling)
     try:
-        result = show(tokens, face_for(as_json), task)
+        score_of_text, tokens_per_s = _show(tokens, sample_output(task, as_json=as_json))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest goes nowhere, quietly
+        discard_output()
         return 0
     if not as_json and sys.stderr.isatty():
-        say(f"{saved.name} · {result.reading.n_tokens:,} tokens at {result.tokens_per_s:,.0f} tokens/s")
+        say(f"{saved.name} · {score_of_text.n_tokens:,} tokens at {tokens_per_s:,.0f} tokens/s")
     return 0
 
 
@@ -137,12 +138,12 @@ def _sampling(
     *,
     journal: bool,
 ) -> Sampling:
-    """The settings; whatever is not given is the journal's with `journal`, else no cut at all."""
+    """The settings; whatever is not given is the journal's with `journal`, else keeps all tokens."""
     from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampling  # noqa: PLC0415
 
     base = JOURNAL_SAMPLING if journal else Sampling()
     if logprobs is not None and logprobs < 1:
-        raise ConfigError(f"--logprobs wants 1 or more, not {logprobs}")
+        raise ConfigError(f"--logprobs must be at least 1, not {logprobs}")
     return Sampling(
         temperature=base.temperature if temperature is None else temperature,
         top_k=base.top_k if top_k is None else top_k,
@@ -163,8 +164,6 @@ def _given_prompt(prompt: str | None, prompt_file: str | None, *, may_read_stdin
 
 
 def _file_text(name: str) -> bytes:
-    from femtotui.core.files import os_error_words  # noqa: PLC0415
-
     try:
         if name == STDIN:
             text = sys.stdin.buffer.read(MAX_TEXT_BYTES + 1)
@@ -180,8 +179,8 @@ def _file_text(name: str) -> bytes:
     return text
 
 
-def _writable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | None:
-    """`text` as the tokenizer can take it. Raises: TokenizerError, naming what it lacks and the way out."""
+def _encodable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | None:
+    """`text` as far as the tokenizer can encode it. Raises: TokenizerError for characters that it lacks."""
     from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, without  # noqa: PLC0415
 
     lacking = characters_lacking(sampler.tokenizer, text) if text else ()
@@ -191,3 +190,146 @@ def _writable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | No
         raise TokenizerError(f"{lacking_words(lacking)}: --drop-unknown leaves them out")
     say(f"note: {lacking_words(lacking)}: left out")
     return without(text, lacking)
+
+
+@dataclass(frozen=True)
+class SampleTask:
+    """What is sampled or, if `scored`, the text that was given.
+
+    `log_probs` asks for a line per token in the journal's notation instead of the text.
+    """
+
+    prompt: bytes
+    prompt_given: bool
+    model: str
+    seed: int | None
+    scored: bool
+    log_probs: bool
+
+
+def sample_output(task: SampleTask, *, as_json: bool) -> SampleText:
+    """The output that suits the reader of standard output."""
+    if as_json:
+        return SampleJson(task)
+    return SampleTerminal(task) if sys.stdout.isatty() else SampleText(task)
+
+
+def _show(tokens: Iterator[SampledToken], output: SampleText) -> tuple[TextScore, float]:
+    """Show all tokens; returns their score, and tokens per second of the model's time alone.
+
+    Raises: FemtoError; OSError when the reader has gone.
+    """
+    from ..tokens.scoring import TextScore  # noqa: PLC0415
+
+    score, seconds = TextScore(), 0.0
+    output.begin()
+    while True:
+        began = time.perf_counter()
+        token = next(tokens, None)
+        seconds += time.perf_counter() - began
+        if token is None:
+            break
+        score = score.plus((token,))
+        output.token(token)
+    tokens_per_s = score.n_tokens / max(seconds, 1e-9)
+    output.end(score, tokens_per_s)
+    return score, tokens_per_s
+
+
+class SampleText:
+    """The text alone, inert; for a scored text the figures; for log-probs, a line per token."""
+
+    def __init__(self, task: SampleTask) -> None:
+        self.task = task
+        self._pending = b""
+        self._ends_line = True
+
+    def begin(self) -> None:
+        if self.task.prompt_given and not self.task.log_probs and not self.task.scored:
+            self._write(self.task.prompt)
+
+    def token(self, token: SampledToken) -> None:
+        if self.task.log_probs:
+            from ..tokens.export_formats import log_prob_line  # noqa: PLC0415
+
+            sys.stdout.write(log_prob_line(token) + "\n")
+        elif not self.task.scored:
+            self._pending += token.bytes
+            whole = len(self._pending) - incomplete_tail(self._pending)
+            self._write(self._pending[:whole])
+            self._pending = self._pending[whole:]
+
+    def end(self, score: TextScore, tokens_per_s: float) -> None:  # noqa: ARG002
+        self._write(self._pending)
+        if not self._ends_line:
+            sys.stdout.write("\n")
+        if self.task.scored:
+            sys.stdout.write(f"{score}\n")
+        sys.stdout.flush()
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            sys.stdout.write(plain_text(data))
+            self._ends_line = data.endswith(b"\n")
+
+
+class SampleJson(SampleText):
+    """One JSON object, written token by token."""
+
+    def begin(self) -> None:
+        from ..tokens.export_formats import JsonSample, text_of  # noqa: PLC0415
+
+        task, self._json = self.task, JsonSample()
+        fields = {"model": task.model, "prompt": text_of(task.prompt), "seed": task.seed}
+        sys.stdout.write(self._json.begin(**fields))
+
+    def token(self, token: SampledToken) -> None:
+        sys.stdout.write(self._json.token(token))
+
+    def end(self, score: TextScore, tokens_per_s: float) -> None:
+        end = self._json.end(
+            tokens_per_s=round(tokens_per_s, 1),
+            bits_per_byte=score.bits_per_byte if score.n_bytes else None,
+            perplexity=score.perplexity,
+        )
+        sys.stdout.write(end + "\n")
+        sys.stdout.flush()
+
+
+class SampleTerminal(SampleText):
+    """Every token on a colour for its probability, as it comes; the legend of the colours at the end."""
+
+    def __init__(self, task: SampleTask) -> None:
+        from rich.console import Console  # noqa: PLC0415
+
+        from ..tokens.colours import TokenPaint  # noqa: PLC0415
+
+        super().__init__(task)
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._paint = TokenPaint.for_console(self._console)
+        self._piece: list[SampledToken] = []
+        self._printed = 0.0
+
+    def begin(self) -> None:
+        if self.task.prompt_given and not self.task.log_probs:
+            self._console.print(self._paint.prompt(self.task.prompt), end="", soft_wrap=True)
+
+    def token(self, token: SampledToken) -> None:
+        if self.task.log_probs:
+            super().token(token)
+            return
+        self._piece.append(token)
+        if time.monotonic() - self._printed >= TERMINAL_SECONDS:
+            self._print_piece()
+
+    def _print_piece(self) -> None:
+        self._console.print(self._paint.tokens(self._piece), end="", soft_wrap=True)
+        self._piece, self._printed = [], time.monotonic()
+
+    def end(self, score: TextScore, tokens_per_s: float) -> None:  # noqa: ARG002
+        if not self.task.log_probs:
+            self._print_piece()
+            self._console.print(self._paint.rest(), soft_wrap=True)
+            self._console.print(self._paint.legend(self._console.width))
+        if self.task.scored:
+            self._console.print(str(score))

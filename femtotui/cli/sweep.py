@@ -1,39 +1,48 @@
-"""`femtotui sweep`: many runs, on this machine's cores or on a Dask cluster, and which is the best."""
+"""`femtotui sweep`: many runs on this machine's cores or on a Dask cluster, ranked."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
+
+from femtotui.core.errors import FemtoError
 
 from ..packages import require_extra
-from ..paths import lasting_path, runs_folder
-from .options import RUNS_HELP, DataCommand, say
+from ..sweep.messages import Outcome, SweepReport
+from ..sweep.spec import SweepError, SweepSpec, Value, differing_names, read_spec
+from ..sweep.sweep_table import csv_table, markdown_table, ranked
+from ..text.formats import UNKNOWN, duration, loss
+from .options import SpreadingCommand, data_option, json_lines_option, require_terminal, runs_option
+from .output import ProgressBar, print_json_line, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..sweep.coordinator import LocalEngine
+    from ..sweep.coordinator import LocalEngine, SweepEvent
     from ..sweep.dask_engine import DaskEngine
-    from ..sweep.spec import SweepSpec, Value
     from ..sweep.sweep_folder import SweepFolder
 
 EXIT_DONE = 0
 EXIT_FAILED = 2
+_EVENTS = {SweepReport: "run_reported", Outcome: "run_ended"}
+_BAR_WIDTH = 24
+_NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or --watch out"
 
 
-@click.command(cls=DataCommand)
+@click.command(cls=SpreadingCommand)
 @click.argument("presets", metavar="[PRESET]...", nargs=-1)
 @click.option(
-    "--spec", metavar="FILE", help="A sweep written down in TOML, in place of presets and settings."
+    "--spec", metavar="FILE", help="A TOML file that describes the sweep, instead of presets and settings."
 )
 @click.option(
-    "--recipe", "recipes", multiple=True, help="A recipe to try; several times (default: each preset's)."
+    "--recipe", "recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's)."
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), help="So many seeds, from 0 on (default: 1).")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Number of seeds, starting at 0 (default: 1).")
 @click.option(
     "--set",
     "settings",
@@ -41,7 +50,7 @@ EXIT_FAILED = 2
     multiple=True,
     help="A setting and the values to try: lr=1e-3,3e-3.",
 )
-@click.option("--data", metavar="PATH...", multiple=True, help="Your own text, as for `femtotui train`.")
+@data_option
 @click.option("--steps", type=int, help="The budget: steps of each run (default: the preset's).")
 @click.option("--seconds", type=float, help="The budget: seconds of training of each run.")
 @click.option(
@@ -52,7 +61,9 @@ EXIT_FAILED = 2
 @click.option(
     "--halving", type=int, metavar="N", help="Stop all but the best 1/N early, by successive halving."
 )
-@click.option("--workers", type=click.IntRange(1), help="Runs at a time here (default: one a core).")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Runs at a time on this machine (default: one per core)."
+)
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of each run (default: what the cores allow)."
 )
@@ -60,16 +71,16 @@ EXIT_FAILED = 2
 @click.option(
     "--insecure-network",
     is_flag=True,
-    help="Take a scheduler without tls://: all who reach it may run code on it and its workers.",
+    help="Accept a scheduler without tls://: whoever reaches it can run code on it and its workers.",
 )
-@click.option("--resume", metavar="SWEEP", help="Go on with the rest of a sweep: its name, or `latest`.")
-@click.option("--watch", metavar="SWEEP", help="Look at a sweep that goes on: its name, or `latest`.")
+@click.option("--resume", metavar="SWEEP", help="Train the missing runs of a sweep: its name, or `latest`.")
+@click.option("--watch", metavar="SWEEP", help="Watch a sweep that is running: its name, or `latest`.")
 @click.option(
-    "--screen", is_flag=True, help="Train in a process of its own, and look at it; leave when you like."
+    "--screen", is_flag=True, help="Train in a separate process, and watch it on a screen that can be left."
 )
-@click.option("--runs", metavar="DIR", help=RUNS_HELP)
+@runs_option
 @click.option("--csv", "as_csv", is_flag=True, help="The table as CSV instead of Markdown.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as things happen.")
+@json_lines_option
 def sweep(
     presets: tuple[str, ...],
     spec: str | None,
@@ -88,14 +99,14 @@ def sweep(
     resume: str | None,
     watch: str | None,
     screen: bool,
-    runs: str | None,
+    runs: Path,
     as_csv: bool,
     as_json: bool,
 ) -> int:
-    """Train every combination of PRESETs, recipes, seeds and settings, and rank what comes out.
+    """Train every combination of PRESETs, recipes, seeds and settings, and rank the results.
 
-    Without --scheduler the runs share this machine's cores. Ctrl+C ends the sweep; --resume goes on with it.
-    Every run ends up among your others; the table also lies in the runs folder, under sweeps.
+    Without --scheduler the runs share this machine's cores. Ctrl+C ends the sweep; --resume continues it.
+    The runs are kept among your others; the table is also in the runs folder, under sweeps.
     """
     if scheduler is not None:
         _require_tls(scheduler, insecure_network)
@@ -105,26 +116,25 @@ def sweep(
         "recipes": recipes,
         "seeds": tuple(range(seeds)) if seeds else None,
         "settings": _settings(settings),
-        "data": tuple(str(lasting_path(path)) for path in data),
+        "data": data,
         "steps": steps,
         "seconds": seconds,
         "rank_by": rank,
         "halving": halving,
     }
     given = {name: value for name, value in asked.items() if value}
-    folder = runs_folder(runs)
     if watch is not None:
         if given or resume or spec or screen:
-            raise click.UsageError("--watch looks at what is there: leave out the rest")
+            raise click.UsageError("--watch shows a sweep that exists: leave out the rest")
         from ..sweep.sweep_folder import find_sweep  # noqa: PLC0415
 
-        return _show(find_sweep(folder, watch))
+        return _show(find_sweep(runs, watch))
     if resume is not None or spec is not None:
         if given or (resume is not None and spec is not None):
-            raise click.UsageError("--resume and --spec bring all that is to be tried: leave out the rest")
+            raise click.UsageError("--resume and --spec name all settings to try: leave out the rest")
     elif not presets:
         raise click.UsageError("which presets? Give some of 1 to 12, as in `femtotui sweep 2 10 --seeds 3`")
-    chosen = _opened(folder, resume, threads) if resume else _made(folder, given, spec, workers, threads)
+    chosen = _opened(runs, resume, threads) if resume else _new(runs, given, spec, workers, threads)
     if screen:
         return _start_and_show(chosen, scheduler, workers)
     return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
@@ -156,14 +166,10 @@ def _value(text: str) -> Value:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def _made(
+def _new(
     runs: Path, given: dict[str, object], file: str | None, workers: int | None, threads: int | None
 ) -> SweepFolder:
-
-    import msgspec  # noqa: PLC0415
-
-    from ..sweep.coordinator import local_shape, new_sweep  # noqa: PLC0415
-    from ..sweep.spec import SweepError, SweepSpec, read_spec  # noqa: PLC0415
+    from ..sweep.coordinator import local_shape, new_sweep  # noqa: PLC0415  (loads NumPy)
 
     try:
         spec: SweepSpec = read_spec(file) if file else msgspec.convert(given, SweepSpec)
@@ -179,19 +185,15 @@ def _opened(runs: Path, name: str, threads: int | None) -> SweepFolder:
     from ..sweep.sweep_folder import find_sweep  # noqa: PLC0415
 
     if threads is not None:
-        raise click.UsageError("--resume goes on with the threads that the sweep began with")
+        raise click.UsageError("--resume keeps the threads that the sweep began with")
     opened = find_sweep(runs, name)
-    say(f"sweep {opened.name}: {len(opened.missing())} of {len(opened.info.trials)} runs are left to do")
+    say(f"sweep {opened.name}: {len(opened.missing())} of {len(opened.info.trials)} runs are missing")
     return opened
 
 
 def _train(
     folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_csv: bool, as_json: bool
 ) -> int:
-    from femtotui.core.errors import FemtoError  # noqa: PLC0415
-
-    from ..sweep.sweep_table import csv_table, markdown_table  # noqa: PLC0415
-
     if folder.missing():
         try:
             _lead(folder, scheduler, workers, as_json=as_json)
@@ -206,23 +208,21 @@ def _train(
 
 
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
-    """Trains what is missing. Raises: FemtoError, KeyboardInterrupt; what is home then is safe."""
+    """Train the missing runs. Raises: FemtoError, KeyboardInterrupt; finished runs are kept."""
     from ..sweep.coordinator import Sweep, local_shape  # noqa: PLC0415
-    from ..sweep.messages import SweepReport  # noqa: PLC0415
     from ..sweep.sweep_folder import CoordinatorFiles  # noqa: PLC0415
-    from .sweep_output import sweep_face  # noqa: PLC0415
 
     missing = folder.missing()
     n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
     with (
         CoordinatorFiles(folder) as files,
-        sweep_face(folder, as_json=as_json) as face,
+        sweep_output(folder, as_json=as_json) as output,
         _engine(folder.name, scheduler, n_workers) as engine,
     ):
         for event in Sweep(folder, engine, files.stop_requests).run():
             if isinstance(event, SweepReport):
                 files.write_report(event)
-            face.show(event)
+            output.show(event)
 
 
 def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
@@ -237,18 +237,18 @@ def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | Loc
 
 
 def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:
-    _require_terminal()
+    require_terminal(_NO_SCREEN)
     from ..sweep.coordinator import start_coordinator  # noqa: PLC0415
 
-    # Whether it may be without tls:// has been asked already.
+    # The user has accepted a scheduler without tls:// already.
     options = ("--scheduler", scheduler, "--insecure-network") if scheduler else ()
     coordinator = start_coordinator(folder, *options, *(("--workers", str(workers)) if workers else ()))
     return _show(folder, lambda: coordinator.poll() is None)
 
 
 def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) -> int:
-    """The Sweep screen, until it is left; then a word on how to come back."""
-    _require_terminal()
+    """Show the Sweep screen until it is left, then say how to come back."""
+    require_terminal(_NO_SCREEN)
     from ..app.settings import load_settings  # noqa: PLC0415
     from ..paths import config_folder  # noqa: PLC0415
     from ..sweep.sweep_folder import SweepWatcher  # noqa: PLC0415
@@ -259,13 +259,105 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     return EXIT_DONE
 
 
-def _require_terminal() -> None:
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError(
-            "the Sweep screen needs a terminal; without one, leave --screen or --watch out"
-        )
-
-
 def _rest(folder: SweepFolder) -> str:
     left, n = len(folder.missing()), len(folder.info.trials)
-    return f"{n - left} of {n} runs are home; go on with the rest: femtotui sweep --resume {folder.name}"
+    return f"{n - left} of {n} runs have ended; resume with: femtotui sweep --resume {folder.name}"
+
+
+@contextlib.contextmanager
+def sweep_output(folder: SweepFolder, *, as_json: bool) -> Iterator[SweepOutput]:
+    """JSON lines, a progress bar on a terminal, or a line per run for a log."""
+    if as_json:
+        yield SweepJson(folder)
+    elif sys.stderr.isatty():
+        output = SweepBar(folder)
+        try:
+            yield output
+        finally:
+            output.bar.stop()
+    else:
+        yield SweepOutput(folder)
+
+
+class SweepOutput:
+    """A line on standard error for each run that ends."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self.folder = folder
+
+    def show(self, event: SweepEvent) -> None:
+        if isinstance(event, Outcome):
+            say(outcome_line(self.folder, event))
+        elif not isinstance(event, SweepReport):
+            say(f"note: {event.text}")
+
+
+class SweepJson(SweepOutput):
+    """One JSON object per event and line on standard output; `event` is its kind."""
+
+    def show(self, event: SweepEvent) -> None:
+        print_json_line({"event": _EVENTS.get(type(event), "remark"), **msgspec.to_builtins(event)})
+
+
+class SweepBar(SweepOutput):
+    """How many runs have ended, the time left, and the best so far, on one line; ended runs above it."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        super().__init__(folder)
+        self.bar = ProgressBar(_BAR_WIDTH, " runs")
+        self.bar.start(0, len(folder.info.trials), "starting workers")
+        self._pace = SweepPace(folder)
+
+    def show(self, event: SweepEvent) -> None:
+        self._pace.add(event)
+        super().show(event)
+        best = next(iter(ranked(self.folder.outcomes, self.folder.info.spec.rank_by)), None)
+        figures = (
+            f"{self._pace.steps_per_s:,.0f} steps/s",
+            f"{duration(self._pace.seconds_left)} left",
+            f"best {loss(best.val_loss) if best else UNKNOWN}",
+        )
+        self.bar.draw(len(self.folder.outcomes), " · ".join(figures))
+
+
+def outcome_line(folder: SweepFolder, outcome: Outcome) -> str:
+    """The result of a run on one line."""
+    names, trial = differing_names(folder.info.trials), folder.info.trials[outcome.index]
+    settings = ", ".join(f"{name} {value}" for name, value in trial.differing().items() if name in names)
+    ended = f"{len(folder.outcomes)}/{len(folder.info.trials)}"
+    if outcome.state == "failed":
+        return f"{ended} failed: {settings}: {outcome.reason}"
+    words = (
+        f"{ended} {outcome.state}: {settings}: validation {loss(outcome.val_loss)} at step {outcome.step:,}"
+    )
+    return f"{words} ({outcome.note})" if outcome.note else words
+
+
+class SweepPace:
+    """Steps per second of all runs together, and the time that the rest will take."""
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self._folder = folder
+        self._begun: float | None = None
+        self._at: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+
+    def add(self, event: SweepEvent) -> None:
+        if isinstance(event, SweepReport):
+            self._begun = self._begun or time.monotonic()
+            self._before.setdefault(event.index, event.step)
+            self._at[event.index] = event.step
+        elif isinstance(event, Outcome) and event.index in self._at:
+            self._at[event.index] = max(self._at[event.index], event.step)
+
+    @property
+    def steps_per_s(self) -> float:
+        seconds = time.monotonic() - self._begun if self._begun else 0.0
+        done = sum(step - self._before[index] for index, step in self._at.items())
+        return done / seconds if seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """NaN before any step is known."""
+        left = sum(t.config.train.steps - self._at.get(t.index, 0) for t in self._folder.missing())
+        return left / self.steps_per_s if self.steps_per_s else float("nan")

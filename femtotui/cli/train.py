@@ -1,53 +1,79 @@
-"""The command `femtotui train`: a training without the app, begun or gone on with."""
+"""`femtotui train`: train without the app, a new run or one to resume."""
 
 from __future__ import annotations
 
+import errno
+import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from femtotui.core.errors import DataError
-from femtotui.core.files import require_utf8
+from femtotui.core.events import (
+    EvalDone,
+    Event,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    SavingFailed,
+    ScoreDone,
+    StepDone,
+)
+from femtotui.core.files import os_error_words
 
 from ..blas.environment import prepare_blas
-from ..paths import lasting_path, runs_folder
-from .data import fetch_english
-from .options import RUNS_HELP, DataCommand, say, thread_options, too_many_threads
+from ..text.formats import duration
+from .options import (
+    RECIPE_HELP,
+    SpreadingCommand,
+    data_option,
+    json_lines_option,
+    runs_option,
+    thread_options,
+    too_many_threads,
+)
+from .output import ProgressBar, discard_output, print_json_line, say
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
 
     from ..mpi.ranks import Leader
-    from ..trainer.headless import Face
     from ..trainer.session import Session
 
-RECIPE_HELP = "How to train: `modern` (ours) or `journal` (as the journal's author did)."
+_SECONDS_BETWEEN_FRAMES = 0.2
+_SMOOTHING = 0.95
+_BAR_WIDTH = 16
+_SPARE_COLUMNS = 6
+"""For the spaces between, and for the ^C of a terminal, which would otherwise begin a new line."""
+
 _MPI_HELP = (
-    "Share each batch among processes: `mpirun -n N femtotui train ... --mpi` (threads are each one's)."
+    "Share each batch among processes: `mpirun -n N femtotui train ... --mpi` (threads are per process)."
 )
-DATA_HELP = "Train on your own text: files or globs, several, put together in order."
 
 
-@click.command(cls=DataCommand)
+@click.command(cls=SpreadingCommand)
 @click.argument("preset", required=False)
 @click.option("--recipe", help=RECIPE_HELP)
 @click.option("--steps", type=int, help="How many steps (default: the preset's).")
 @click.option("--seed", type=int, help="The same seed gives the same run (default: 0).")
-@click.option("--data", metavar="PATH...", multiple=True, help=DATA_HELP)
-@click.option("--runs", metavar="DIR", help=RUNS_HELP)
+@data_option
+@runs_option
 @thread_options
 @click.option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
 @click.option("--keep", type=int, help="Checkpoints to keep besides the best one (default: 3).")
 @click.option(
-    "--resume", metavar="RUN", help="Go on with a run: its folder, its name or a part of it, or `latest`."
+    "--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`."
 )
 @click.option(
-    "--download/--no-download", default=None, help="Fetch the English text if it is not there (default: ask)."
+    "--download/--no-download",
+    default=None,
+    help="Download the English text if it is missing (default: ask).",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@json_lines_option
 @click.option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
 def train(
     preset: str | None,
@@ -55,7 +81,7 @@ def train(
     steps: int | None,
     seed: int | None,
     data: tuple[str, ...],
-    runs: str | None,
+    runs: Path,
     threads: int | None,
     chunk: int | None,
     checkpoint_seconds: float | None,
@@ -67,11 +93,10 @@ def train(
 ) -> int:
     """Train PRESET without the app: 1 to 14, or the path of a .toml file.
 
-    Ctrl+C saves the run and ends; --resume goes on with it.
+    Ctrl+C saves the run and ends; --resume continues it.
     """
 
     def open_session(leader: Leader | None = None) -> Session:
-        folder = runs_folder(runs)
         if resume is not None:
             settings = (preset, recipe, steps, seed, data or None, checkpoint_seconds, keep)
             if any(setting is not None for setting in settings):
@@ -80,7 +105,7 @@ def train(
                     "(threads and chunk may differ)"
                 )
             prepare_blas()
-            return _resumed(folder, resume, threads, chunk, leader)
+            return _resumed(runs, resume, threads, chunk, leader)
         if preset is None:
             raise click.UsageError("which preset? Give 1 to 14, before --data, as in `femtotui train 2`")
         from femtotui.presets import load_preset, run_config  # noqa: PLC0415
@@ -90,25 +115,28 @@ def train(
             recipe=recipe,
             steps=steps,
             seed=seed or 0,
-            data=lasting_paths(data),
+            data=data,
             threads=threads or 0,
             chunk=chunk or 0,
         )
         config = _with_checkpoints(config, checkpoint_seconds, keep)
         prepare_blas()
-        session = _begun(config, folder, download, leader)
-        if words := too_many_threads(threads):
-            say(f"note: {words}: fewer would be faster")
+        session = _new(config, runs, download, leader)
+        if warning := too_many_threads(threads):
+            say(f"note: {warning}: fewer would be faster")
         return session
+
+    def record(session: Session) -> int:
+        from ..trainer.headless import train_headless  # noqa: PLC0415
+
+        with training_output(as_json=as_json) as output:
+            return train_headless(session, output.show)
 
     if over_mpi:
         from ..mpi.launch import train_in_world  # noqa: PLC0415
 
-        return train_in_world(open_session, lambda: _face(as_json))
-    session = open_session()
-    from ..trainer.headless import train_headless  # noqa: PLC0415
-
-    return train_headless(session, _face(as_json))
+        return train_in_world(open_session, record)
+    return record(open_session())
 
 
 def _with_checkpoints(config: RunConfig, seconds: float | None, keep: int | None) -> RunConfig:
@@ -119,17 +147,18 @@ def _with_checkpoints(config: RunConfig, seconds: float | None, keep: int | None
     return msgspec.structs.replace(config, train=msgspec.structs.replace(config.train, **asked))
 
 
-def _begun(config: RunConfig, folder: Path, download: bool | None, leader: Leader | None) -> Session:
+def _new(config: RunConfig, folder: Path, download: bool | None, leader: Leader | None) -> Session:
     from femtotui.presets.sources import english_is_cached  # noqa: PLC0415
 
+    from ..trainer.session import prepare  # noqa: PLC0415
+    from .presets import fetch_english  # noqa: PLC0415
+
     if config.data.source == "english" and not english_is_cached():
-        asked = sys.stdin.isatty() and sys.stderr.isatty() and download is None
+        can_ask = sys.stdin.isatty() and sys.stderr.isatty() and download is None
         if download or (
-            asked and click.confirm("Download the English text (1.1 MB)?", default=True, err=True)
+            can_ask and click.confirm("Download the English text (1.1 MB)?", default=True, err=True)
         ):
             fetch_english()
-    from ..trainer.session import prepare  # noqa: PLC0415
-
     return prepare(config, folder) if leader is None else leader.prepare(config, folder)
 
 
@@ -146,22 +175,143 @@ def _resumed(
     return continue_run(path, threads=threads, chunk=chunk)
 
 
-def _face(as_json: bool) -> Face:
-    from ..trainer.headless import JsonLines, PlainLines  # noqa: PLC0415
-
+@contextmanager
+def training_output(*, as_json: bool) -> Iterator[TrainingOutput]:
+    """JSON lines, a progress bar on a terminal, or a line per evaluation for a log."""
     if as_json:
-        return JsonLines()
-    if sys.stderr.isatty():
-        from .progress import TrainingBar  # noqa: PLC0415
+        yield TrainingJson()
+    elif sys.stderr.isatty():
+        output = TrainingBar()
+        try:
+            yield output
+        finally:
+            output.bar.stop()
+    else:
+        yield TrainingOutput()
 
-        return TrainingBar()
-    return PlainLines()
+
+class TrainingOutput:
+    """The events of one training: a line per evaluation on standard error, the result on standard output."""
+
+    def show(self, event: Event) -> None:
+        """Show one event. Raises: BrokenPipeError if the reader has gone, OSError for any other failure.
+
+        After that it may be called again: standard output goes nowhere then, messages are still printed.
+        """
+        if isinstance(event, RunStarted):
+            _introduce(event)
+        elif isinstance(event, SavingFailed):
+            say(f"femtotui: not saved: {event.message}; training continues and tries again")
+        try:
+            self.show_progress(event)
+        except OSError as error:
+            discard_output()
+            if isinstance(error, BrokenPipeError) or error.errno == errno.EINVAL:  # EINVAL: Windows
+                raise BrokenPipeError from error
+            say(f"femtotui: standard output cannot be written any more: {os_error_words(error)}")
+            raise
+        finally:
+            if isinstance(event, RunFailed):
+                where = f" (run: {event.run})" if event.run else ""
+                say(f"femtotui: {event.title}: {event.message}{where}")
+            elif isinstance(event, RunFinished) and event.reason == "stopped":
+                resume = f"femtotui train --resume {shlex.quote(event.run)}"
+                say(f"stopped at step {event.step:,}, saved; resume with: {resume}")
+
+    def show_progress(self, event: Event) -> None:
+        if isinstance(event, EvalDone):
+            losses = f"loss {event.train_loss:.4f}, validation {event.val_loss:.4f}"
+            say(f"step {event.step:,}: {losses}, {duration(event.elapsed_s)}")
+        elif isinstance(event, ScoreDone):
+            say(f"step {event.step:,}: {event.summary}")
+        elif isinstance(event, RunFinished):
+            _print_result(event)
 
 
-def lasting_paths(paths: Sequence[str]) -> tuple[str, ...]:
-    """Paths and globs that still mean the same when the run is resumed from another folder."""
-    for path in paths:
-        if not path or "\0" in path:
-            raise DataError("a data path is empty: give the name of a file, or a glob")
-        require_utf8(path, DataError)
-    return tuple(str(lasting_path(path)) for path in paths)
+class TrainingJson(TrainingOutput):
+    """One JSON object per event and line on standard output."""
+
+    def show_progress(self, event: Event) -> None:
+        print_json_line(event)
+
+
+class TrainingBar(TrainingOutput):
+    """Losses, time, speed and memory on one line, as far as there is room; drawn between steps."""
+
+    def __init__(self) -> None:
+        self.bar = ProgressBar(_BAR_WIDTH)
+        self._steps = 0
+        self._next_frame = 0.0
+        self._loss: float | None = None
+        self._ms = 0.0
+        self._validation = ""
+
+    def show_progress(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._steps = event.config.train.steps
+                self.bar.start(event.step, self._steps)
+            case StepDone():
+                self._show_step(event)
+            case EvalDone():
+                self._validation = f" val {event.val_loss:.4f}"
+            case ScoreDone(thorough=True):
+                self.bar.stop()
+                say(event.summary)
+            case RunFinished():
+                self.bar.stop(event.step)
+                _print_result(event)
+            case RunFailed():
+                self.bar.stop()
+            case _:
+                pass
+
+    def _show_step(self, step: StepDone) -> None:
+        self._loss = step.loss if self._loss is None else _blend(self._loss, step.loss)
+        self._ms = _blend(self._ms, step.ms) if self._ms else step.ms
+        if time.monotonic() < self._next_frame:
+            return
+        self._next_frame = time.monotonic() + _SECONDS_BETWEEN_FRAMES
+        parts = (
+            f"loss {self._loss:.4f}{self._validation}",
+            f"{duration((self._steps - step.step) * self._ms / 1000)} left",
+            f"{self._ms:.1f} ms/step",
+            f"{duration(step.elapsed_s)} so far",
+            f"{step.rss_mib:.0f} MiB",
+        )
+        room = self.bar.console.width - _BAR_WIDTH - 2 * len(f"{self._steps:,}") - _SPARE_COLUMNS
+        self.bar.draw(step.step, _fitting(parts, room))
+
+
+def _introduce(event: RunStarted) -> None:
+    config = event.config
+    verb = f"resuming at step {event.step:,}:" if event.resumed else "training"
+    say(
+        f"{verb} #{config.preset} {config.title} · {config.recipe.name} · {event.parameters:,} parameters · "
+        f"{config.tokenizer.kind} · {event.data_name} · {config.train.steps:,} steps"
+    )
+    for note in event.notes:
+        say(f"note: {note}")
+    say(f"run: {event.run}")
+
+
+def _print_result(event: RunFinished) -> None:
+    print(
+        f"step {event.step:,}, loss {event.train_loss:.4f}, validation {event.val_loss:.4f}, "
+        f"{duration(event.elapsed_s)}, peak RAM {event.peak_rss_mib:.0f} MiB",
+        flush=True,
+    )
+
+
+def _blend(before: float, now: float) -> float:
+    return _SMOOTHING * before + (1 - _SMOOTHING) * now
+
+
+def _fitting(parts: Sequence[str], room: int) -> str:
+    """The first of `parts`, as many as fit into `room` characters."""
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + len(part) + 3 > room:
+            break
+        line = f"{line} · {part}"
+    return line

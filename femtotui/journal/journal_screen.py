@@ -24,11 +24,11 @@ from femtotui.core.run_folder.entry import (
     machine_words,
     plain,
     read_note,
+    save_note,
 )
 from femtotui.core.run_folder.logs import read_scores
 
 from ..chart.sparkline import score_curve
-from ..cli.runs import keep_note
 from ..text.formats import UNKNOWN, loss, memory
 from ..text.safe import one_line, printable
 from ..widgets.dialogs import ModalInTurn
@@ -125,7 +125,7 @@ class JournalScreen(ModalInTurn[None]):
         if note == self._kept_note:
             return True
         try:
-            keep_note(self._run, note)
+            save_note(self._run, note)
         except FemtoError as error:
             self.notify(str(error), title=error.title, severity="error", markup=False)
             return False

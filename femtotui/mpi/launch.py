@@ -22,7 +22,6 @@ from ..text.safe import say
 if TYPE_CHECKING:
     from femtotui.core.arrays import FloatArray
 
-    from ..trainer.headless import Face
     from ..trainer.session import Session
     from .ranks import Leader
 
@@ -40,8 +39,8 @@ class MpiError(FemtoError):
     title = "Trouble with MPI"
 
 
-def train_in_world(open_session: Callable[[Leader], Session], face: Callable[[], Face]) -> int:
-    """Train in all ranks the session that rank 0 opens. Returns the exit code.
+def train_in_world(open_session: Callable[[Leader], Session], record: Callable[[Session], int]) -> int:
+    """Train in all ranks the session that rank 0 opens and records. Returns the exit code.
 
     Raises: FemtoError, in rank 0 (or in all, if there is no MPI).
     """
@@ -50,12 +49,10 @@ def train_in_world(open_session: Callable[[Leader], Session], face: Callable[[],
         return _follow(world)
     prepare_blas()
     world.wait_for_all()  # the other ranks of this machine find its BLAS kernel chosen
-    from ..trainer.headless import train_headless  # noqa: PLC0415  (NumPy comes after the kernel)
-    from .ranks import leading  # noqa: PLC0415
+    from .ranks import leading  # noqa: PLC0415  (NumPy comes after the kernel)
 
     with leading(world) as leader:
-        session = open_session(leader)
-        return train_headless(leader.assign(session), face())
+        return record(leader.assign(open_session(leader)))
 
 
 def _follow(world: World) -> int:

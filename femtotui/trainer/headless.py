@@ -1,26 +1,16 @@
-"""Training without a screen: a progress bar for people, JSON lines for programs, a clean stop for signals."""
+"""Training without a screen: to its end, or until a signal or a closed output stops it, saved."""
 
 from __future__ import annotations
 
-import errno
-import os
-import shlex
 import signal
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from femtotui.core.commands import Steering, Stop
-from femtotui.core.events import EvalDone, Event, RunFailed, RunFinished, RunStarted, SavingFailed, ScoreDone
-from femtotui.core.files import os_error_words
-
-from ..text.formats import duration
-from ..text.safe import say
+from femtotui.core.events import Event, RunFailed
 
 if TYPE_CHECKING:
     from .session import Session
@@ -31,127 +21,33 @@ EXIT_SIGNAL = 128
 """A process that a signal ended exits with 128 and the signal's number."""
 
 
-class Face(Protocol):
-    """Shows events as they come."""
+def train_headless(session: Session, show: Callable[[Event], None]) -> int:
+    """Train, and return the exit code.
 
-    def show(self, event: Event) -> None:
-        """Raises: OSError when nobody looks any more."""
-        ...
-
-    def close(self) -> None: ...
-
-
-def train_headless(session: Session, face: Face) -> int:
-    """Trains to the end, or until a signal or a closed pipe stops it, saved. Returns the exit code."""
+    `show` raises OSError when it cannot write any more: the training stops, saved. That is no failure if it
+    is a BrokenPipeError, because the reader (`head`, say) has all it wanted.
+    """
     commands: SimpleQueue[Steering] = SimpleQueue()
-    last: Event | None = None
-    closed: OSError | None = None
+    failed = output_failed = False
     try:
         with stop_on_signals(commands) as received:
             for event in session.record(commands):
-                last = event
-                if isinstance(event, RunStarted):
-                    _introduce(event)
-                elif isinstance(event, SavingFailed):
-                    say(f"femtotui: not saved: {event.message}; training goes on and tries again")
-                if closed is None:
-                    closed = _show(face, event)
-                    if closed is not None:
-                        commands.put(Stop())
+                failed = isinstance(event, RunFailed)
+                try:
+                    show(event)
+                except OSError as error:
+                    output_failed = not isinstance(error, BrokenPipeError)
+                    commands.put(Stop())
     finally:
-        face.close()
         session.close()
-    code = _conclude(last, received[0] if received else None)
-    return code if closed is None else max(code, _exit_code_of(closed))
-
-
-class JsonLines:
-    """One JSON object a line on standard output; each can be read as soon as it is written."""
-
-    def __init__(self) -> None:
-        self._encoder = msgspec.json.Encoder()
-
-    def show(self, event: Event) -> None:
-        sys.stdout.buffer.write(self._encoder.encode(event) + b"\n")
-        sys.stdout.buffer.flush()
-
-    def close(self) -> None:
-        return
-
-
-class PlainLines:
-    """A line an evaluation on standard error, for logs; the result on standard output."""
-
-    def show(self, event: Event) -> None:
-        if isinstance(event, EvalDone):
-            say(
-                f"step {event.step:,}: loss {event.train_loss:.4f}, validation {event.val_loss:.4f}, "
-                f"{duration(event.elapsed_s)}"
-            )
-        elif isinstance(event, ScoreDone):
-            say(f"step {event.step:,}: {event.summary}")
-        elif isinstance(event, RunFinished):
-            print(result_line(event), flush=True)
-
-    def close(self) -> None:
-        return
-
-
-def result_line(event: RunFinished) -> str:
-    """What came out of a run, on one line."""
-    return (
-        f"step {event.step:,}, loss {event.train_loss:.4f}, validation {event.val_loss:.4f}, "
-        f"{duration(event.elapsed_s)}, peak RAM {event.peak_rss_mib:.0f} MiB"
-    )
-
-
-def _show(face: Face, event: Event) -> OSError | None:
-    """Why nothing can be shown any more, if so."""
-    try:
-        face.show(event)
-    except OSError as error:
-        # What is still in the buffer must not fail again when Python ends.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
-        return error
-    return None
-
-
-def _exit_code_of(closed: OSError) -> int:
-    """A reader that has gone (`head`, say) is none of our business; anything else is said."""
-    if isinstance(closed, BrokenPipeError) or closed.errno == errno.EINVAL:  # EINVAL: Windows
-        return EXIT_DONE
-    say(f"femtotui: standard output cannot be written any more: {os_error_words(closed)}")
-    return EXIT_FAILED
-
-
-def _introduce(event: RunStarted) -> None:
-    config = event.config
-    verb = f"going on at step {event.step:,} with" if event.resumed else "training"
-    say(
-        f"{verb} #{config.preset} {config.title} · {config.recipe.name} · {event.parameters:,} parameters · "
-        f"{config.tokenizer.kind} · {event.data_name} · {config.train.steps:,} steps"
-    )
-    for note in event.notes:
-        say(f"note: {note}")
-    say(f"run: {event.run}")
-
-
-def _conclude(last: Event | None, signal_number: int | None) -> int:
-    """The last word on standard error, and the exit code."""
-    if isinstance(last, RunFailed):
-        say(f"femtotui: {last.title}: {last.message}" + (f" (run: {last.run})" if last.run else ""))
-        return EXIT_FAILED
-    if isinstance(last, RunFinished) and last.reason == "stopped":
-        resume = f"femtotui train --resume {shlex.quote(last.run)}"
-        say(f"stopped at step {last.step:,}, saved; go on with: {resume}")
-    return EXIT_SIGNAL + signal_number if signal_number else EXIT_DONE
+    if received and not failed:
+        return EXIT_SIGNAL + received[0]
+    return EXIT_FAILED if failed or output_failed else EXIT_DONE
 
 
 @contextmanager
 def stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
-    """Turns the first signal to end into Stop; a second Ctrl+C ends at once. Yields the signals received."""
+    """Turn the first signal to end into Stop; a second Ctrl+C ends at once. Yields the signals received."""
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -160,7 +56,7 @@ def stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # One that is ignored stays ignored: nohup must go on meaning what it says.
+    # One that is ignored stays ignored: nohup must keep its meaning.
     previous = {n: signal.signal(n, stop) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
     try:
         yield received

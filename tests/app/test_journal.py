@@ -71,7 +71,7 @@ async def test_a_note_that_cannot_be_kept_is_not_thrown_away_unasked(
     def refuse(_run: Path, _note: str) -> None:
         raise journal_module.FemtoError("the disk is full")
 
-    monkeypatch.setattr(journal_module, "keep_note", refuse)
+    monkeypatch.setattr(journal_module, "save_note", refuse)
     async with stage(tmp_path) as it:
         screen = await opened(it, run)
         screen.query_one(TextArea).load_text("something new")

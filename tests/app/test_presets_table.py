@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from femtotui.cli.presets_table import presets_rows, presets_table
+from femtotui.cli.presets import presets_rows, presets_table
 from femtotui.presets import list_presets, load_preset
 
 

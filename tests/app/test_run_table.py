@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from run_folders import make_run
 
-from femtotui.cli.runs_table import runs_table
+from femtotui.cli.runs import runs_table
 from femtotui.core.run_folder.catalog import list_runs
 
 

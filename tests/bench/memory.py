@@ -66,7 +66,7 @@ def measure(preset: str, seconds: float, arguments: list[str]) -> Memory:
             found = PANEL.search(wait_for(terminal, lambda screen: bool(PANEL.search(screen))))
             app = psutil.Process(terminal.pid)
             trainer = next(
-                child for child in app.children() if "trainer_process" in " ".join(child.cmdline())
+                child for child in app.children() if "femtotui.trainer.process" in " ".join(child.cmdline())
             )
             peaks = [peak_mib(process.pid) for process in (app, trainer)]
             terminal.type("q")

@@ -57,7 +57,7 @@ class TimedOptimizer:
 
 def measure(preset: str, rounds: int, steps: int) -> Share:
     """Times steps with Muon and with AdamW in turn."""
-    from femtotui.cli.bench_orders import bench_orders  # noqa: PLC0415  (loads NumPy: BLAS is settled by now)
+    from femtotui.cli.bench import bench_orders  # noqa: PLC0415  (loads NumPy: BLAS is settled by now)
 
     options = {"recipe": "modern", "steps": steps, "threads": None, "chunk": None}
     muon, adamw = (

@@ -98,7 +98,7 @@ def test_a_lost_scheduler_is_said_and_the_rest_is_done_by_resume(tmp_path: Path,
     code, said = sweep.end()
     assert code == 2, said
     assert f"the scheduler at {cluster.address} is gone" in said
-    assert "1 of 2 runs are home; go on with the rest: femtotui sweep --resume " in said
+    assert "1 of 2 runs have ended; resume with: femtotui sweep --resume " in said
 
     home = find_run(runs, first["run"])
     written = (home / "metrics.csv").stat().st_mtime_ns

@@ -313,7 +313,7 @@ def test_a_cluster_that_is_not_there_is_one_line_and_the_sweep_is_kept(tmp_path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Trouble with the cluster: there is no Dask scheduler at nonsense" in done.stderr
-    assert "0 of 1 runs are home" in done.stderr
+    assert "0 of 1 runs have ended" in done.stderr
     assert "Traceback" not in done.stderr
 
 

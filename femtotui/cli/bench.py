@@ -1,0 +1,169 @@
+"""`femtotui bench`: time training steps of presets, each preset in a fresh process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from femtotui.core.config import AdamWConfig, Recipe
+from femtotui.core.errors import ConfigError, FemtoError
+from femtotui.presets import load_preset, run_config
+
+from ..blas.environment import limited_blas
+from ..text.formats import memory, milliseconds, rate
+from ..text.safe import one_line
+from .options import SpreadingCommand, json_lines_option, thread_options, too_many_threads
+from .output import print_json_line, print_rich, say, table
+from .step_timer import BenchOrder, Measurement
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from .output import Cell
+
+ONE_OF_EACH_SIZE = ("10", "2", "3", "9", "11", "12", "5")
+"""An entry for each size of model in the journal, smallest first."""
+
+WARMUP_STEPS = 5
+_HEADERS = (
+    *(">#", "L/d/H/T/V", ">ms per step\nminimum", ">tokens"),
+    *(">GFLOP/s\nof SGEMM", ">peak RAM", ">threads\n× chunk"),
+)
+
+
+class BenchError(FemtoError):
+    """A preset that could not be measured, in the words of the process that tried."""
+
+    title = "That could not be measured"
+
+
+@click.command(cls=SpreadingCommand)
+@click.option(
+    "--preset",
+    "presets",
+    metavar="PRESET...",
+    multiple=True,
+    help="Which to time (default: one of each size in the journal).",
+)
+@click.option("--recipe", default="modern", show_default=True, help="The recipe to time.")
+@click.option(
+    "--optimizer", type=click.Choice(["adamw"]), help="Time with this optimizer instead of the recipe's."
+)
+@click.option("--steps", type=int, default=30, show_default=True, help="How many steps to time.")
+@thread_options
+@json_lines_option
+def bench(
+    presets: Sequence[str],
+    recipe: str,
+    optimizer: str | None,
+    steps: int,
+    threads: int | None,
+    chunk: int | None,
+    as_json: bool,
+) -> None:
+    """How fast this machine trains: real steps of presets, timed.
+
+    Each preset is measured in a process of its own, on its own text; nothing is written or downloaded.
+    """
+    orders = bench_orders(
+        presets or ONE_OF_EACH_SIZE,
+        recipe=recipe,
+        optimizer=optimizer,
+        steps=steps,
+        threads=threads,
+        chunk=chunk,
+    )
+    measurements = []
+    for order in orders:
+        if not as_json:
+            say(f"timing #{order.config.preset} {order.config.title} ...")
+        measurements.append(_measure_in_process(order))
+        if as_json:
+            print_json_line(measurements[-1])
+    if not as_json:
+        print_rich(bench_table(measurements))
+
+
+def bench_orders(
+    presets: Sequence[str],
+    *,
+    recipe: str,
+    optimizer: str | None,
+    steps: int,
+    threads: int | None,
+    chunk: int | None,
+) -> list[BenchOrder]:
+    """An order for each preset, checked before anything is measured. `steps` are without the warm-up.
+
+    Raises: FemtoError.
+    """
+    if warning := too_many_threads(threads):
+        raise ConfigError(warning)
+    orders = []
+    for key in presets:
+        config = run_config(
+            load_preset(key), recipe=recipe, steps=steps, threads=threads or 0, chunk=chunk or 0
+        )
+        if config.train.chunk > config.train.batch:
+            raise ConfigError(
+                f"a chunk of {config.train.chunk} sequences is more than the batch of {config.train.batch}"
+            )
+        config = msgspec.structs.replace(config, recipe=_with_optimizer(config.recipe, optimizer))
+        orders.append(BenchOrder(config=config, steps=steps, warmup=WARMUP_STEPS))
+    return orders
+
+
+def _measure_in_process(order: BenchOrder) -> Measurement:
+    """The measurement of a fresh process. Raises: BenchError."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "femtotui.cli.step_timer"],
+        input=msgspec.json.encode(order),
+        capture_output=True,
+        check=False,
+        env=limited_blas(dict(os.environ)),
+    )
+    if done.returncode == 0:
+        return msgspec.json.decode(done.stdout, type=Measurement)
+    lines = done.stderr.decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {done.returncode}")
+    raise BenchError(f"preset {order.config.preset}: {last}")
+
+
+def _with_optimizer(recipe: Recipe, optimizer: str | None) -> Recipe:
+    """The recipe with AdamW for all parameters, at its own settings for it, if that was asked for."""
+    if optimizer != "adamw" or isinstance(recipe.optimizer, AdamWConfig):
+        return recipe
+    replaced: Recipe = msgspec.structs.replace(recipe, optimizer=recipe.optimizer.adamw)
+    return replaced
+
+
+def bench_table(measurements: Sequence[Measurement]) -> Table:
+    """A row per preset; what all of them share stands below."""
+    made = table(_HEADERS, map(_cells, measurements), no_wrap=True)
+    first = measurements[0]
+    least, most = (pick(m.sgemm_gflops for m in measurements) for pick in (min, max))
+    sgemm = f"{least:,.0f}" if round(least) == round(most) else f"{least:,.0f} to {most:,.0f}"
+    made.caption_justify = "left"
+    made.caption = one_line(
+        f"recipe {first.recipe}, {first.optimizer}, batch {first.config['batch']}, "
+        f"median of {first.steps} steps; kernel {first.blas_kernel}, SGEMM {sgemm} GFLOP/s"
+    )
+    return made
+
+
+def _cells(m: Measurement) -> Sequence[Cell]:
+    return (
+        m.preset,
+        "/".join(str(m.config[name]) for name in ("layers", "width", "heads", "context", "vocab")),
+        (milliseconds(m.ms_median), milliseconds(m.ms_min)),
+        rate(m.tokens_per_s),
+        (f"{m.gflops:,.0f}", f"{m.gemm_share:.0%}"),
+        memory(m.peak_rss_mib),
+        f"{m.threads} × {m.chunk}",
+    )
