@@ -17,9 +17,9 @@ from femtotui.presets import load_preset, run_config
 
 from ..blas.environment import limited_blas
 from ..text.formats import memory, milliseconds, rate
-from ..text.safe import one_line
+from ..text.safe import one_line, say
 from .options import SpreadingCommand, json_lines_option, thread_options, too_many_threads
-from .output import print_json_line, print_rich, say, table
+from .output import print_json_line, print_rich, table
 from .step_timer import BenchOrder, Measurement
 
 if TYPE_CHECKING:

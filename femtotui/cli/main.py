@@ -19,8 +19,9 @@ from femtotui.core.errors import FemtoError
 
 from .. import __version__
 from ..blas.environment import limit_blas_threads
+from ..text.safe import say
 from .options import RECIPE_HELP, RUNS_HELP, data_option, require_terminal, spread_all
-from .output import say, say_error
+from .output import say_error
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

@@ -11,8 +11,9 @@ from msgspec import to_builtins
 from femtotui.presets import Preset, list_presets
 
 from ..text.formats import UNKNOWN, duration, loss, preset_parameters
+from ..text.safe import say
 from .options import json_option
-from .output import download_bar, print_json, print_rich, say, styled, table, terminal_width
+from .output import download_bar, print_json, print_rich, styled, table, terminal_width
 
 if TYPE_CHECKING:
     from rich.table import Table

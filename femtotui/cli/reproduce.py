@@ -16,8 +16,9 @@ from femtotui.core.events import EvalDone, Event, RunFinished, RunStarted, Score
 
 from ..blas.environment import prepare_blas
 from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import say
 from .options import json_lines_option, runs_option
-from .output import print_json_line, print_rich, say, styled, table, terminal_width
+from .output import print_json_line, print_rich, styled, table, terminal_width
 
 if TYPE_CHECKING:
     from rich.table import Table

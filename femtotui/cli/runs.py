@@ -14,9 +14,10 @@ from femtotui.core.files import written
 from ..blas.environment import prepare_blas
 from ..paths import lasting_path
 from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import say
 from ..trainer.remote import ADDRESS_NAME
 from .options import checkpoint_option, json_option, require_terminal, run_argument, runs_option
-from .output import print_json, print_path, print_rich, print_text, say, styled, table, terminal_width
+from .output import print_json, print_path, print_rich, print_text, styled, table, terminal_width
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -13,9 +13,9 @@ import click
 from femtotui.core.errors import ConfigError, DataError, TokenizerError
 from femtotui.core.files import os_error_words
 
-from ..text.safe import incomplete_tail, plain_text
+from ..text.safe import incomplete_tail, plain_text, say
 from .options import runs_option
-from .output import discard_output, say
+from .output import discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

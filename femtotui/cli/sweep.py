@@ -19,8 +19,9 @@ from ..sweep.messages import Outcome, SweepReport
 from ..sweep.spec import SweepError, SweepSpec, Value, differing_names, read_spec
 from ..sweep.sweep_table import csv_table, markdown_table, ranked
 from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import say
 from .options import SpreadingCommand, data_option, json_lines_option, require_terminal, runs_option
-from .output import ProgressBar, print_json_line, say
+from .output import ProgressBar, print_json_line
 
 if TYPE_CHECKING:
     from ..sweep.coordinator import LocalEngine, SweepEvent

@@ -27,6 +27,7 @@ from femtotui.core.files import os_error_words
 
 from ..blas.environment import prepare_blas
 from ..text.formats import duration
+from ..text.safe import say
 from .options import (
     RECIPE_HELP,
     SpreadingCommand,
@@ -36,7 +37,7 @@ from .options import (
     thread_options,
     too_many_threads,
 )
-from .output import ProgressBar, discard_output, print_json_line, say
+from .output import ProgressBar, discard_output, print_json_line
 
 if TYPE_CHECKING:
     from femtotui.core.config import RunConfig
