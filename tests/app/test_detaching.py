@@ -61,7 +61,7 @@ async def test_what_an_earlier_session_left_is_offered_and_taken_up_by_r(
     tmp_path: Path, left: RunFolder
 ) -> None:
     async with training(tmp_path, size=(160, 36)) as it:
-        assert it.news.startswith("r goes on with the run left at step 1 · ")
+        assert it.news.startswith("r resumes the run left at step 1 · ")
         await it.pilot.press("r")
         await it.until(lambda: f"going on with {left.path.name}" in it.news)
         continued = [c for c in it.trainer.commands if isinstance(c, Continue)]
@@ -72,7 +72,7 @@ async def test_one_that_is_being_trained_elsewhere_is_pointed_to(tmp_path: Path,
     left.lock()
     async with training(tmp_path, size=(160, 36)) as it:
         assert "is being trained elsewhere: femtotui attach" in it.news
-        assert not it.app.train.actions.can_recover
+        assert not it.app.train.actions.can_resume
     left.unlock()
 
 
