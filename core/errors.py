@@ -40,10 +40,18 @@ class PresetError(_SettingError):
     title = "Trouble with a preset"
 
 
+class UnknownPresetError(PresetError):
+    """A preset's name or number that does not exist."""
+
+
 class DataError(FemtoError):
     """Training text that is missing, empty, unreadable or too short."""
 
     title = "Trouble with the data"
+
+
+class TextUnavailableError(DataError):
+    """A packaged source whose text cannot be downloaded or has no stand-in here."""
 
 
 class TokenizerError(FemtoError):

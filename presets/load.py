@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from femtotui.core.config import DataConfig, MuonConfig, Recipe, RunConfig, TrainConfig
-from femtotui.core.errors import ConfigError, PresetError
+from femtotui.core.errors import ConfigError, PresetError, UnknownPresetError
 from femtotui.dummy_data import simple_dummy
 
 from .schema import Preset, require_printable
@@ -44,7 +44,11 @@ def load_preset(key: str) -> Preset:
     for preset in list_presets():
         if preset.title.casefold() == key.strip().casefold():
             return preset
-    raise PresetError(_unknown_preset(key))
+    nearest, last = _nearest(key), list(_entry_files())[-1]
+    hint = f" (did you mean {nearest.key}, {nearest.title}?)" if nearest else ""
+    raise UnknownPresetError(
+        f"there is no preset `{visible(key)}`{hint}: give 1 to {last}, a title, or the path of a .toml file"
+    )
 
 
 def list_recipes() -> tuple[Recipe, ...]:
@@ -105,16 +109,6 @@ def _own_preset(path: str) -> Preset:
             f"`{preset.key}` is taken; choose another, such as `my-preset`", "key", prefix=f"{name}: "
         )
     return preset
-
-
-def _unknown_preset(key: str) -> str:
-    nearest = _nearest(key)
-    hint = f" (did you mean {nearest.key}, {nearest.title}?)" if nearest else ""
-    last = list(_entry_files())[-1]
-    return (
-        f"there is no preset `{visible(key)}`{hint}: give 1 to {last}, a title, or the path of a .toml file; "
-        "`femtotui presets` lists them"
-    )
 
 
 def _nearest(key: str) -> Preset | None:

@@ -29,8 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import FloatArray
-from .layers import sums_are_safe
+from .layers import FloatArray, sums_are_safe
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import Wiring
 from .attention import attention_backward, attention_forward
 from .folding import FoldedLayer
 from .layers import (
+    FloatArray,
     centre_rows,
     gelu_backward,
     gelu_forward,

@@ -22,14 +22,13 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from ..arrays import FloatArray, IdArray
 from ..config import ModelConfig, Recipe
 from ..errors import ModelError
 from .attention import cached_attention_step
 from .block import block_forward
 from .folding import FoldedLayer
 from .gpt import Model
-from .layers import LAYER_NORM_EPS, embedding_forward, gelu_of_vector
+from .layers import LAYER_NORM_EPS, FloatArray, IdArray, embedding_forward, gelu_block
 from .workspace import Pool, Workspace
 
 
@@ -179,7 +178,7 @@ class Decoder:
 
     def _feed_forward_branch(self, layer: _Layer) -> None:
         self._norm_A.dot(layer.up_AF, out=self._hidden_F)
-        gelu_of_vector(self._hidden_F, self._gelu_F)
+        gelu_block(self._hidden_F, self._gelu_F, self._gelu_F)
         self._hidden_G.dot(layer.down_GD, out=self._branch_D)
 
     def _normalise(self) -> None:

@@ -31,9 +31,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import ModelConfig, Wiring
-from .layers import GELU_SCALE
+from .layers import GELU_SCALE, FloatArray
 from .parameters import LayerTensors, Tensors
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import FloatArray, IdArray, product_into
 from ..config import ModelConfig, Recipe
 from .block import block_backward, block_forward
 from .folding import Folded, Folding, centre
 from .layers import (
+    FloatArray,
+    IdArray,
     centre_rows,
     cross_entropy_backward,
     cross_entropy_forward,
     embedding_backward,
     embedding_forward,
     linear_forward,
+    product_into,
     rms_norm_backward,
     rms_norm_forward,
 )

@@ -4,22 +4,36 @@ Every function writes into arrays that it is given, so that a training step allo
 needs from its forward is passed from one to the other by name. Sums over rows or columns are products with a
 vector of ones: BLAS does them several times as fast as `sum(axis)`.
 
-`spare` arguments: see `arrays.product_into`.
+`spare` arguments: see `product_into`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IdArray, product_into
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+"""float32 in training, float64 in the gradient checks."""
+
+IdArray: TypeAlias = NDArray[np.int32]
 
 LAYER_NORM_EPS = 1e-5
 GELU_BLOCK = 65_536
 """Elements of the feed-forward's hidden layer that are worked on at once, so that they stay in the cache."""
+
+
+def product_into(a: FloatArray, b: FloatArray, out: FloatArray, spare: FloatArray | None) -> None:
+    """Write `out = a @ b`; with a `spare` vector of at least `out.size` elements, add: `out += a @ b`."""
+    if spare is None:
+        np.matmul(a, b, out=out)
+    else:
+        part = spare[: out.size].reshape(out.shape)
+        np.matmul(a, b, out=part)
+        np.add(out, part, out=out)
 
 
 # Linear: y = x @ w + b; where x carries a column of ones, b is the last row of w
@@ -141,12 +155,7 @@ def gelu_forward(v_NF: FloatArray, dgelu_NF: FloatArray | None, work_2W: FloatAr
     for start in range(0, flat_v.size, GELU_BLOCK):
         v = flat_v[start : start + GELU_BLOCK]
         square, t = work_2W[0, : v.size], work_2W[1, : v.size]
-        np.multiply(v, v, out=square)
-        np.add(square, _BETA, out=t)
-        np.multiply(t, v, out=t)
-        np.tanh(t, out=t)
-        np.add(t, 1, out=t)
-        np.multiply(v, t, out=v)
+        gelu_block(v, square, t)
         if flat_dgelu is not None:
             dgelu = flat_dgelu[start : start + GELU_BLOCK]
             np.multiply(square, 3, out=square)
@@ -162,14 +171,14 @@ def gelu_backward(dh_NF: FloatArray, dgelu_NF: FloatArray) -> None:
     np.multiply(dh_NF, dgelu_NF, out=dh_NF)
 
 
-def gelu_of_vector(v_F: FloatArray, work_F: FloatArray) -> None:
-    """The same of one short vector, in place, for decoding."""
-    np.multiply(v_F, v_F, out=work_F)
-    np.add(work_F, _BETA, out=work_F)
-    np.multiply(work_F, v_F, out=work_F)
-    np.tanh(work_F, out=work_F)
-    np.add(work_F, 1, out=work_F)
-    np.multiply(v_F, work_F, out=v_F)
+def gelu_block(v: FloatArray, square: FloatArray, t: FloatArray) -> None:
+    """Replace v by h, filling `square` with v^2 and `t`; one array may serve as both if neither is needed."""
+    np.multiply(v, v, out=square)
+    np.add(square, _BETA, out=t)
+    np.multiply(t, v, out=t)
+    np.tanh(t, out=t)
+    np.add(t, 1, out=t)
+    np.multiply(v, t, out=v)
 
 
 # Embedding: x = table[ids] + positions

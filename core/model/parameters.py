@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import Initialisation, ModelConfig
+from .layers import FloatArray
 
 
 class Parameter(NamedTuple):

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray
 from ..config import ModelConfig, Wiring
 from .attention import AttentionShape
-from .layers import GELU_BLOCK, dropout_mask
+from .layers import GELU_BLOCK, FloatArray, dropout_mask
 
 CACHE_LINE = 64
 

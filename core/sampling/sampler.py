@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..arrays import FloatArray, IdArray
 from ..config import ModelConfig, Recipe
 from ..errors import ConfigError
 from ..model.decoder import Decoder
+from ..model.layers import FloatArray, IdArray
 from .distribution import (
     JOURNAL_SAMPLING,
     Alternative,

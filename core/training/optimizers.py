@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import AdamWConfig, ModelConfig, MuonConfig, Recipe, ScheduleConfig
+from ..model.layers import FloatArray
 from ..model.parameters import Parameter, parameter_table
 
 BLOCK = 131_072

@@ -8,19 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from ..arrays import FloatArray, IdArray
 from ..config import ModelConfig
 from ..model.gpt import Model
+from ..model.layers import FloatArray, IdArray
 from ..model.parameters import Tensors
 from ..model.workspace import Pool, Workspace, draw_masks
 from .optimizers import BLOCK
-
-if TYPE_CHECKING:
-    from ..arrays import FloatArray
 
 STEPS_TO_ALIGN: Final = 100
 """How often ranks take over rank 0's parameters: hosts whose BLAS rounds differently would drift apart."""

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from femtotui.core.run_folder.logs import read_samples
-from femtotui.core.sampling.outline import TOKEN, pack, unpack
+from femtotui.core.sampling.distribution import TOKEN, pack, unpack
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
 from ..tokens.scoring import ScoredText

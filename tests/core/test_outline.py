@@ -8,8 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from femtotui.core.sampling.distribution import Distribution, SampledToken, Sampling, choose, describe
-from femtotui.core.sampling.outline import N_KNOWN, pack, unpack
+from femtotui.core.sampling.distribution import (
+    N_KNOWN,
+    Distribution,
+    SampledToken,
+    Sampling,
+    choose,
+    describe,
+    pack,
+    unpack,
+)
 
 JOURNAL = Sampling(top_p=0.5)
 
