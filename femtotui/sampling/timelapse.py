@@ -60,7 +60,7 @@ class Timelapse:
         if setup != self.setup:
             self.setup, self.frames = setup, []
         if tokens:  # every snapshot brings its own list of the same vocabulary: one is enough
-            self._vocabulary = tokens[0].place.vocabulary
+            self._vocabulary = tokens[0].distribution.vocabulary
         earlier = [old for old in self.frames if old.step < step]
         self.frames = _thinned([*earlier, SampleFrame(step, pack(tokens))])
 
