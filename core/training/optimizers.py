@@ -47,17 +47,17 @@ class Block:
 
 def blocks_of(parameters: Sequence[Parameter], decay: Literal["all", "matrices"]) -> tuple[Block, ...]:
     """Divide these parameters' ranges of the flat vector into blocks of at most `BLOCK` elements."""
-    stretches: list[tuple[int, int, bool]] = []
+    ranges: list[tuple[int, int, bool]] = []
     for parameter in parameters:
         start, stop = parameter.offset, parameter.offset + parameter.size
         decays = decay == "all" or len(parameter.shape) == 2
-        if stretches and stretches[-1][1:] == (start, decays):
-            stretches[-1] = (stretches[-1][0], stop, decays)
+        if ranges and ranges[-1][1:] == (start, decays):
+            ranges[-1] = (ranges[-1][0], stop, decays)
         else:
-            stretches.append((start, stop, decays))
+            ranges.append((start, stop, decays))
     return tuple(
         Block(at, min(at + BLOCK, stop), decays)
-        for start, stop, decays in stretches
+        for start, stop, decays in ranges
         for at in range(start, stop, BLOCK)
     )
 
