@@ -1,8 +1,8 @@
 """The settings of a run: frozen, validated structs, read from presets (TOML) and run.json.
 
 Names are the field's; the screen shows the journal's words (`width` is its "embedding degree", `context`
-its "num_tokens"). Bounds stand in the annotations: msgspec checks them when it decodes, and `ConfigStruct`
-when a struct is built in Python.
+its "num_tokens"). Bounds are annotations: msgspec checks them when it decodes, and `ConfigStruct` when a
+struct is built in Python.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Sampler:
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray, tokenizer: Tokenizer) -> None:
         self.config, self.tokenizer = config, tokenizer
         self._decoder = Decoder(config, recipe, flat_P)
-        self._vocabulary = [tokenizer.token_bytes(i) for i in range(config.vocab_size)]
+        self._vocabulary = [tokenizer.decode([i]) for i in range(config.vocab_size)]
 
     def sibling(self) -> Sampler:
         """A sampler of the same model, for another thread."""
@@ -66,10 +66,7 @@ class Sampler:
         return other
 
     def encode(self, prompt: bytes) -> list[int]:
-        """The ids of a prompt; an empty one stands for a newline, as in the journal.
-
-        Raises: TokenizerError for a prompt with a character that the tokenizer lacks.
-        """
+        """The ids of a prompt; an empty one means a newline, as in the journal. Raises: TokenizerError."""
         ids: list[int] = self.tokenizer.encode(prompt or JOURNAL_PROMPT).tolist()
         return ids
 

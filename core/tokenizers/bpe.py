@@ -90,9 +90,6 @@ class BpeTokenizer:
         tokens = self._tokens
         return b"".join([tokens[i] for i in checked_ids(ids, self.vocab_size).tolist()])
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return self.decode([token_id])
-
     def to_json(self) -> str:
         return msgspec.json.encode(BpeFile(merges=list(self._merges))).decode()
 

@@ -39,10 +39,6 @@ class Tokenizer(Protocol):
         """The text of ids. Raises: TokenizerError for an id outside the vocabulary."""
         ...
 
-    def token_bytes(self, token_id: int) -> bytes:
-        """The bytes of one token. Raises: TokenizerError for an id outside the vocabulary."""
-        ...
-
     def to_json(self) -> str:
         """The tokenizer as JSON, for `load_tokenizer`."""
         ...
@@ -60,9 +56,6 @@ class ByteTokenizer:
     def decode(self, ids: Iterable[int]) -> bytes:
         return checked_ids(ids, N_BYTES).astype(np.uint8).tobytes()
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return self.decode([token_id])
-
     def to_json(self) -> str:
         return _to_json(_ByteFile())
 
@@ -75,7 +68,7 @@ class CharTokenizer:
     def __init__(self, alphabet: str) -> None:
         """`alphabet` must be strictly ascending and not empty."""
         self.vocab_size = len(alphabet)
-        self._alphabet = alphabet
+        self.alphabet = alphabet
         self._code_points_V = _code_points(alphabet)
         # One entry beyond the last known code point, for everything above it.
         self._id_of = np.full(int(self._code_points_V[-1]) + 2, -1, np.int32)
@@ -92,11 +85,8 @@ class CharTokenizer:
         code_points = self._code_points_V[checked_ids(ids, self.vocab_size)]
         return code_points.tobytes().decode("utf-32-le").encode()
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return self.decode([token_id])
-
     def to_json(self) -> str:
-        return _to_json(_CharFile(alphabet=self._alphabet))
+        return _to_json(_CharFile(alphabet=self.alphabet))
 
     def _unknown(self, text: str, index: int) -> TokenizerError:
         line = text.count("\n", 0, index) + 1
@@ -195,7 +185,9 @@ def characters_lacking(tokenizer: Tokenizer, text: bytes) -> tuple[str, ...]:
 
     A byte that is not UTF-8 counts as its `surrogateescape` character.
     """
-    return tuple(c for c in dict.fromkeys(_characters(text)) if not _can_encode(tokenizer, c))
+    if not isinstance(tokenizer, CharTokenizer):
+        return ()
+    return tuple(c for c in dict.fromkeys(_characters(text)) if c not in tokenizer.alphabet)
 
 
 def without(text: bytes, characters: tuple[str, ...]) -> bytes:
@@ -219,13 +211,3 @@ def _named(character: str) -> str:
 
 def _characters(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
-
-
-def _can_encode(tokenizer: Tokenizer, character: str) -> bool:
-    if tokenizer.kind != "char":
-        return True  # bytes, and BPE which starts from them, take anything
-    try:
-        tokenizer.encode(character.encode("utf-8", "surrogateescape"))
-    except TokenizerError:
-        return False
-    return True

@@ -155,5 +155,5 @@ def _inputs_and_targets(windows_WT1: NDArray[np.int32]) -> tuple[NDArray[np.int3
 
 def _bytes_per_token(ids_N: NDArray[np.int32], tokenizer: Tokenizer) -> float:
     kinds, counts = np.unique(ids_N, return_counts=True)
-    lengths = [len(tokenizer.token_bytes(token_id)) for token_id in kinds.tolist()]
+    lengths = [len(tokenizer.decode([token_id])) for token_id in kinds.tolist()]
     return float(np.dot(lengths, counts)) / len(ids_N)

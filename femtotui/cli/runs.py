@@ -184,13 +184,12 @@ def attach(run: str | None, runs: str | None) -> int:
 
 def _found(folder: Path, run: str | None) -> Path:
     from femtotui.core.run_folder.catalog import find_run, list_runs  # noqa: PLC0415
-
-    from ..trainer.remote import ADDRESS_NAME  # noqa: PLC0415
+    from femtotui.core.run_folder.info import RunFile  # noqa: PLC0415
 
     if run is not None:
         return find_run(folder, run)
     for summary in list_runs(folder):
-        if summary.holder is not None and (summary.path / ADDRESS_NAME).exists():
+        if summary.holder is not None and (summary.path / RunFile.TRAINER_ADDRESS).exists():
             return summary.path
     raise RunError(
         f"no run in {folder} goes on without an app: press d in the app to detach one, "

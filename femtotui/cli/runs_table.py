@@ -11,10 +11,10 @@ from rich.text import Text
 
 from femtotui.core.files import written
 from femtotui.core.run_folder.catalog import RunSummary
+from femtotui.core.run_folder.info import RunFile
 
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import one_line
-from ..trainer.remote import ADDRESS_NAME
 
 _WIDE_REST = 84
 """Columns that a line needs besides the run's name."""
@@ -43,7 +43,7 @@ def state(run: RunSummary) -> str:
     if run.info is None:
         return "damaged"
     if run.holder is not None:
-        return "detached" if (run.path / ADDRESS_NAME).exists() else "training"
+        return "detached" if (run.path / RunFile.TRAINER_ADDRESS).exists() else "training"
     if run.finished:
         return "finished"
     return "can go on" if run.can_continue else "not saved"

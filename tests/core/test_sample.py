@@ -76,7 +76,7 @@ def test_what_a_token_says_of_itself_is_what_the_model_says(made):
         assert token.surprise_bits == pytest.approx(-math.log2(p[token.id]), rel=1e-7)
         assert token.entropy_bits == pytest.approx(-float((p * np.log2(p)).sum()), rel=1e-7)
         assert [a.id for a in token.top] == [int(i) for i in np.argsort(-p, kind="stable")[:3]]
-        assert token.bytes == sampler.tokenizer.token_bytes(token.id)
+        assert token.bytes == sampler.tokenizer.decode([token.id])
         window.append(token.id)
         if len(window) > CONTEXT:
             window = window[-(CONTEXT // 2) :]
