@@ -20,7 +20,7 @@ from ..packages import require_extra
 from ..text.safe import say
 
 if TYPE_CHECKING:
-    from femtotui.core.arrays import FloatArray
+    from femtotui.core.model.layers import FloatArray
 
     from ..trainer.session import Session
     from .ranks import Leader

@@ -86,7 +86,7 @@ def continuation(
     """Tokens that continue a prompt and the tokens `after` it. Raises: as `require_writable`."""
     sampler = model.sampler.sibling()
     require_writable(sampler, prompt)
-    return sampler.go_on(sampler.encode(prompt), after, request.n_tokens, request.sampling)
+    return sampler.continue_from(sampler.encode(prompt), after, request.n_tokens, request.sampling)
 
 
 def score_text(

@@ -307,7 +307,7 @@ class SampleScreen(InTurn[None]):
             self.say("no more branches are kept: enter in the prompt begins a new tree")
             return
         request = self._fields.request
-        token = text.tokens[at].place.reshaped(request.sampling).token(message.alternative.id)
+        token = text.tokens[at].distribution.with_sampling(request.sampling).token(message.alternative.id)
         branch = self._branches.branch(at, token)
         self._show_branch(at)
         self.reader.write(text.prompt, [token.id for token in branch.tokens], request)

@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from femtotui.core.run_folder.logs import read_samples
-from femtotui.core.sampling.outline import TOKEN, pack, unpack
+from femtotui.core.sampling.distribution import TOKEN, pack, unpack
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
 from ..tokens.scoring import ScoredText
@@ -60,7 +60,7 @@ class Timelapse:
         if setup != self.setup:
             self.setup, self.frames = setup, []
         if tokens:  # every snapshot brings its own list of the same vocabulary: one is enough
-            self._vocabulary = tokens[0].place.vocabulary
+            self._vocabulary = tokens[0].distribution.vocabulary
         earlier = [old for old in self.frames if old.step < step]
         self.frames = _thinned([*earlier, SampleFrame(step, pack(tokens))])
 

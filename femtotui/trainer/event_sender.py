@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_BATCHES = 0.1
 """Steps are sent at most this often. The only throttle on the trainer's side."""
 
-LOG_NAME = RunFile.TRAINER_LOG
 
 _EVENTS_PER_MESSAGE = 2000
 
@@ -108,7 +107,7 @@ class EventSender:
             except RunError as error:
                 self.report(SavingFailed(step=step, message=f"the app cannot detach: {error}"))
                 return False
-            _redirect_output(run / LOG_NAME)
+            _redirect_output(run / RunFile.TRAINER_LOG)
         self._send(TrainerDetached(os.getpid()))
         self._disconnect()
         return True

@@ -21,10 +21,11 @@ from femtotui.core.commands import Snapshot, Steering, Stop
 from femtotui.core.errors import FemtoError
 from femtotui.core.events import RunFailed, RunFinished, RunStarted
 from femtotui.core.files import open_own
+from femtotui.core.run_folder.info import RunFile
 
 from ..blas.environment import prepare_blas
 from ..text.hints import with_hint
-from .event_sender import LOG_NAME, EventSender
+from .event_sender import EventSender
 from .protocol import Channel, Continue, Detach, PipeChannel, ProtocolError, Start, receive_command
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _log(session: Session | None, text: str) -> None:
     """Write an error to the run's log, and to standard error, whose last lines the app shows."""
     print(text, file=sys.stderr)
     if session is not None:
-        path = session.run.path / LOG_NAME
+        path = session.run.path / RunFile.TRAINER_LOG
         with suppress(OSError), open(path, "a", encoding="utf-8", opener=open_own) as log:
             log.write(text)
 
