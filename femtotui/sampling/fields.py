@@ -34,16 +34,20 @@ VERSUS = " vs "
 Number = TypeVar("Number", int, float)
 
 
-class Prompt(Input):
-    """The prompt of a sample. Empty, it stands for the journal's own prompt."""
+class SettingField(Input):
+    """A one-line field of a sample; Enter writes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "sample", tooltip="Write a new sample"),
-        Binding("escape", "screen.leave", "back to the keys", tooltip="Leave the field"),
+        Binding("escape", "screen.leave", "leave the field", tooltip="Leave the field"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="a newline, as in the journal", compact=True, id="prompt")
+
+class Prompt(SettingField):
+    """The prompt of a sample. Empty, it stands for the journal's own prompt."""
+
+    def __init__(self, value: str = "") -> None:
+        super().__init__(value, placeholder="a newline, as in the journal", compact=True, id="prompt")
 
 
 class UserText(TextArea):
@@ -78,15 +82,6 @@ class SampleRequest:
 
     n_tokens: int
     sampling: Sampling
-
-
-class SettingField(Input):
-    """One number, as wide as it needs."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "sample", tooltip="Write a new sample"),
-        Binding("escape", "screen.leave", "to the tokens", tooltip="Leave the field"),
-    ]
 
 
 class _FieldError(Exception):

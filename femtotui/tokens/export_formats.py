@@ -16,6 +16,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
 
+from ..paths import lasting_path
 from ..text.safe import plain_text, printable
 from .colours import DARK_GROUND, LIGHT_GROUND, TokenPaint
 
@@ -37,11 +38,12 @@ class Sample:
     is_dark: bool = True
 
 
-def export(sample: Sample, path: Path) -> None:
-    """Write a sample in the format that the file's ending names.
+def export(sample: Sample, name: str) -> Path:
+    """Write a sample in the format that the file's ending names; the path of the file.
 
     Raises: DataError for another ending, or when the file cannot be written.
     """
+    path = lasting_path(name)
     make = FORMATS.get(path.suffix.lstrip(".").lower())
     if make is None:
         endings = ", ".join(f".{name}" for name in FORMATS)
@@ -50,6 +52,7 @@ def export(sample: Sample, path: Path) -> None:
         write_atomically(path, make(sample).encode("utf-8", "replace"))
     except OSError as error:
         raise DataError(f"cannot write {path}: {os_error_words(error)}") from error
+    return path
 
 
 # -- text, SVG, HTML -----------------------------------------------------------------------------------
