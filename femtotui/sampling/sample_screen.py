@@ -91,8 +91,10 @@ class SampleScreen(InTurn[None]):
         Binding("right_square_bracket", "scrub(1)", show=False, tooltip=_SCRUB),
         Binding("d", "compare", "compare", tooltip="compare with a run or checkpoint; two: one vs the other"),
         Binding("e", "export", "export", tooltip="save as text, JSON, log-probs, SVG or HTML"),
-        Binding("y", "copy_text", "copy", tooltip="copy the text"),
-        Binding("Y,upper_y", "copy_log_probs", show=False, tooltip="copy the text with log-probs"),
+        Binding("y", "copy('text')", "copy", tooltip="copy the text"),
+        Binding(
+            "Y,upper_y", "copy('text and log-probs')", show=False, tooltip="copy the text with log-probs"
+        ),
         Binding("v", "every", show=False, tooltip="how often the time-lapse gets a frame"),
         Binding("minus", "move('temperature', -1)", show=False, tooltip=_SETTINGS),
         Binding("plus,equals_sign", "move('temperature', 1)", show=False, tooltip=_SETTINGS),
@@ -404,13 +406,14 @@ class SampleScreen(InTurn[None]):
         else:
             self.notify(f"saved as {one_line(str(path))}", markup=False)
 
-    def action_copy_text(self) -> None:
-        self.app.copy_to_clipboard(plain_text(self._shown.prompt + self._shown.data))
-        self.notify(f"{len(self._shown.tokens):,} tokens copied as text")
-
-    def action_copy_log_probs(self) -> None:
-        self.app.copy_to_clipboard(log_prob_lines(self._shown.tokens))
-        self.notify(f"{len(self._shown.tokens):,} tokens copied with their log-probs")
+    def action_copy(self, form: str) -> None:
+        """Copy the text, or its tokens with their log-probs."""
+        text = self._shown
+        is_text = form == "text"
+        self.app.copy_to_clipboard(
+            plain_text(text.prompt + text.data) if is_text else log_prob_lines(text.tokens)
+        )
+        self.notify(f"{len(text.tokens):,} tokens copied as {form}")
 
     # -- keys ------------------------------------------------------------------------------------------
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,12 +82,7 @@ def _theme(sample: Sample) -> TerminalTheme:
 def _painted(sample: Sample) -> Console:
     """A recording console that has printed the sample."""
     console = Console(
-        record=True,
-        width=WIDTH,
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-        markup=False,
+        record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor", markup=False
     )
     paint = TokenPaint(ground=DARK_GROUND if sample.is_dark else LIGHT_GROUND)
     console.print(paint.prompt(sample.prompt) + paint.tokens(sample.tokens) + paint.rest())
