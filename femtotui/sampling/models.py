@@ -192,9 +192,9 @@ class ModelReader:
     def update(self) -> bool:
         """Use the run's newest snapshot; whether that is another model than before."""
         run = self._actions.current
-        if isinstance(self.model, SavedModel) or run is None or run.snapshot is None:
+        if run is None or run.snapshot is None or run.view.started is None:
             return False
-        if run.view.started is None:
+        if isinstance(self.model, SavedModel):
             return False
         model = self._newest.of(Path(run.view.started.run), run.view.config, run.snapshot)
         if model is self.model:

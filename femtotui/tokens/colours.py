@@ -64,13 +64,11 @@ def shades(ground: Color) -> tuple[Color, ...]:
     return tuple(_shade(ground, anchors, index / (N_SHADES - 1)) for index in range(N_SHADES))
 
 
-# Without colours, probability is carried by attributes that every terminal has.
-_PLAIN_STYLES = ((0.5, Style()), (0.1, Style(underline=True)), (0.01, Style(underline=True, bold=True)))
-
-
 def _plain_style(shade: int) -> Style:
-    matching = (style for least, style in _PLAIN_STYLES if shade <= shade_of(least))
-    return next(matching, Style(reverse=True, bold=True))
+    """Without colours: attributes that every terminal has."""
+    if shade > shade_of(0.01):
+        return Style(reverse=True, bold=True)
+    return Style(underline=shade > shade_of(0.5) or None, bold=shade > shade_of(0.1) or None)
 
 
 def _difference_shade_of(bits: float) -> int:
@@ -85,10 +83,10 @@ def _difference_shades(ground: Color) -> tuple[Color, ...]:
     sides = _DARK_SIDES if ground.brightness < 0.5 else _LIGHT_SIDES
     minus, plus = (_to_oklab(Color.parse(side)) for side in sides)
     middle = _to_oklab(ground)
-    shares = [index / N_DIFFERENCES for index in range(1, N_DIFFERENCES + 1)]
-    below = [_from_oklab(_mix(middle, minus, share)) for share in reversed(shares)]
-    above = [_from_oklab(_mix(middle, plus, share)) for share in shares]
-    return (*below, ground, *above)
+    return tuple(
+        _from_oklab(_mix(middle, plus if n > 0 else minus, abs(n) / N_DIFFERENCES)) if n else ground
+        for n in range(-N_DIFFERENCES, N_DIFFERENCES + 1)
+    )
 
 
 def _plain_difference_style(shade: int) -> Style:
