@@ -14,8 +14,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from ..runs.verdict import Verdict
-from ..text.formats import TONES, printable
-from ..text.safe import narrow_line
+from ..text.formats import TONES
+from ..text.safe import narrow_line, unwrapped
 from .chart_model import NAME_WIDTH, Overlay
 from .controls import ChartControls
 from .frame_data import Ink
@@ -174,7 +174,7 @@ class LossChart(ChartControls):
         verdict = self._verdict
         if verdict is not None and verdict is not self._said:
             self._said = verdict
-            self.border_subtitle = Content.styled(f" {printable(verdict.words)} ", TONES[verdict.tone])
+            self.border_subtitle = Content.styled(f" {unwrapped(verdict.words)} ", TONES[verdict.tone])
         self._repaint()
 
     def _repaint(self) -> None:

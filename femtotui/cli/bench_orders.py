@@ -13,7 +13,7 @@ from femtotui.core.config import AdamWConfig, Recipe
 from femtotui.core.errors import ConfigError, FemtoError
 from femtotui.presets import load_preset, run_config
 
-from ..blas.environment import limited_blas
+from ..blas.kernel import limited_blas
 from .options import too_many_threads
 from .step_timer import BenchOrder, Measurement
 

@@ -16,9 +16,9 @@ import click
 from femtotui.core.errors import FemtoError
 
 from .. import __version__
-from ..blas.environment import limit_blas_threads
+from ..blas.kernel import limit_blas_threads
 from ..paths import runs_folder
-from ..text.hints import with_hint
+from ..text.safe import with_hint
 from .data import data
 from .options import RUNS_HELP, DataGroup, json_option, print_json, runs_option, say
 from .reproduce import reproduce, why_layers

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..paths import runs_folder
 from .options import RUNS_HELP, say
 

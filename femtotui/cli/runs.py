@@ -10,7 +10,7 @@ import click
 
 from femtotui.core.errors import RunError
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..paths import lasting_path, runs_folder
 from .options import checkpoint_option, json_option, print_json, run_argument, runs_option, say
 

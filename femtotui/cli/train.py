@@ -12,7 +12,7 @@ import click
 from femtotui.core.errors import DataError
 from femtotui.core.files import require_utf8
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..paths import lasting_path, runs_folder
 from .data import fetch_english
 from .options import RUNS_HELP, DataCommand, say, thread_options, too_many_threads

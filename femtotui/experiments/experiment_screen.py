@@ -16,7 +16,8 @@ from ..chart.chart_model import state_overlay
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.state import RunState, Status
-from ..text.formats import TONES, UNKNOWN, Tone, duration, loss, printable
+from ..text.formats import TONES, UNKNOWN, Tone, duration, loss
+from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from .experiment import Experiment, ExperimentRunner, Reference, Trial
 
@@ -145,7 +146,7 @@ class ExperimentScreen(InTurn[None]):
     def compose(self) -> ComposeResult:
         yield self._chart
         with VerticalScroll(id="experiment-facts") as facts:
-            facts.border_title = Content(printable(self._experiment.title))
+            facts.border_title = Content(unwrapped(self._experiment.title))
             yield self._table
             if self._experiment.answer:
                 yield Static(Content(" ".join(self._experiment.answer)), id="experiment-answer")
@@ -205,7 +206,7 @@ class ExperimentScreen(InTurn[None]):
     def _hint(self) -> str:
         """A problem, or the next thing to do; empty when everything is done."""
         problems = (trial.problem or _failure(trial) for trial in self._experiment.trials)
-        problem = next((printable(words) for words in problems if words), "")
+        problem = next((unwrapped(words) for words in problems if words), "")
         current, following = self._runner.current, self._experiment.next_trial
         if problem:
             return problem

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from femtotui.core.errors import FemtoError
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..packages import require_extra
 from ..text.safe import say
 

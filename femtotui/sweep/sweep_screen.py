@@ -23,7 +23,8 @@ from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import ASCII, Glyphs, choose_glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.state import RunState
-from ..text.formats import UNKNOWN, duration, loss, printable
+from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import unwrapped
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
 from .messages import Outcome, SweepReport
 from .spec import SweepTrial, differing_names
@@ -109,9 +110,9 @@ def row_cells(row: SweepRow) -> list[Text]:
         UNKNOWN if row.seconds_left is None else duration(row.seconds_left),
     ]
     return [
-        *(Text(words, style=style) for words in (_MARKS[row.state], printable(row.name), row.state)),
+        *(Text(words, style=style) for words in (_MARKS[row.state], unwrapped(row.name), row.state)),
         *(Text(number, justify="right", style=style) for number in numbers),
-        Text(printable(figures.worker), style=style),
+        Text(unwrapped(figures.worker), style=style),
     ]
 
 
@@ -189,7 +190,7 @@ class SweepScreen(InTurn[None]):
             self._box.border_subtitle = Content(f"best {by} first{rule}")
         else:
             why = watcher.last_error or "not running; resume it with"
-            self._box.border_subtitle = Content(printable(f"{why}: femtotui sweep --resume {name}"))
+            self._box.border_subtitle = Content(unwrapped(f"{why}: femtotui sweep --resume {name}"))
 
     @on(DataTable.RowHighlighted)
     def _show_curves(self) -> None:
@@ -198,13 +199,13 @@ class SweepScreen(InTurn[None]):
         if selected is None:
             return
         figures, index = selected.figures, selected.trial.index
-        self._note.update(printable(figures.reason or figures.note))
-        self._chart.border_title = Content(printable(selected.name))
+        self._note.update(unwrapped(figures.reason or figures.note))
+        self._chart.border_title = Content(unwrapped(selected.name))
         self._feed.feed(states.get(index) or RunState(selected.trial.config), None)
         others = [row for row in self._rows if row is not selected and row.trial.index in states]
         self._chart.set_overlays(
             [
-                state_overlay(printable(row.short_name), states[row.trial.index])
+                state_overlay(unwrapped(row.short_name), states[row.trial.index])
                 for row in others[:MAX_OVERLAYS]
             ]
         )

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from femtotui.core.commands import Command, Stop
 
-from ..blas.environment import limited_blas
+from ..blas.kernel import limited_blas
 from .protocol import (
     PipeChannel,
     ProtocolError,

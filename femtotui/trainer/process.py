@@ -22,8 +22,8 @@ from femtotui.core.errors import FemtoError
 from femtotui.core.events import RunFailed, RunFinished, RunStarted
 from femtotui.core.files import open_own
 
-from ..blas.environment import prepare_blas
-from ..text.hints import with_hint
+from ..blas.kernel import prepare_blas
+from ..text.safe import with_hint
 from .event_sender import LOG_NAME, EventSender
 from .protocol import Channel, Continue, Detach, PipeChannel, ProtocolError, Start, receive_command
 
