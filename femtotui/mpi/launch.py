@@ -1,4 +1,7 @@
-"""The entry of `--mpi`: joins the processes of `mpirun`, and chooses their BLAS before NumPy loads."""
+"""The entry point of `--mpi`: joins the processes of `mpirun`, and sets up their BLAS before NumPy loads.
+
+Nothing of this package is imported without `--mpi`; `ranks` is the work of each process after that.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ EXIT_DONE = 0
 EXIT_BUG = 1
 EXIT_FAILED = 2
 
-# What launchers set to the number of processes they start.
+# Launchers set one of these to the number of processes that they start.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE")
 
 
@@ -49,7 +52,7 @@ def train_in_world(open_session: Callable[[Leader], Session], face: Callable[[],
     if world.rank > 0:
         return _follow(world)
     prepare_blas()
-    world.wait_for_all()  # the other ranks of this machine find its BLAS kernel chosen
+    world.wait_for_all()  # the other ranks of this machine find the choice in the cache
     from ..trainer.headless import train_headless  # noqa: PLC0415  (NumPy comes after the kernel)
     from .ranks import leading  # noqa: PLC0415
 
@@ -59,13 +62,13 @@ def train_in_world(open_session: Callable[[Leader], Session], face: Callable[[],
 
 
 def _follow(world: World) -> int:
-    """Train along with rank 0; on an error, end all ranks, which would wait for this one for ever."""
+    """Train with rank 0; on an error, end all ranks, which would otherwise wait for this one forever."""
     # mpirun sends every signal to every rank; rank 0 saves first, and then ends the others.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     try:
-        world.wait_for_all()  # rank 0 has chosen the BLAS kernel of this machine then
+        world.wait_for_all()  # until rank 0 has chosen the BLAS kernel of this machine
         prepare_blas()
         from .ranks import follow  # noqa: PLC0415  (NumPy comes after the kernel)
 
@@ -142,12 +145,12 @@ class World:
         return loss_and_end[0]
 
     def _wait(self, *requests: Any) -> None:
-        """Wait as MPI does, but let others have the core: with more ranks than cores that is much faster."""
+        """Wait, but yield the core while waiting: with more ranks than cores that is much faster."""
         while not self._mpi.Request.Testall(requests):
             time.sleep(0)
 
     def wait_for_all(self) -> None:
-        """Wait until every rank waits here."""
+        """Wait until every rank has called this."""
         self._comm.Barrier()
 
     def abort(self, code: int) -> NoReturn:

@@ -6,7 +6,6 @@ its own pipes: no port and no socket, so nothing that another user of the machin
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -27,10 +26,11 @@ from femtotui.core.training.workers import usable_cores
 from femtotui.presets.sources import open_source
 
 from ..packages import versions_here
-from ..trainer.text_transfer import encode_text, pack_text
+from ..trainer.client import NEW_GROUP_FLAGS
+from ..trainer.text_transfer import pack_text
 from . import worker
 from .halving import Halving
-from .messages import Order, Outcome, Reply, SweepReport
+from .messages import Order, Outcome, Reply, SweepReport, encode
 from .spec import SweepSpec, SweepTrial, trials_of
 from .sweep_folder import FORMAT, LOG_NAME, SweepFolder, SweepInfo
 
@@ -71,9 +71,6 @@ def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[
 
 def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
     """Start a process that resumes the sweep and outlives this one; its output goes to a log."""
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     command = [sys.executable, "-P", "-m", "femtotui", "sweep", "--resume", folder.name]
     with open(folder.path / LOG_NAME, "ab", opener=open_own) as log:
         return subprocess.Popen(
@@ -81,9 +78,8 @@ def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[by
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=dict(os.environ),
             start_new_session=True,
-            creationflags=flags,
+            creationflags=NEW_GROUP_FLAGS,
         )
 
 
@@ -220,7 +216,7 @@ class Sweep:
         key = (config.data, config.train.seed)
         if key not in self._texts:
             source: Source = open_source(config.data, config.train.seed)
-            self._texts[key] = encode_text(pack_text(source, config.data))
+            self._texts[key] = encode(pack_text(source, config.data))
         return self._texts[key]
 
     def _note(self, report: SweepReport) -> None:

@@ -135,8 +135,6 @@ class EventSender:
                 self._paused = event
             case Resumed():
                 self._paused = None
-            case _:
-                pass
 
     def _send_events(self, events: Iterable[Event]) -> None:
         remaining = iter(events)

@@ -1,4 +1,4 @@
-"""Training without a screen: a progress bar for people, JSON lines for programs, a clean stop for signals."""
+"""Training without the app: events go to a `Face`, and a signal saves and stops."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 EXIT_DONE = 0
 EXIT_FAILED = 2
 EXIT_SIGNAL = 128
-"""A process that a signal ended exits with 128 and the signal's number."""
+"""The exit code of a process ended by a signal is 128 plus the signal's number."""
 
 
 class Face(Protocol):
-    """Shows events as they come."""
+    """Output for events."""
 
     def show(self, event: Event) -> None:
-        """Raises: OSError when nobody looks any more."""
+        """Raises: OSError if the output is closed."""
         ...
 
     def close(self) -> None: ...
 
 
 def train_headless(session: Session, face: Face) -> int:
-    """Trains to the end, or until a signal or a closed pipe stops it, saved. Returns the exit code."""
+    """Train to the end, or until a signal or a closed output saves and stops it. Returns the exit code."""
     commands: SimpleQueue[Steering] = SimpleQueue()
     last: Event | None = None
     closed: OSError | None = None
@@ -53,7 +53,7 @@ def train_headless(session: Session, face: Face) -> int:
                 if isinstance(event, RunStarted):
                     _introduce(event)
                 elif isinstance(event, SavingFailed):
-                    say(f"femtotui: not saved: {event.message}; training goes on and tries again")
+                    say(f"femtotui: not saved: {event.message}; training continues, and tries again")
                 if closed is None:
                     closed = _show(face, event)
                     if closed is not None:
@@ -106,11 +106,11 @@ def result_line(event: RunFinished) -> str:
 
 
 def _show(face: Face, event: Event) -> OSError | None:
-    """Why nothing can be shown any more, if so."""
+    """Show an event; return the error if the output is closed."""
     try:
         face.show(event)
     except OSError as error:
-        # What is still in the buffer must not fail again when Python ends.
+        # The rest of the buffer must not fail again when Python ends.
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
@@ -119,7 +119,7 @@ def _show(face: Face, event: Event) -> OSError | None:
 
 
 def _exit_code_of(closed: OSError) -> int:
-    """A reader that has gone (`head`, say) is none of our business; anything else is said."""
+    """A reader that ended early (`head`) is no error; anything else is reported."""
     if isinstance(closed, BrokenPipeError) or closed.errno == errno.EINVAL:  # EINVAL: Windows
         return EXIT_DONE
     say(f"femtotui: standard output cannot be written any more: {os_error_words(closed)}")
@@ -128,7 +128,7 @@ def _exit_code_of(closed: OSError) -> int:
 
 def _introduce(event: RunStarted) -> None:
     config = event.config
-    verb = f"going on at step {event.step:,} with" if event.resumed else "training"
+    verb = f"resumed at step {event.step:,}:" if event.resumed else "training"
     say(
         f"{verb} #{config.preset} {config.title} · {config.recipe.name} · {event.parameters:,} parameters · "
         f"{config.tokenizer.kind} · {event.data_name} · {config.train.steps:,} steps"
@@ -139,19 +139,19 @@ def _introduce(event: RunStarted) -> None:
 
 
 def _conclude(last: Event | None, signal_number: int | None) -> int:
-    """The last word on standard error, and the exit code."""
+    """Report the end on standard error; return the exit code."""
     if isinstance(last, RunFailed):
         say(f"femtotui: {last.title}: {last.message}" + (f" (run: {last.run})" if last.run else ""))
         return EXIT_FAILED
     if isinstance(last, RunFinished) and last.reason == "stopped":
         resume = f"femtotui train --resume {shlex.quote(last.run)}"
-        say(f"stopped at step {last.step:,}, saved; go on with: {resume}")
+        say(f"stopped at step {last.step:,}, saved; resume it with: {resume}")
     return EXIT_SIGNAL + signal_number if signal_number else EXIT_DONE
 
 
 @contextmanager
 def stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
-    """Turns the first signal to end into Stop; a second Ctrl+C ends at once. Yields the signals received."""
+    """Turn the first signal into Stop; a second Ctrl+C ends at once. Yields the signals received."""
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -160,7 +160,7 @@ def stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # One that is ignored stays ignored: nohup must go on meaning what it says.
+    # An ignored signal stays ignored, as nohup promises.
     previous = {n: signal.signal(n, stop) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
     try:
         yield received

@@ -72,8 +72,8 @@ def test_a_killed_rank_leaves_a_run_that_any_number_of_ranks_go_on_with(tmp_path
     finally:
         process.kill()
     assert process.returncode == 130, said
-    assert f"going on at step {left.checkpoint_step:,}" in said
-    assert said.count("saved; go on with: femtotui train --resume") == 1
+    assert f"resumed at step {left.checkpoint_step:,}" in said
+    assert said.count("saved; resume it with: femtotui train --resume") == 1
 
     stopped = summarise(folder)
     assert holder_of(folder) is None
@@ -85,7 +85,7 @@ def test_a_killed_rank_leaves_a_run_that_any_number_of_ranks_go_on_with(tmp_path
         said, _ = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert f"going on at step {stopped.checkpoint_step:,}" in said
+    assert f"resumed at step {stopped.checkpoint_step:,}" in said
     assert list_runs(runs)[0].path == folder
 
 
