@@ -130,8 +130,8 @@ class ExperimentScreen(InTurn[None]):
         Binding("x", "chart('toggle_x_axis')", "steps/time", id="loss-time"),
         Binding("l", "chart('toggle_log_y')", "linear/log", id="loss-log"),
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
-        Binding("plus", "chart_smooth(1)", "smoother", show=False, id="loss-smoother"),
-        Binding("minus", "chart_smooth(-1)", "rougher", show=False, id="loss-rougher"),
+        Binding("plus", "chart('smooth', 1)", "smoother", show=False, id="loss-smoother"),
+        Binding("minus", "chart('smooth', -1)", "rougher", show=False, id="loss-rougher"),
         Binding("escape,q", "leave", "back", id="experiment-back"),
     ]
 
@@ -236,11 +236,8 @@ class ExperimentScreen(InTurn[None]):
         self._runner.stop()
         self.dismiss()
 
-    def action_chart(self, action: str) -> None:
-        getattr(self._chart, f"action_{action}")()
-
-    def action_chart_smooth(self, direction: int) -> None:
-        self._chart.action_smooth(direction)
+    def action_chart(self, action: str, *arguments: object) -> None:
+        getattr(self._chart, f"action_{action}")(*arguments)
 
 
 def _failure(trial: Trial) -> str:

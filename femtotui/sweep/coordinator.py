@@ -171,7 +171,7 @@ class Sweep:
 
     def run(self) -> Iterator[SweepEvent]:
         """Yield every event to the end. Raises: ClusterError if the scheduler is lost; SweepError."""
-        yield from self._refusals()
+        yield from map(SweepNotice, self._engine.refusals())
         while self._waiting or self._running:
             yield from self._stop(self._stop_requests())
             self._hand_out()
@@ -182,9 +182,6 @@ class Sweep:
             elif isinstance(message, OrderEnded):
                 yield from self._collect(message)
         self._engine.discard()
-
-    def _refusals(self) -> Iterator[SweepNotice]:
-        return (SweepNotice(words) for words in self._engine.refusals())
 
     def _stop(self, indices: set[int]) -> Iterator[SweepEvent]:
         """Stop these runs where they are; waiting ones never begin."""
@@ -245,7 +242,7 @@ class Sweep:
         if reply.outcome is None:
             self._engine.check_workers()  # one that came later, and has another version
             self._waiting.appendleft(trial)
-            yield from self._refusals()
+            yield from map(SweepNotice, self._engine.refusals())
             return
         run = ""
         if reply.archive:

@@ -12,7 +12,6 @@ import secrets
 import shutil
 import time
 import zipfile
-from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,7 +21,7 @@ from typing import Any
 from femtotui.core.commands import Stop
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent, EvalDone, RunStarted, StepDone
-from femtotui.core.files import os_error_words, write_atomically
+from femtotui.core.files import os_error_words, reraise_os_errors, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
 from femtotui.core.run_folder.info import CHECKPOINT_NAME, RunFile, read_info, read_progress
 from femtotui.core.run_folder.logs import read_scores, read_steps
@@ -63,7 +62,7 @@ def carry_out(
 
 
 def discard(sweep: str) -> None:
-    """Remove what a sweep has left in this machine's cache folder."""
+    """Remove a sweep's files in the cache folder of this machine."""
     shutil.rmtree(_scratch() / sweep, ignore_errors=True)
 
 
@@ -77,13 +76,10 @@ _writing = Lock()  # runs of one process, each on a thread, begin with the same 
 def keep_text(text: bytes, folder: Path) -> Path:
     """Return the file with `text`, written unless it is there already. Raises: ClusterError."""
     path = folder / f"{hashlib.sha256(text).hexdigest()}.text"
-    try:
-        with _writing:
-            if not (path.exists() and path.read_bytes() == text):
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, text)
-    except OSError as error:
-        raise ClusterError(f"cannot keep the text in {folder}: {os_error_words(error)}") from error
+    with reraise_os_errors(ClusterError, f"keep the text in {folder}"), _writing:
+        if not (path.exists() and path.read_bytes() == text):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
     return path
 
 
@@ -191,7 +187,7 @@ class TrialRunner:
             begins=isinstance(event, RunStarted),
             step=state.step,
             steps=self._order.config.train.steps,
-            loss=state.losses[-1] if state.losses else None,
+            train_loss=state.losses[-1] if state.losses else None,
             val_loss=val_loss,
             eval_step=eval_step,
             score=state.score.score if state.score else None,
@@ -210,6 +206,7 @@ def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome
     scores = [score for score in read_scores(run) if score.step <= progress.step]
     last = scores[-1] if scores else None
     success_step = next((score.step for score in scores if score.verdict == "success"), None)
+    until_success = [] if success_step is None else [s for s in read_steps(run) if s.step <= success_step]
     return Outcome(
         index=index,
         state=state,
@@ -220,17 +217,10 @@ def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome
         score=last.score if last else None,
         unit=last.unit if last else "",
         success_step=success_step,
-        success_s=None if success_step is None else _elapsed_at(run, success_step),
+        success_s=until_success[-1].elapsed_s if until_success else None,
         elapsed_s=progress.elapsed_s,
         run=run.name,
     )
-
-
-def _elapsed_at(run: Path, step: int) -> float | None:
-    """Seconds of training until a step was done."""
-    steps = list(read_steps(run))
-    at = bisect_right(steps, step, key=lambda row: row.step)
-    return steps[at - 1].elapsed_s if at else None
 
 
 # -- the archive of a run ----------------------------------------------------------------------------------
