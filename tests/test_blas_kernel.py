@@ -270,8 +270,8 @@ def test_the_probe_measures_all_cores_together() -> None:
         ("kill -ILL $$", "the process was ended by SIGILL"),
         ("echo first >&2; echo no NumPy here >&2; exit 3", "ended with code 3: no NumPy here"),
         ("exit 3", "ended with code 3"),
-        ("echo hello", "a result that makes no sense"),
-        ("echo '{}'", "a result that makes no sense"),
+        ("echo hello", "an invalid result"),
+        ("echo '{}'", "an invalid result"),
         ("sleep 60", "no result within 0.2 seconds"),
     ],
 )

@@ -147,16 +147,16 @@ def measured_choice(cache: Path, environment: Mapping[str, str], probe: Prober |
 
 
 def faster(first: Probe, second: Probe) -> Probe:
-    """The better of two measurements of the same."""
+    """The better of two measurements of the same library."""
     return first if first.gflops >= second.gflops else second
 
 
 def run_probe(environment: Mapping[str, str], *, together: bool = False) -> Probe:
-    """What a process of its own finds under `environment`; `together`: also with all cores at once.
+    """Measure in a process of its own under `environment`; with `together` also with all cores at once.
 
-    Raises: ProbeError if it crashed, hung or made no sense.
+    Raises: ProbeError if it crashed, hung or printed something else.
     """
-    # -P: a file called random.py in the current folder must not become a part of it.
+    # -P: a file called random.py in the current folder must not be imported.
     command = [sys.executable, "-P", "-m", "femtotui.blas.probe", *([TOGETHER] if together else [])]
     try:
         done = subprocess.run(
@@ -175,7 +175,7 @@ def run_probe(environment: Mapping[str, str], *, together: bool = False) -> Prob
     except OSError as error:
         raise ProbeError(f"no process could be started: {error}") from error
     except msgspec.MsgspecError as error:
-        raise ProbeError(f"a result that makes no sense: {error}") from error
+        raise ProbeError(f"an invalid result: {error}") from error
 
 
 def _end_in_words(code: int, stderr: bytes) -> str:
@@ -201,17 +201,17 @@ def _measure(environment: Mapping[str, str], probe: Prober) -> KernelChoice:
 
 def _compared(default: Probe, environment: Mapping[str, str], probe: Prober) -> KernelChoice:
     """The candidate if its results are correct and it is clearly faster than the default."""
+    candidate: Probe | None
     try:
         candidate = probe(with_kernel(environment, CANDIDATE))
         if candidate.gflops < LEAST_GAIN * default.gflops:
             # The machine may have been busy for a moment, and the result is cached: both are measured again.
             default = faster(default, probe(environment))
             candidate = faster(candidate, probe(with_kernel(environment, CANDIDATE)))
+        fault = _fault(candidate, default)
     except ProbeError as error:
-        reason = f"{default.kernel} stays: the {CANDIDATE} kernel fails here ({error})"
-        return KernelChoice(kernel="", reason=reason, default=default)
-    fault = _fault(candidate, default)
-    if fault:
+        candidate, fault = None, f"fails here ({error})"
+    if candidate is None or fault:
         reason = f"{default.kernel} stays: the {CANDIDATE} kernel {fault}"
         return KernelChoice(kernel="", reason=reason, default=default, candidate=candidate)
     gain = candidate.gflops / default.gflops

@@ -13,7 +13,6 @@ import traceback
 import warnings
 from array import array
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from femtotui.core.errors import FemtoError
@@ -21,6 +20,7 @@ from femtotui.core.errors import FemtoError
 from ..blas.kernel import prepare_blas
 from ..packages import require_extra
 from ..text.safe import say
+from ..trainer import EXIT_BUG, EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from femtotui.core.arrays import FloatArray
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from ..trainer.headless import Face
     from ..trainer.session import Session
     from .ranks import Leader
-
-EXIT_DONE = 0
-EXIT_BUG = 1
-EXIT_FAILED = 2
 
 # Launchers set one of these to the number of processes that they start.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE")
@@ -124,15 +120,12 @@ class World:
         """See Ranks."""
         self._wait(self._comm.Ibcast(parameters_P))
 
-    def add_up(self, gradient: FloatArray, loss: float) -> float:
-        """See Ranks. The losses travel while the gradients do."""
-        return self._add_up(gradient, loss, ends=False)
-
     def dismiss(self, gradient_size: int) -> None:
         """End the training in the other ranks, which wait for rank 0's next gradient."""
-        self._add_up(array("f", bytes(4 * gradient_size)), 0.0, ends=True)
+        self.add_up(array("f", bytes(4 * gradient_size)), 0.0, ends=True)
 
-    def _add_up(self, gradient: FloatArray | array[float], loss: float, *, ends: bool) -> float:
+    def add_up(self, gradient: FloatArray | array[float], loss: float, *, ends: bool = False) -> float:
+        """See Ranks. The losses are summed at the same time; `ends` dismisses the other ranks."""
         loss_and_end = array("d", [loss, float(ends)])
         self._wait(
             self._comm.Iallreduce(self._mpi.IN_PLACE, loss_and_end),
@@ -178,10 +171,8 @@ def join_world() -> World:
             "or your system's openmpi-bin)"
         ) from error
     world = World(mpi)
-    started = 0
-    for name in _SIZE_VARIABLES:
-        with suppress(ValueError):
-            started = max(started, int(os.environ.get(name, "")))
+    sizes = (os.environ.get(name, "") for name in _SIZE_VARIABLES)
+    started = max((int(size) for size in sizes if size.isdecimal()), default=0)
     if world.size == 1 and started > 1:
         library = mpi.Get_library_version().split("\n")[0].split(",")[0].strip()
         raise MpiError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,7 @@ class Leader:
         for vector in training.vectors().values():
             self._world.align(vector)
         self._gradient_size = training.gradient_size
-        return session.with_notes(self._note(training))
+        return replace(session, notes=(*session.notes, self._note(training)))
 
     def release(self) -> None:
         """Let the others end, whether they wait for an assignment or for a gradient."""

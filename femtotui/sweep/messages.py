@@ -76,19 +76,14 @@ def failed_outcome(index: int, worker: str, reason: str, step: int = 0, run: str
     return Outcome(index=index, state="failed", worker=worker, step=step, reason=reason, run=run)
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """From a worker whose versions differ from the order's."""
-
-    worker: Words
-    versions: Words
-
-
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of an order: its outcome with the run folder as an archive, or a refusal."""
+    """The end of an order: its outcome with the run folder as an archive.
+
+    None from a worker whose versions differ from the order's.
+    """
 
     outcome: Outcome | None = None
     archive: bytes = b""
-    refusal: Refusal | None = None
 
 
 def encode(message: msgspec.Struct) -> bytes:

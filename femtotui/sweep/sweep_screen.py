@@ -64,7 +64,7 @@ class SweepRow:
 
 
 def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
-    """All runs, best first by what the sweep ranks by; waiting ones last."""
+    """All runs, best first by the sweep's ranking; waiting ones last."""
     figures: dict[int, RunFigures] = {**watcher.reports, **watcher.outcomes}
     figures = {run.index: run for run in ranked(figures.values(), watcher.folder.info.spec.rank_by)}
     figures |= {index: RunFigures(index=index) for index in watcher.trials if index not in figures}
@@ -73,17 +73,17 @@ def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
 
 
 def _row(watcher: SweepWatcher, run: RunFigures, names: Sequence[str]) -> SweepRow:
-    trial, left = watcher.trials[run.index], None
+    trial = watcher.trials[run.index]
     values = {key: value for key, value in trial.differing().items() if key in names}
     name = " ".join(f"{key} {value}" for key, value in values.items())
     short_name = " ".join(map(str, values.values()))
-    state = run.state if isinstance(run, Outcome) else "waiting"
-    if isinstance(run, SweepReport):
-        state, left = "training", (run.steps - run.step) * run.ms / 1000
-        budget_s = watcher.folder.info.spec.seconds
-        if budget_s is not None:
-            left = min(left, max(0.0, budget_s - run.elapsed_s))
-    return SweepRow(trial, name, short_name, state, run, left)
+    if not isinstance(run, SweepReport):
+        state = run.state if isinstance(run, Outcome) else "waiting"
+        return SweepRow(trial, name, short_name, state, run)
+    left, budget_s = (run.steps - run.step) * run.ms / 1000, watcher.folder.info.spec.seconds
+    if budget_s is not None:
+        left = min(left, max(0.0, budget_s - run.elapsed_s))
+    return SweepRow(trial, name, short_name, "training", run, left)
 
 
 def row_cells(row: SweepRow) -> list[Text]:

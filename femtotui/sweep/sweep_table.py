@@ -97,10 +97,8 @@ def ranked(runs: Iterable[_Figures], by: RankBy) -> list[_Figures]:
 
 def _rank_key(run: RunFigures, by: RankBy) -> tuple[bool, float]:
     """The sort key of a run: a higher share is better; fewer bits per byte, lower losses and times are."""
-    outcome = run if isinstance(run, Outcome) else None
-    value = {"loss": run.val_loss, "score": run.score, "time": outcome and outcome.success_s}[by]
+    failed, success_s = (run.state == "failed", run.success_s) if isinstance(run, Outcome) else (False, None)
+    value = {"loss": run.val_loss, "score": run.score, "time": success_s}[by]
     if value is None or not math.isfinite(value):
-        value = math.inf
-    elif by == "score" and run.unit == "share":
-        value = -value
-    return outcome is not None and outcome.state == "failed", value
+        return failed, math.inf
+    return failed, -value if by == "score" and run.unit == "share" else value

@@ -31,7 +31,7 @@ from ..paths import cache_folder
 from ..runs.state import RunState, Status
 from ..trainer.client import Trainer
 from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage
-from .messages import EndState, Order, Outcome, Refusal, Reply, SweepReport, decode, encode, failed_outcome
+from .messages import EndState, Order, Outcome, Reply, SweepReport, decode, encode, failed_outcome
 from .spec import ClusterError, SweepError
 
 REPORT_SECONDS = 1.0
@@ -70,7 +70,7 @@ def _scratch() -> Path:
     return cache_folder() / "sweeps"
 
 
-_writing = Lock()  # runs of one process, each on a thread, begin with the same text at the same moment
+_writing = Lock()  # the runs of one process, each on a thread, start at once with the same text
 
 
 def keep_text(text: bytes, folder: Path) -> Path:
@@ -107,21 +107,16 @@ class TrialRunner:
             return failed, run
         if run is None:
             raise ClusterError("the trainer ended before it made a run")
-        end: EndState = "stopped" if self._was_stopped else "finished"
+        was_stopped = self._state.status is Status.PARKED and not self._is_over_budget
+        end: EndState = "stopped" if was_stopped else "finished"
         return read_outcome(self._order.index, run, self._worker, end), run
-
-    @property
-    def _was_stopped(self) -> bool:
-        """Whether it ended before its budget was used up."""
-        return self._state.status is Status.PARKED and not self._is_over_budget
 
     @property
     def _is_over_budget(self) -> bool:
         return self._order.seconds is not None and self._state.elapsed_s >= self._order.seconds
 
     def _run(self) -> Path | None:
-        runs = list_runs(self._folder)
-        return runs[0].path if runs else None
+        return next((run.path for run in list_runs(self._folder)), None)
 
     def _earlier_run(self) -> RunSummary | None:
         """The run of an earlier attempt, if it is finished or resumable; anything else is removed."""
@@ -311,8 +306,8 @@ def train_order(order_bytes: bytes, text: bytes) -> bytes:
     worker: Any = get_worker()
     name = f"{worker.name}" if str(worker.name) == worker.address else f"{worker.name} {worker.address}"
     order = decode(order_bytes, Order)
-    if (versions := versions_here()) != order.versions:
-        return encode(Reply(refusal=Refusal(worker=name, versions=versions)))
+    if versions_here() != order.versions:
+        return encode(Reply())
     run = (order.sweep, order.index)
     _stop_requests.discard(run)
 

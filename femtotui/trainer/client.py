@@ -90,7 +90,7 @@ class Trainer:
         """Disconnect from a trainer that has ended, or that sent TrainerDetached and continues."""
         self._outgoing.put(None)
         for thread in (self._reader, self._writer):
-            # With a limit: a listener may be waiting for the very thread that is here.
+            # With a time limit: a listener may be waiting for the thread that calls this.
             thread.join(_JOIN_SECONDS)
 
     def _write(self) -> None:
@@ -112,7 +112,7 @@ class Trainer:
             pass
         except (OSError, ProtocolError) as error:
             trouble = str(error)
-            self._process.cut()  # what cannot be understood cannot be steered either
+            self._process.cut()  # out of step, it could not be controlled either
         self._outgoing.put(None)
         self._listener(self._process.result(trouble))
 
@@ -128,7 +128,7 @@ class ChildProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=limited_blas(dict(os.environ)),
-            # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is the app's.
+            # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is for the app only.
             start_new_session=True,
             creationflags=NEW_GROUP_FLAGS,
         )

@@ -21,12 +21,11 @@ from femtotui.core.files import os_error_words
 
 from ..text.formats import duration
 from ..text.safe import say
+from . import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from .session import Session
 
-EXIT_DONE = 0
-EXIT_FAILED = 2
 EXIT_SIGNAL = 128
 """The exit code of a process ended by a signal is 128 plus the signal's number."""
 

@@ -24,6 +24,7 @@ from femtotui.core.files import open_own
 
 from ..blas.kernel import prepare_blas
 from ..text.safe import with_hint
+from . import EXIT_BUG, EXIT_DONE, EXIT_FAILED
 from .event_sender import LOG_NAME, EventSender
 from .protocol import Channel, Continue, Detach, PipeChannel, ProtocolError, Start, receive_command
 
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from femtotui.core.training.training import Training
 
     from .session import Session
-
-EXIT_DONE = 0
-EXIT_BUG = 1
-EXIT_FAILED = 2
 
 
 class Inbox:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -55,10 +55,6 @@ class Session:
             notes=self.notes,
             evaluator=choose_evaluator(self.training.config.data),
         )
-
-    def with_notes(self, *notes: str) -> Session:
-        """The same session with further notes."""
-        return replace(self, notes=(*self.notes, *notes))
 
     def close(self) -> None:
         """End the training's threads, unlock the run, and store the speed for later estimates."""
