@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from femtotui.core.config import DataConfig
 from femtotui.core.files import open_own
-from femtotui.core.training.batches import Source
 from femtotui.core.training.workers import usable_cores
 from femtotui.presets.sources import open_source
 
@@ -163,7 +163,7 @@ class Sweep:
         self._stop_requests = stop_requests
         self._waiting = deque(folder.missing())
         self._running: dict[int, SweepTrial] = {}
-        self._texts: dict[tuple[object, int], bytes] = {}
+        self._texts: dict[tuple[DataConfig, int], bytes] = {}
         self._workers: dict[int, str] = {}
         self._notes: dict[int, str] = {}
         spec = folder.info.spec
@@ -212,8 +212,7 @@ class Sweep:
         config = trial.config
         key = (config.data, config.train.seed)
         if key not in self._texts:
-            source: Source = open_source(config.data, config.train.seed)
-            self._texts[key] = encode(pack_text(source, config.data))
+            self._texts[key] = encode(pack_text(open_source(*key), config.data))
         return self._texts[key]
 
     def _note(self, report: SweepReport) -> None:

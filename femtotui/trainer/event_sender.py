@@ -64,7 +64,12 @@ class EventSender:
 
     def report(self, event: Event) -> None:
         """Send an event, or keep a step for the next batch."""
-        self._remember(event)
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, CheckpointSaved | Paused):
+            self._current[type(event)] = event
+        elif isinstance(event, Resumed):
+            self._current.pop(Paused, None)
         self._waiting.append(event)
         if not isinstance(event, StepDone) or time.monotonic() >= self._due:
             waiting, self._waiting = self._waiting, []
@@ -123,14 +128,6 @@ class EventSender:
         self._attaching.put(channel)
         self._steering.put(Snapshot())  # even a paused training answers that
         self._read_commands(channel)
-
-    def _remember(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self._started = event
-        elif isinstance(event, CheckpointSaved | Paused):
-            self._current[type(event)] = event
-        elif isinstance(event, Resumed):
-            self._current.pop(Paused, None)
 
     def _send_events(self, events: Iterable[Event]) -> None:
         remaining = iter(events)
