@@ -15,6 +15,13 @@ class FemtoError(Exception):
     title: ClassVar[str] = "Something went wrong"
 
 
+OUT_OF_MEMORY = (
+    "Out of memory",
+    "this machine has no memory left: choose a smaller model, batch or chunk, or fewer threads",
+)
+"""Title and message of a training that failed with a MemoryError."""
+
+
 class _SettingError(FemtoError):
     """An error about a setting.
 

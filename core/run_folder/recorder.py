@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 from .. import machine
 from ..commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Steering, Stop
-from ..errors import CheckpointError, DivergedError, FemtoError, RunError
+from ..errors import OUT_OF_MEMORY, CheckpointError, DivergedError, FemtoError, RunError
 from ..evaluators import Evaluator
 from ..events import (
     EvalDone,
@@ -52,8 +52,7 @@ def record(
     except FemtoError as error:
         yield recorder.failed(error.title, str(error))
     except MemoryError:
-        words = "there is too little free memory: choose a smaller model, batch or chunk, or fewer threads"
-        yield recorder.failed("Out of memory", words)
+        yield recorder.failed(*OUT_OF_MEMORY)
     finally:
         recorder.close()
 

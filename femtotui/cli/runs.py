@@ -12,7 +12,7 @@ from femtotui.core.errors import RunError
 from femtotui.core.files import written
 from femtotui.core.run_folder.info import RunFile
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..paths import lasting_path
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say

@@ -21,7 +21,7 @@ from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words
 
 from ..runs.actions import RunActions
 from ..runs.state import Status
-from ..text.hints import with_hint
+from ..text.safe import with_hint
 from ..tokens.scoring import ScoredText
 from ..trainer.protocol import SnapshotArrived
 from .fields import VERSUS, SampleRequest

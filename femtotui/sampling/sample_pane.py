@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, SampledToken
 
 from ..runs.actions import RunActions
-from ..text.formats import printable
+from ..text.safe import unwrapped
 from ..tokens.alternatives import NextToken
 from ..tokens.token_view import TokenView
 from .fields import Prompt, SampleRequest
@@ -156,7 +156,7 @@ class SamplePane(Horizontal):
     def _show_problem(self, words: str) -> None:
         line = self.query_one("#sample-trouble", Static)
         line.display = bool(words)
-        line.update(Content(printable(words)))
+        line.update(Content(unwrapped(words)))
 
     def on_token_view_highlighted(self, message: TokenView.Highlighted) -> None:
         message.stop()

@@ -48,7 +48,7 @@ class FakeSampler:
         place = Distribution(np.zeros(256, np.float32), sampling, [bytes([i]) for i in range(256)])
         return [SampledToken(i, bytes([i]), 0.5, 0.5, 1, self.bits, 8.0, place) for i in ids]
 
-    def go_on(self, _prompt: Any, after: Any, n_tokens: int, sampling: Sampling) -> Any:
+    def continue_from(self, _prompt: Any, after: Any, n_tokens: int, sampling: Sampling) -> Any:
         return iter(self._tokens(range(97 + len(after), 97 + len(after) + n_tokens), sampling))
 
     def score(self, _prompt: bytes, text: bytes, sampling: Sampling) -> Any:
