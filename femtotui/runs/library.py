@@ -46,6 +46,11 @@ class RunRow:
         return self.summary.path
 
     @property
+    def preset(self) -> str:
+        """The key of the preset; empty for a damaged run."""
+        return self.summary.info.config.preset if self.summary.info is not None else ""
+
+    @property
     def held(self) -> bool:
         """Whether a process is training it now."""
         return self.summary.holder is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -88,6 +89,8 @@ def local_now() -> datetime:
 
 
 Tone = Literal["plain", "good", "warning", "error"]
+Say = Callable[[str, Tone], None]
+"""Shows a line of text in a tone, such as `StatusLine.say`."""
 
 TONES: dict[Tone, str] = {
     "plain": "$foreground-muted",
