@@ -1,4 +1,4 @@
-"""The newest runs under the presets: how each stands, what it is, when it began, how far its loss fell."""
+"""The list of the newest runs: status, title or preset and time, loss."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from textual.widgets.option_list import Option
 
 from femtotui.core.errors import FemtoError
 
-from ..text.formats import duration, loss, printable
+from ..text.formats import duration, fitted, loss, printable
 from .library import RunRow, read_rows
 from .manager import RunManager
 from .state import Status
 
 NEWEST = 40
-"""How many runs are listed; all of them are on the runs screen."""
+"""Length of the list; the runs screen shows all."""
 
 NAME_WIDTH = 14
 _KEY_WIDTH = 8
@@ -48,13 +48,13 @@ def run_line(row: RunRow, glance: Glance) -> Content:
     return Content.assemble(
         (mark, tone),
         " ",
-        (_fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
+        (fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
         (f"{'now' if here and row.held else _loss(row):>6}", "$foreground-muted"),
     )
 
 
 def run_words(row: RunRow) -> str:
-    """What the line has no room for."""
+    """A longer description of a run, for the status line."""
     summary = row.summary
     if summary.info is None:
         return f"{row.path.name} is damaged: {summary.problem}"
@@ -78,11 +78,7 @@ def _name(row: RunRow) -> str:
     if row.title or info is None:
         return printable(row.name)
     when, key = printable(info.created[5:16].replace("T", " ")), printable(info.config.preset)
-    return f"{key:>2} {when}" if key.isdigit() else f"{_fitted(key, _KEY_WIDTH)} {when[6:]}"
-
-
-def _fitted(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+    return f"{key:>2} {when}" if key.isdigit() else f"{fitted(key, _KEY_WIDTH)} {when[6:]}"
 
 
 def _loss(row: RunRow) -> str:

@@ -69,10 +69,10 @@ class EnglishQuestion(ModalInTurn[Answer]):
         self.dismiss(answer)
 
 
-def start_download(moved: Callable[[int, int], object], ended: Callable[[str], object]) -> threading.Thread:
+def start_download(moved: Callable[[int, int], None], ended: Callable[[str], object]) -> threading.Thread:
     """Download in a thread of its own: `moved(received, total)` now and then, `ended(failure)` at the end.
 
-    The thread is a daemon: a network that does not answer must not keep anybody from leaving.
+    The thread is a daemon: a network that does not answer must not keep the program from ending.
     """
 
     def work() -> None:
@@ -131,10 +131,11 @@ class EnglishDownload:
 
     def _download(self, key: str) -> None:
         if not self._downloading_for:
-            start_download(
-                lambda received, total: self._call_later(self.moved, received, total),
-                lambda failure: self._call_later(self.ended, failure),
-            )
+
+            def moved(received: int, total: int) -> None:
+                self._call_later(self.moved, received, total)
+
+            start_download(moved, lambda failure: self._call_later(self.ended, failure))
         self._downloading_for = key
         self._say("downloading the English text…", "plain")
 

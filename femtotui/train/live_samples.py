@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..runs.actions import StatusMessage
 from ..runs.handle import RunHandle
 from ..runs.manager import RunManager
@@ -16,8 +14,8 @@ from ..trainer.protocol import SnapshotArrived
 class LiveSamples:
     """Asks the trainer for snapshots, and has the pane that `find_pane` returns sample from them."""
 
-    def __init__(self, manager: RunManager, find_pane: Callable[[], SamplePane]) -> None:
-        self._manager, self._find_pane = manager, find_pane
+    def __init__(self, manager: RunManager, pane: SamplePane) -> None:
+        self._manager, self._pane = manager, pane
         self.pace = Pace()
         self._state: RunState | None = None
         self._sampled: SnapshotArrived | None = None
@@ -25,7 +23,7 @@ class LiveSamples:
 
     def update(self, handle: RunHandle) -> None:
         """Sample from a new snapshot, and ask for the next when it is due."""
-        pane = self._find_pane()
+        pane = self._pane
         if handle.state is not self._state:
             self._state, self._sampled, self._asked = handle.state, None, False
             pane.clear()
@@ -49,7 +47,6 @@ class LiveSamples:
 
     def _sample(self, handle: RunHandle, snapshot: SnapshotArrived, *, asked: bool) -> None:
         self._sampled = snapshot
-        pane = self._find_pane()
-        if asked or not pane.is_read:
+        if asked or not self._pane.is_read:
             self._asked = False
-            pane.sample(handle.state, snapshot, asked=asked)
+            self._pane.sample(handle.state, snapshot, asked=asked)

@@ -1,4 +1,4 @@
-"""The list of presets: how ours stands, key, short title, size, the journal's verdict and our own."""
+"""The list of presets, its filter, and the controllers that choose, mark and edit presets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..runs.choices import BrokenPreset
 from ..runs.library import PresetVerdict, preset_verdicts
 from ..runs.manager import RunManager
 from ..runs.state import Status
-from ..text.formats import Say, preset_parameters, printable, short_title, size
+from ..text.formats import Say, fitted, preset_parameters, printable, short_title, size
 
 DIGIT_SECONDS = 0.6
 """How long a digit waits for a second one: 1 may become 14."""
@@ -41,7 +41,7 @@ _OURS = {
 
 
 def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | None = None) -> Content:
-    """One line of the list: its run of this session, key, title, size, the journal's verdict and our own."""
+    """One line of the list: status, key, title, size, the journal's verdict and ours."""
     mark, tone = _OURS[status] if status is not None else (" ", "")
     verdict, verdict_tone = _VERDICTS[preset.journal.verdict] if preset.journal is not None else (" ", "")
     our_verdict, our_tone = _VERDICTS[ours] if ours is not None else (" ", "")
@@ -56,15 +56,11 @@ def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | Non
 
 
 def _name(preset: Preset) -> tuple[Content | str, ...]:
-    """Key and title; the keys of one's own are words, and their titles say enough."""
+    """Key and title; only the title of a user preset, whose key is a word."""
     title = short_title(preset.title)
     if not preset.key.isdigit():
-        return (f" {_cut(title, TITLE_WIDTH + 2)} ",)
-    return (f"{preset.key:>2} {_cut(title, TITLE_WIDTH)} ",)
-
-
-def _cut(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+        return (f" {fitted(title, TITLE_WIDTH + 2)} ",)
+    return (f"{preset.key:>2} {fitted(title, TITLE_WIDTH)} ",)
 
 
 @dataclass
@@ -123,7 +119,7 @@ class PresetList(OptionList):
         self.add_options(Option(preset_line(p, *self._shown[key]), id=key) for key, p in shown.items())
         if not self._filter:
             for index, broken in enumerate(self._broken):
-                line = Content.styled(f"! {_cut(printable(broken.path.name), 17)}", "$foreground-muted")
+                line = Content.styled(f"! {fitted(printable(broken.path.name), 17)}", "$foreground-muted")
                 self.add_option(Option(line, id=f"{_BROKEN}{index}"))
         self.border_subtitle = f"{len(shown)} of {len(self._presets)}" if self._filter else ""
         if at in shown:
@@ -138,7 +134,7 @@ class PresetList(OptionList):
         return option.id if option is not None and option.id in self._presets else ""
 
     def mark(self, statuses: Mapping[str, Status], ours: Mapping[str, PresetVerdict]) -> None:
-        """Show how each preset's run stands, and our verdict; only lines that change are drawn again."""
+        """Show the status of each preset's run, and our verdict; only lines that change are drawn again."""
         for key, before in self._shown.items():
             now = (statuses.get(key), ours.get(key))
             if before != now:

@@ -18,7 +18,6 @@ from femtotui.presets import Preset
 
 from ..chart.chart_model import Overlay
 from ..chart.glyphs import Glyphs
-from ..chart.loss_chart import LossChart
 from ..journal.journal_screen import JournalScreen
 from ..runs.actions import RunActions, StatusMessage
 from ..runs.library import RunRow, read_rows
@@ -87,12 +86,8 @@ class TrainScreen(Screen[None]):
         _hidden("l", "chart('toggle_log_y')", "linear/log", id="loss-log", tooltip="Linear or log loss"),
         _hidden("x", "chart('toggle_x_axis')", "steps/time", id="loss-time", tooltip="Steps or time"),
         _hidden("b", "chart('toggle_unit')", "nats/bits", id="loss-bits", tooltip="Nats/token or bits/byte"),
-        _hidden(
-            "plus", "chart('smooth', 1)", "smoother", id="loss-smoother", tooltip="Smooth the curve more"
-        ),
-        _hidden(
-            "minus", "chart('smooth', -1)", "rougher", id="loss-rougher", tooltip="Smooth the curve less"
-        ),
+        _hidden("plus", "chart('smooth', 1)", "smoother", id="loss-smoother", tooltip="Smoother curve"),
+        _hidden("minus", "chart('smooth', -1)", "rougher", id="loss-rougher", tooltip="Rougher curve"),
         _hidden("escape", "leave", "back", id="back"),
     ]
 
@@ -100,9 +95,11 @@ class TrainScreen(Screen[None]):
         super().__init__()
         self.actions, self.glyphs = actions, glyphs
         self.presets = {preset.key: preset for preset in actions.choices.presets}
+        self._list = PresetList(tuple(self.presets.values()), actions.choices.broken)
+        self._run_list, self._pane = RunList(), RunPane(glyphs)
         manager = actions.manager
         self._number = PresetNumber(
-            lambda: self.presets, self.set_timer, self._point_at, self.open_preset, self.say
+            lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
         )
         self._english = EnglishDownload(
             actions,
@@ -115,13 +112,9 @@ class TrainScreen(Screen[None]):
         self.overlays = Overlays(manager, self._draw_overlays, self.say)
         self.experiments = OpenExperiments(actions, glyphs, self._ask, self.say)
         self._runs = RunListUpdater(manager, partial(self._in_background, "runs-list"), self._show_runs)
-        self._marks = PresetMarks(
-            manager,
-            partial(self._in_background, "verdicts"),
-            lambda *marks: self.query_one(PresetList).mark(*marks),
-        )
+        self._marks = PresetMarks(manager, partial(self._in_background, "verdicts"), self._list.mark)
         self._editor = PresetEditor(actions, self._ask, self._do, self._presets_changed)
-        self._samples = LiveSamples(manager, lambda: self.query_one(RunPane).samples)
+        self._samples = LiveSamples(manager, self._pane.samples)
         self._news = RunNews()
         self._shown: tuple[RunState | None, int] = (None, -1)
 
@@ -129,15 +122,11 @@ class TrainScreen(Screen[None]):
         yield Header()
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield PresetList(tuple(self.presets.values()), self.actions.choices.broken)
-                yield RunList()
-            yield RunPane(self.glyphs)
+                yield self._list
+                yield self._run_list
+            yield self._pane
         yield StatusLine()
         yield KeyLine()
-
-    @property
-    def _chart(self) -> LossChart:
-        return self.query_one(RunPane).chart
 
     def on_mount(self) -> None:
         self._marks.read_verdicts()
@@ -148,19 +137,16 @@ class TrainScreen(Screen[None]):
 
     def _focus_list_in_sight(self) -> None:
         if self.focused is None and self._list_in_sight:
-            self.query_one(PresetList).focus()
+            self._list.focus()
 
     def _in_background(self, group: str, read: Callable[[], _Found], use: Callable[[_Found], None]) -> None:
         """Read in a thread, so that the screen does not wait, and use the result unless the app has ended."""
 
-        def use_if_open(found: _Found) -> None:
-            if self.query(RunList):
-                use(found)
+        def work() -> None:
+            found = read()
+            self.app.call_from_thread(lambda: use(found) if self.query(RunList) else None)
 
-        def read_and_use() -> None:
-            self.app.call_from_thread(use_if_open, read())
-
-        self.run_worker(read_and_use, thread=True, exclusive=True, group=group)
+        self.run_worker(work, thread=True, exclusive=True, group=group)
 
     async def _ask(self, screen: Screen[_Found]) -> _Found:
         """Show a screen, wait for its answer, and return it."""
@@ -185,17 +171,17 @@ class TrainScreen(Screen[None]):
         """Bring the screen up to date with the current run."""
         self._marks.update()
         self._runs.update()
-        handle, pane = self.actions.current, self.query_one(RunPane)
+        handle = self.actions.current
         if handle is None:
             return
         state, before = handle.state, self._shown[0]
         if self._shown != (state, state.version):
             self._shown = (state, state.version)
             if before is None or before.config.preset != state.config.preset:
-                self._point_at(state.config.preset)
+                self._list.point_at(state.config.preset)
             self.query_one(Header).show_run(state)
-            pane.show(state)
-        if pane.show_slowly(state, self.presets.get(state.config.preset)):
+            self._pane.show(state)
+        if self._pane.show_slowly(state, self.presets.get(state.config.preset)):
             self.query_one(StatusLine).show_figures(figures_line(state))
 
     def background_tick(self) -> None:
@@ -225,8 +211,7 @@ class TrainScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
-        handle = self.actions.current
-        status = handle.state.status if handle is not None else None
+        status = self.actions.status
         offered = {
             "pause": status in {Status.STARTING, Status.TRAINING},
             "resume": status is Status.PAUSED,
@@ -258,19 +243,19 @@ class TrainScreen(Screen[None]):
         self._do(self.actions.checkpoint)
 
     def action_chart(self, action: str, *arguments: int) -> None:
-        getattr(self._chart, f"action_{action}")(*arguments)
+        getattr(self._pane.chart, f"action_{action}")(*arguments)
 
     def action_chart_focus(self) -> None:
-        self._chart.focus()
+        self._pane.chart.focus()
 
     def action_leave(self) -> None:
         """Back from whichever widget has the focus, to the list of presets where that is in sight."""
-        chart = self._chart
+        chart = self._pane.chart
         if chart.has_focus and chart.reads:
             chart.action_hide_cursor()
             return
         self.remove_class("-presets-open", "-sampling")
-        self.set_focus(self.query_one(PresetList) if self._list_in_sight else None)
+        self.set_focus(self._list if self._list_in_sight else None)
 
     # -- presets ---------------------------------------------------------------------------------------
 
@@ -291,7 +276,7 @@ class TrainScreen(Screen[None]):
     @on(PresetPointedAt)
     def _preset_pointed_at(self, message: PresetPointedAt) -> None:
         """Say what training the preset under the cursor would take."""
-        if not self.query_one(PresetList).has_focus:
+        if not self._list.has_focus:
             return
         if message.problem:
             self.say(message.problem, "warning")
@@ -302,18 +287,14 @@ class TrainScreen(Screen[None]):
     def _list_in_sight(self) -> bool:
         return self.has_class("-wide") or self.has_class("-huge")
 
-    def _point_at(self, key: str) -> None:
-        self.query_one(PresetList).point_at(key)
-
     def action_presets(self) -> None:
         self.toggle_class("-presets-open")
         self.call_after_refresh(self.action_presets_focus)
 
     def action_presets_focus(self) -> None:
         """Focus the list, or leave where it is folded away."""
-        presets = self.query_one(PresetList)
-        if presets.display:
-            presets.focus()
+        if self._list.display:
+            self._list.focus()
         else:
             self.action_leave()
 
@@ -321,19 +302,18 @@ class TrainScreen(Screen[None]):
         """Type to find a preset; the list is unfolded for it."""
         self.set_class(not self._list_in_sight, "-presets-open")
         if not self.query(PresetFilter):
-            presets = self.query_one(PresetList)
-            self.query_one("#left").mount(PresetFilter(presets, self.say), before=0)
+            self.query_one("#left").mount(PresetFilter(self._list, self.say), before=0)
         self.query_one(PresetFilter).focus()
 
     def on_filter_closed(self, message: FilterClosed) -> None:
         self.action_presets_focus()
         if message.key:
-            self._point_at(message.key)
+            self._list.point_at(message.key)
             self.open_preset(message.key)
 
     def _selected_preset(self) -> Preset | None:
         """The preset under the cursor, or else the one that trains; says so if there is none."""
-        key = self.query_one(PresetList).highlighted_key
+        key = self._list.highlighted_key
         if not key and self.actions.current is not None:
             key = self.actions.current.config.preset
         preset = self.presets.get(key)
@@ -349,18 +329,18 @@ class TrainScreen(Screen[None]):
 
     def _presets_changed(self, key: str) -> None:
         self.presets = {preset.key: preset for preset in self.actions.choices.presets}
-        self.query_one(PresetList).fill(tuple(self.presets.values()), self.actions.choices.broken)
+        self._list.fill(tuple(self.presets.values()), self.actions.choices.broken)
         self._marks.update()
-        self._point_at(key)
+        self._list.point_at(key)
 
     # -- runs ------------------------------------------------------------------------------------------
 
     def _show_runs(self, rows: tuple[RunRow, ...]) -> None:
         here = self.actions.manager.current_folder
-        self.query_one(RunList).show(Glance(rows, here.name if here else "", self.overlays.names))
+        self._run_list.show(Glance(rows, here.name if here else "", self.overlays.names))
 
     def _draw_overlays(self, overlays: Sequence[Overlay]) -> None:
-        self._chart.set_overlays(overlays)
+        self._pane.chart.set_overlays(overlays)
         self._show_runs(self._runs.rows)
 
     def action_overlay_last(self) -> None:
@@ -372,7 +352,7 @@ class TrainScreen(Screen[None]):
 
     @on(RunPointedAt)
     def _run_pointed_at(self, message: RunPointedAt) -> None:
-        if self.query_one(RunList).has_focus:
+        if self._run_list.has_focus:
             self.say(run_words(message.row), "plain" if message.row.summary.info is not None else "warning")
 
     @work(exclusive=True, group="runs")
@@ -417,7 +397,7 @@ class TrainScreen(Screen[None]):
         self.app.push_screen(HelpScreen(focused=self.focused))
 
     async def action_sample(self) -> None:
-        pane = self.query_one(RunPane).samples
+        pane = self._pane.samples
         screen = SampleScreen(self.actions, pane.newest, pane.timelapse, self._samples.pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()

@@ -72,7 +72,7 @@ async def test_one_that_is_being_trained_elsewhere_is_pointed_to(tmp_path: Path,
     left.lock()
     async with training(tmp_path, size=(160, 36)) as it:
         assert "is being trained elsewhere: femtotui attach" in it.news
-        assert not it.app.train.actions.can_recover
+        assert not it.app.train.actions.can_resume
     left.unlock()
 
 

@@ -305,7 +305,7 @@ def test_samples_are_drawn_once_per_snapshot_and_not_under_the_cursor(
     actions: RunActions, fleet: FakeFleet
 ) -> None:
     pane = FakePane()
-    samples = LiveSamples(actions.manager, lambda: cast("SamplePane", pane))
+    samples = LiveSamples(actions.manager, cast("SamplePane", pane))
     message = samples.ask()
     assert message is not None and message.words == "nothing to sample from yet"
     training(actions, fleet)
