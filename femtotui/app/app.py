@@ -22,8 +22,6 @@ from ..runs.compare_screen import CompareScreen
 from ..runs.runs_screen import RunsScreen
 from ..text.formats import local_now
 from ..text.safe import unwrapped
-from ..train.arranging import ArrangingScreen
-from ..train.contesting import ContestingScreen
 from ..train.train_screen import TrainScreen
 from ..widgets.dialogs import HEIGHTS, WIDTHS, TooSmallScreen, fits
 from ..widgets.tick import MessagesWaiting, TickingApp
@@ -50,8 +48,7 @@ class FemtoApp(TickingApp):
         self._actions = actions
         self._settings = settings if settings is not None else Settings()
         self._clashes: set[str] = set()
-        self.train = TrainScreen(actions)
-        self.train.glyphs = choose_glyphs(self._settings.chart)
+        self.train = TrainScreen(actions, choose_glyphs(self._settings.chart))
         self._leaving = False
 
     def get_default_screen(self) -> TrainScreen:
@@ -154,8 +151,6 @@ KNOWN_ACTIONS = frozenset(
     for owner in (
         FemtoApp,
         TrainScreen,
-        ContestingScreen,
-        ArrangingScreen,
         RunsScreen,
         CompareScreen,
         ExperimentScreen,

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 
 from ..text.safe import unwrapped
-from ..train.choosing import ChoosingScreen
+from ..train.train_screen import TrainScreen
 from ..widgets.dialogs import InTurn
 
 
@@ -30,7 +30,7 @@ class FemtoCommands(Provider):
                 if deed.id + deed.action not in seen:
                     seen.add(deed.id + deed.action)
                     yield self._named(deed), f"key {deed.key}", partial(self._run, deed, owner)
-        if isinstance(screen, ChoosingScreen):
+        if isinstance(screen, TrainScreen):
             for key, preset in screen.presets.items():
                 words = f"train #{key} {unwrapped(preset.title)}"
                 yield (

@@ -1,4 +1,4 @@
-"""The actions on runs that the keys of the Train screen stand for, and the messages they answer with.
+"""The actions on runs behind the keys of the Train screen, and their messages.
 
 No Textual in here.
 """
@@ -34,6 +34,7 @@ class StatusMessage:
 
 
 _AT_REST = {Status.FINISHED, Status.FAILED}
+_RUNNING = {Status.TRAINING, Status.PAUSED}
 
 
 class RunActions:
@@ -51,6 +52,11 @@ class RunActions:
     def current(self) -> RunHandle | None:
         return self.manager.current
 
+    @property
+    def status(self) -> Status | None:
+        """The status of the current run."""
+        return self.current.state.status if self.current is not None else None
+
     def needs_english(self, key: str) -> bool:
         """Whether the user must decide on a download before this preset can start."""
         return key not in self.manager.handles and wants_english(self.choices.config(key))
@@ -65,12 +71,9 @@ class RunActions:
         name = _name(handle)
         if handle.state.status in _AT_REST:
             self.manager.show(key)
-            failed = handle.state.status is Status.FAILED
-            return StatusMessage(
-                f"{name} failed: r resumes, n starts a new run"
-                if failed
-                else f"{name} has finished: n starts a new run"
-            )
+            if handle.state.status is Status.FAILED:
+                return StatusMessage(f"{name} failed: r resumes, n starts a new run")
+            return StatusMessage(f"{name} has finished: n starts a new run")
         if handle is self.current:
             return StatusMessage(f"{name} is training already")
         self.manager.resume_run(key)
@@ -106,14 +109,14 @@ class RunActions:
     def _start(self, key: str, seed: int | None) -> StatusMessage:
         before = self.current
         config = self.choices.config(key, seed=seed)
-        parked = before is not None and before.connection is not None and before.state.status not in _AT_REST
         expected = self.forecast(config)
+        saved = ""
+        if before is not None and before.connection is not None and before.state.status not in _AT_REST:
+            early = too_early_words(before.state)
+            saved = f" · {_name(before)} is saved{early and ', but ' + early}"
         self.manager.start(config)
         if self.current is not None:
             self.current.state.forecast_mib = expected.mib
-        saved = f" · {_name(before)} is saved" if before is not None and parked else ""
-        early = too_early_words(before.state) if before is not None and parked else ""
-        saved += f", but {early}" if early else ""
         words = f"#{key} {config.title}: a new run, seed {config.train.seed} · {expected.cost}{saved}"
         return StatusMessage(words, "good")
 
@@ -174,13 +177,11 @@ class RunActions:
     def resume_failed(self) -> StatusMessage:
         """Resume a failed run from its last checkpoint, or the one that an earlier session left."""
         handle = self.current
-        if (
-            handle is not None
-            and handle.state.status is not Status.FAILED
-            and (left := self._offered(handle))
-        ):
+        failed = handle is not None and handle.state.status is Status.FAILED
+        left = self._offered(handle) if handle is not None and not failed else None
+        if left is not None:
             return self._continue_earlier(left)
-        if handle is None or handle.state.status is not Status.FAILED:
+        if handle is None or not failed:
             return StatusMessage("nothing to resume: the run has not failed")
         if not handle.state.can_recover:
             return StatusMessage("this run was never saved: n starts a new run", "warning")
@@ -194,40 +195,29 @@ class RunActions:
 
     def detach(self) -> StatusMessage:
         """Let the current training continue without the app, which then ends."""
-        handle = self.current
-        training = handle is not None and handle.state.status in {Status.TRAINING, Status.PAUSED}
-        if not training or not self.manager.detach():
+        if self.status not in _RUNNING or not self.manager.detach():
             return StatusMessage("nothing to detach: no training is running")
         return StatusMessage("detaching…")
 
     def pause(self) -> StatusMessage:
         """Pause the current run."""
-        handle = self.current
-        if handle is None or handle.state.status is not Status.TRAINING or not self.manager.pause():
+        if self.status is not Status.TRAINING or not self.manager.pause():
             return StatusMessage("nothing to pause: no training is running")
         return StatusMessage("pausing…")
 
     def pause_for_experiment(self) -> bool:
         """Pause the current run, if it trains, so that an experiment has the cores; whether it did."""
-        handle = self.current
-        busy = handle is not None and handle.state.status in {Status.STARTING, Status.TRAINING}
-        return busy and self.manager.pause()
+        return self.status in {Status.STARTING, Status.TRAINING} and self.manager.pause()
 
     def resume(self) -> StatusMessage:
         """Resume after a pause."""
-        handle = self.current
-        if handle is None or handle.state.status is not Status.PAUSED or not self.manager.resume():
+        if self.status is not Status.PAUSED or not self.manager.resume():
             return StatusMessage("nothing to resume: training is not paused")
         return StatusMessage("resumed", "good")
 
     def checkpoint(self) -> StatusMessage:
         """Save the current run now."""
-        handle = self.current
-        if (
-            handle is None
-            or handle.state.status not in {Status.TRAINING, Status.PAUSED}
-            or not self.manager.checkpoint()
-        ):
+        if self.status not in _RUNNING or not self.manager.checkpoint():
             return StatusMessage("nothing to save: no training is running")
         return StatusMessage("saving a checkpoint…")
 

@@ -1,4 +1,4 @@
-"""What was asked for on the command line, applied to whichever preset is chosen."""
+"""The options of the command line, applied to the preset that is chosen; user presets."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Choices:
 
     @property
     def presets(self) -> tuple[Preset, ...]:
-        """The journal's entries, then one's own, the one that was opened among them."""
+        """The journal's entries, then the user presets, with the one that was opened."""
         known = {preset.key: preset for preset in (*list_presets(), *self.user_presets.presets)}
         known.setdefault(self.opening.key, self.opening)
         return tuple(known.values())
 
     @property
     def broken(self) -> tuple[BrokenPreset, ...]:
-        """The files among one's own that are no presets."""
+        """The files in the folder of user presets that cannot be read as one."""
         return self.user_presets.broken
 
     def config(self, key: str, *, seed: int | None = None) -> RunConfig:
@@ -74,7 +74,7 @@ def wants_english(config: RunConfig) -> bool:
 
 
 def preset_of_run(config: RunConfig) -> Preset:
-    """The preset that a run was made from; if that is one's own, what the run knows of it."""
+    """The preset of a run; for a user preset, one made from the settings of the run."""
     for preset in list_presets():
         if preset.key == config.preset:
             return preset
@@ -102,7 +102,7 @@ class BrokenPreset:
 
 
 class UserPresets:
-    """One's own presets: those in `folder` (None: nowhere), and those that were only made for now."""
+    """The user's presets: those saved in `folder` (None: nowhere), and unsaved ones of this session."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
@@ -113,7 +113,7 @@ class UserPresets:
 
     @property
     def presets(self) -> tuple[Preset, ...]:
-        """All of them, by key; one made for now stands in for one saved under its key."""
+        """All of them, by key; an unsaved one replaces a saved one with its key."""
         merged = {**self.saved, **self.unsaved}
         return tuple(merged[key] for key in sorted(merged))
 
@@ -134,7 +134,7 @@ class UserPresets:
         self.saved, self.broken = saved, tuple(broken)
 
     def add(self, preset: Preset) -> None:
-        """Have a preset for as long as the program runs."""
+        """Add a preset for this session."""
         _require_own_key(preset)
         self.unsaved[preset.key] = preset
 
@@ -149,7 +149,7 @@ class UserPresets:
         path = self.folder / f"{preset.key}{SUFFIX}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, tomli_w.dumps(_said(msgspec.to_builtins(preset))).encode())
+            write_atomically(path, tomli_w.dumps(_without_none(msgspec.to_builtins(preset))).encode())
         except OSError as error:
             raise PresetError(f"cannot write {path}: {os_error_words(error)}") from error
         except UnicodeEncodeError as error:
@@ -159,10 +159,10 @@ class UserPresets:
         return path
 
 
-def _said(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Only what is said: TOML has no word for None."""
+def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without those that are None, which TOML cannot hold."""
     return {
-        key: _said(value) if isinstance(value, Mapping) else value
+        key: _without_none(value) if isinstance(value, Mapping) else value
         for key, value in settings.items()
         if value is not None
     }

@@ -1,4 +1,4 @@
-"""Two runs beside each other: their curves, the settings in which they differ, and how they did."""
+"""Two runs side by side: their curves, the settings in which they differ, and their results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from femtotui.core.errors import FemtoError
 
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
-from ..text.formats import UNKNOWN, duration, loss
+from ..text.formats import UNKNOWN, duration, fitted, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from ..widgets.key_line import KeyLine
@@ -72,8 +72,8 @@ class CompareScreen(InTurn[None]):
 
 
 def facts_table(parts: Sequence[Sequence[Line]], width: int) -> Content:
-    """What differs, in colour; the results; and what is the same, quietly."""
-    titles = ("settings that differ", "how they did", "the same in both")
+    """Differing settings in colour, then the results, then equal settings, dimmed."""
+    titles = ("settings that differ", "results", "the same in both")
     names = [line.what for part in parts for line in part]
     first = min(max(map(len, names), default=0), max(width // 2, LEAST_COLUMN))
     each = max((width - first - 4) // 2, LEAST_COLUMN)
@@ -82,14 +82,10 @@ def facts_table(parts: Sequence[Sequence[Line]], width: int) -> Content:
         lines.append(Content.styled(title if part else f"{title}: none", "bold underline"))
         for line in part:
             tone = "$text-warning" if line.differs and part is parts[0] else "$foreground-muted"
-            row = f"{_cut(line.what, first)}  {_cut(line.left, each)}  {_cut(line.right, each)}"
+            row = f"{fitted(line.what, first)}  {fitted(line.left, each)}  {fitted(line.right, each)}"
             lines.append(Content.styled(row, tone if part is not parts[1] else "$text"))
         lines.append(Content(""))
     return Content("\n").join(lines)
-
-
-def _cut(text: str, width: int) -> str:
-    return f"{text[: width - 1]}…" if len(text) > width else text.ljust(width)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a run will take, said before it starts: memory from the sizes of its arrays, time from a measurement.
+"""The memory and time that a run will take: memory from the sizes of its arrays, time from a measurement.
 
 The memory of a process is what Python and its libraries take, the activations of the chunks that are being
 worked on (`core.parallel.activation_bytes`), and a number of copies of the parameters. The constants were
@@ -24,14 +24,14 @@ TRAINER_MIB = 48.0
 """A trainer process with NumPy and its data, before there is a model."""
 
 TOKENIZERS_MIB = 20.0
-"""What the BPE library adds, once it is loaded."""
+"""The BPE library, once it is loaded."""
 
 _COPIES = 6
 """Parameters, their folded form, momentum, two moments, the optimizer's room to work in; each thread has a
 gradient besides."""
 
 _APP_MIB = 13.0
-"""What the app grows by once it draws curves and samples."""
+"""Growth of the app once it draws curves and samples."""
 
 _APP_COPIES = 4
 """The app's: one snapshot and the next, and the folded forms that samples are drawn with."""
@@ -45,7 +45,7 @@ _UPDATE_SHARE = 1.1
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take. `mib` is the trainer's and the app's; None where nothing has been measured."""
+    """Memory and time of a run. `mib` includes the app; `ms_per_step` is None if nothing was measured."""
 
     parameters: int
     mib: float
@@ -66,14 +66,14 @@ class Forecast:
         """Memory and time."""
         facts = [f"about {memory(self.mib)}"]
         if self.ms_per_step is not None and self.total_s is not None:
-            facts += [f"{milliseconds(self.ms_per_step)} a step", f"{duration(self.total_s)} in all"]
+            facts += [f"{milliseconds(self.ms_per_step)} per step", f"{duration(self.total_s)} in all"]
         else:
             facts.append(f"{self.steps:,} steps, to be timed")
         return " · ".join(facts)
 
 
 def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:
-    """What a run of `config` will take beside an app that takes `app_mib` now.
+    """Forecast a run of `config` beside an app that uses `app_mib` now.
 
     `measured` is the file in which a machine remembers how fast which sizes were.
     """

@@ -21,13 +21,13 @@ from ..trainer.protocol import (
 from .state import RunState
 
 SAVING_SECONDS = 20.0
-"""How long a trainer may take to save its run before it is ended; a checkpoint itself takes milliseconds."""
+"""The time in which a trainer must have saved its run; a checkpoint itself takes milliseconds."""
 
 Listener = Callable[[TrainerMessage], None]
 
 
 class TrainerLike(Protocol):
-    """What a run needs of `femtotui.trainer.client.Trainer`."""
+    """The interface of `femtotui.trainer.client.Trainer`, which tests replace."""
 
     def send(self, command: Command) -> None: ...
     def close(self, timeout: float = 5.0) -> None: ...
@@ -83,7 +83,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Drained:
-    """What reading the queue of a run brought: whether anything, and the newest snapshot."""
+    """The result of reading a run's queue: whether there was a message, and the newest snapshot."""
 
     changed: bool = False
     snapshot: SnapshotArrived | None = None

@@ -1,4 +1,4 @@
-"""The runs on disk, with the titles and notes that a person gave them, and their curves for charts."""
+"""The runs on disk, with the user's titles and notes, and curves for charts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Title(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run at a glance, with the user's title and note."""
+    """The summary of a run, with the user's title and note."""
 
     summary: RunSummary
     title: str = ""
@@ -46,13 +46,18 @@ class RunRow:
         return self.summary.path
 
     @property
+    def preset(self) -> str:
+        """The key of the preset; empty for a damaged run."""
+        return self.summary.info.config.preset if self.summary.info is not None else ""
+
+    @property
     def held(self) -> bool:
         """Whether a process is training it now."""
         return self.summary.holder is not None
 
     @property
     def name(self) -> str:
-        """The title that a person gave it, or else preset, recipe and seed."""
+        """The user's title, or else preset, recipe and seed."""
         if self.title:
             return self.title
         info = self.summary.info
@@ -81,7 +86,7 @@ def read_row(summary: RunSummary) -> RunRow:
 
 
 def _read_title(folder: Path) -> str:
-    """The title that a person gave; none if it cannot be read, or if only a newer femtotui knows how."""
+    """The user's title; empty if it cannot be read, or only by a newer femtotui."""
     with suppress(FemtoError, OSError, ValueError, RecursionError):
         title = msgspec.json.decode(_title_text(folder), type=_Title).title
         if title.isprintable():

@@ -35,6 +35,12 @@ class RunManager:
         self._spare: Connection | None = None
         self._replaced: list[RunHandle] = []
 
+    @property
+    def current_folder(self) -> Path | None:
+        """The folder of the current run, once it has one."""
+        run = self.current.state.run if self.current is not None else None
+        return Path(run) if run is not None else None
+
     # -- messages --------------------------------------------------------------------------------------
 
     def warm_up(self) -> None:

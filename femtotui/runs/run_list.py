@@ -1,8 +1,8 @@
-"""The newest runs under the presets: how each stands, what it is, when it began, how far its loss fell."""
+"""The list of the newest runs: status, title or preset and time, loss."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -10,14 +10,24 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from ..text.formats import duration, loss
+from femtotui.core.errors import FemtoError
+
+from ..text.formats import duration, fitted, loss
 from ..text.safe import unwrapped
-from .library import RunRow
+from .library import RunRow, read_rows
+from .manager import RunManager
+from .state import Status
+
+NEWEST = 40
+"""Length of the list; the runs screen shows all."""
 
 NAME_WIDTH = 14
 _KEY_WIDTH = 8
 _OVERLAY_TONES = ("$text-success", "$text-error", "$foreground 80%", "$secondary", "$text-accent", "$accent")
 """The chart's colours for the runs laid over it, in order."""
+
+
+Rows = tuple[RunRow, ...]
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,13 @@ def run_line(row: RunRow, glance: Glance) -> Content:
     return Content.assemble(
         (mark, tone),
         " ",
-        (_fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
+        (fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
         (f"{'now' if here and row.held else _loss(row):>6}", "$foreground-muted"),
     )
 
 
 def run_words(row: RunRow) -> str:
-    """What the line has no room for."""
+    """A longer description of a run, for the status line."""
     summary = row.summary
     if summary.info is None:
         return f"{row.path.name} is damaged: {summary.problem}"
@@ -69,11 +79,7 @@ def _name(row: RunRow) -> str:
     if row.title or info is None:
         return unwrapped(row.name)
     when, key = unwrapped(info.created[5:16].replace("T", " ")), unwrapped(info.config.preset)
-    return f"{key:>2} {when}" if key.isdigit() else f"{_fitted(key, _KEY_WIDTH)} {when[6:]}"
-
-
-def _fitted(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+    return f"{key:>2} {when}" if key.isdigit() else f"{fitted(key, _KEY_WIDTH)} {when[6:]}"
 
 
 def _loss(row: RunRow) -> str:
@@ -123,10 +129,6 @@ class RunList(OptionList):
         if at in lines:
             self.highlighted = list(lines).index(at)
 
-    def shown(self, names: Sequence[str]) -> tuple[RunRow, ...]:
-        """Those of `names` that are in the list."""
-        return tuple(self._runs[name] for name in names if name in self._runs)
-
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         if event.option_id in self._runs:
@@ -136,3 +138,42 @@ class RunList(OptionList):
         event.stop()
         if event.option_id in self._runs:
             self.post_message(RunChosen(self._runs[event.option_id]))
+
+
+class RunListUpdater:
+    """Reads the newest runs again whenever a run of this session starts, ends or is saved and parked.
+
+    `in_background(read, use)` reads in a thread and uses the result in the app's; `show` gets the rows.
+    """
+
+    def __init__(
+        self,
+        manager: RunManager,
+        in_background: Callable[[Callable[[], Rows], Callable[[Rows], None]], None],
+        show: Callable[[Rows], None],
+    ) -> None:
+        self._manager, self._in_background, self._show = manager, in_background, show
+        self._seen: tuple[tuple[str, Status, str | None, bool], ...] = ()
+        self.rows: Rows = ()
+
+    def update(self) -> None:
+        """Read the folders only if the status of some run has changed."""
+        handles = self._manager.handles.items()
+        seen = tuple((key, it.state.status, it.state.run, it.connection is None) for key, it in handles)
+        if seen != self._seen:
+            self._seen = seen
+            self.reload()
+
+    def reload(self) -> None:
+        """Read the newest runs and show them."""
+        self._in_background(self._read, self._use)
+
+    def _read(self) -> Rows:
+        try:
+            return tuple(read_rows(self._manager.runs, NEWEST))
+        except FemtoError:
+            return self.rows  # the trainer reports a folder that cannot be used
+
+    def _use(self, rows: Rows) -> None:
+        self.rows = rows
+        self._show(rows)

@@ -35,7 +35,7 @@ Rows = Callable[[], list[RunRow]]
 
 @dataclass(frozen=True)
 class RunsAnswer:
-    """What a person left the screen with: the runs to lay over the chart, and one to go on with."""
+    """The runs to lay over the chart, and one to resume."""
 
     marked: tuple[RunRow, ...]
     resume: RunRow | None = None
@@ -66,7 +66,7 @@ def _preset_key(row: RunRow) -> str:
 
 
 def in_order(rows: list[RunRow], number: int) -> list[RunRow]:
-    """Rows sorted; the newest first is the only order that runs backwards."""
+    """Rows sorted by one of ORDERS; only newest first sorts in reverse."""
     return sorted(rows, key=ORDERS[number].key, reverse=number == 0)
 
 
@@ -78,11 +78,11 @@ class RunsScreen(InTurn[RunsAnswer]):
             "space", "mark", "mark", id="runs-mark", tooltip="Lay this run over the chart, or take it off"
         ),
         Binding("c", "compare", "compare", id="runs-compare", tooltip="Compare with the marked run"),
-        Binding("r", "resume", "resume", id="runs-resume", tooltip="Go on with this run"),
+        Binding("r", "resume", "resume", id="runs-resume", tooltip="Resume this run"),
         Binding("e", "rename", "rename", id="runs-rename", tooltip="Give this run a title"),
         Binding("t", "note", "note", id="runs-note", tooltip="Write a note on this run"),
         Binding("d,delete", "delete", "delete", id="runs-delete", tooltip="Delete this run"),
-        Binding("u", "undo", "undo", id="runs-undo", tooltip="Fetch the run deleted last back"),
+        Binding("u", "undo", "undo", id="runs-undo", tooltip="Restore the run deleted last"),
         Binding("o", "order", "order", id="runs-order", tooltip="Sort the runs in another way"),
         Binding("l", "chart('toggle_log_y')", "linear/log", show=False, id="loss-log"),
         Binding("x", "chart('toggle_x_axis')", "steps/time", show=False, id="loss-time"),
@@ -205,7 +205,7 @@ class RunsScreen(InTurn[RunsAnswer]):
     def action_resume(self) -> None:
         row = self._here
         if row is None or not row.summary.can_continue:
-            return self._refuse("this run cannot go on: it has finished, was never saved, or is damaged")
+            return self._refuse("this run cannot be resumed: it has finished, was never saved, or is damaged")
         if row.held:
             return self._refuse("this run is being trained already")
         self._answer(row)
@@ -238,7 +238,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         if row is None:
             return
         what = f"{unwrapped(row.name)} at step {row.summary.step:,}"
-        question = f"Delete {what}? u fetches it back until femtotui ends."
+        question = f"Delete {what}? u restores it until femtotui ends."
         if await self.app.push_screen_wait(YesNo("delete a run", question, "Delete")):
             self._do(lambda: self._trash.delete(row.path))
 
@@ -246,7 +246,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         last = self._trash.last
         if last is None:
             return self._refuse("nothing was deleted")
-        self._do(self._trash.fetch_back, keep=last.name)
+        self._do(self._trash.restore, keep=last.name)
         return None
 
     def _do(self, deed: Callable[[], None], keep: str = "") -> None:
@@ -273,7 +273,7 @@ class RunsScreen(InTurn[RunsAnswer]):
 
 
 def row_cells(row: RunRow, marked: bool) -> list[Text]:
-    """One line of the table. A damaged run says why; nothing in it is obeyed."""
+    """One line of the table; a damaged run shows the reason."""
     mark = Text("◆" if marked else "●" if row.held else " ", style="bold")
     summary = row.summary
     if summary.info is None:

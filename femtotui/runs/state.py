@@ -38,7 +38,7 @@ SPEED_STEPS = 50
 
 
 class Status(Enum):
-    """Where a run stands. The value is what the header says."""
+    """The status of a run. The header shows the value."""
 
     STARTING = "starting"
     TRAINING = "training"

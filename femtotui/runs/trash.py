@@ -1,4 +1,4 @@
-"""Deleting runs, with a way back until the program ends. Quick to import: every end of the app comes by."""
+"""Deleted runs, which can be restored until the program ends. Quick to import: every exit empties it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRASH = ".trash"
 
 
 class RunTrash:
-    """What one app deleted of the runs in a folder.
+    """The runs in a folder that this app has deleted.
 
     Every app has a folder of its own in `.trash`, locked while the app lives: another app leaves that alone,
     and removes what the dead have left.
@@ -30,11 +30,11 @@ class RunTrash:
 
     @property
     def last(self) -> Path | None:
-        """The run deleted last, where it was; None if there is none to fetch back."""
+        """The run deleted last, where it was; None if there is none to restore."""
         return self._deleted[-1] if self._deleted else None
 
     def delete(self, run: Path) -> None:
-        """Puts a run into the trash beside it. Raises: RunError, also while a process trains it."""
+        """Move a run into the trash beside it. Raises: RunError, also while a process trains it."""
         if holder_of(run) is not None:
             raise RunError(f"{run.name} is being trained: stop it first")
         try:
@@ -51,19 +51,19 @@ class RunTrash:
             self._own.mkdir(exist_ok=True)
             self._lock = RunLock(self._own)
 
-    def fetch_back(self) -> None:
-        """Puts the run deleted last back where it was. Raises: RunError."""
+    def restore(self) -> None:
+        """Move the run deleted last back. Raises: RunError."""
         was = self._deleted[-1]
         try:
             if was.exists():
                 raise RunError(f"{was} is in the way")
             (self._own / was.name).rename(was)
         except OSError as error:
-            raise RunError(f"cannot fetch {was.name} back: {os_error_words(error)}") from error
+            raise RunError(f"cannot restore {was.name}: {os_error_words(error)}") from error
         self._deleted.pop()
 
     def empty(self) -> None:
-        """Removes for good what this app deleted, and what apps left that are gone."""
+        """Remove for good the runs that this app deleted, and those of apps that have ended."""
         self._deleted.clear()
         if self._lock is not None:
             self._lock.release()

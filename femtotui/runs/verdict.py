@@ -1,4 +1,4 @@
-"""Does it learn? One line of plain words from a run's curve. Pure: numbers in, words out.
+"""The verdict on a run: one line about its loss curve, from the numbers alone.
 
 The trend is the Theil-Sen slope (Sen, 1968) of the medians of equal stretches of the latest part of the
 curve, and it counts only if Kendall's rank test (Mann, 1945) makes chance an unlikely cause: single batches
@@ -23,20 +23,20 @@ from .state import RunState, Status
 Floats = NDArray[np.float64]
 
 LEAST_STEPS = 60
-"""Before that there is nothing to say."""
+"""Fewer steps give no verdict."""
 
 _STRETCHES = 20
 _WINDOW_SHARE = 0.4
 _MOST_STEPS = 2000
-_SURE = 3.3  # Kendall's z: a flat curve is looked at thousands of times in a run
-_LEAST_DROP = 0.003  # of the loss, over the window: less is flat to anyone who looks
-_UNLEARNT = 1.02
+_SIGNIFICANT_Z = 3.3  # Kendall's z; high, since a flat curve is tested thousands of times in a run
+_LEAST_DROP = 0.003  # of the loss, over the window: less looks flat on a chart
+_ABOVE_UNIFORM = 1.02
 _RECENT = 20
 _STALE_EVALS = 5
 
 
 class Trend(Enum):
-    """Where the curve is going."""
+    """The direction of the loss."""
 
     UNKNOWN = "unknown"
     FALLING = "falling"
@@ -46,7 +46,7 @@ class Trend(Enum):
 
 @dataclass(frozen=True)
 class Slope:
-    """A trend, and how fast: nats a minute of training, positive where the loss rises."""
+    """A trend and its rate, in nats per minute of training; positive where the loss rises."""
 
     trend: Trend
     per_minute: float = 0.0
@@ -54,9 +54,9 @@ class Slope:
 
 @dataclass(frozen=True)
 class Landmarks:
-    """What losses mean for this run, nats a token; None where unknown.
+    """Losses to compare a run with, in nats per token; None where unknown.
 
-    `journal_step` and `journal_loss` are the journal's end of this preset, if its data is the same.
+    `journal_step` and `journal_loss` are the end of the journal's run of this preset, on the same data.
     """
 
     uniform: float | None = None
@@ -68,7 +68,7 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line for people, and the tone it is said in. `trend` is what it rests on."""
+    """One line of text, its tone, and the trend it is based on."""
 
     words: str
     tone: Tone
@@ -76,7 +76,7 @@ class Verdict:
 
 
 def slope(losses: ArrayLike, elapsed_s: ArrayLike) -> Slope:
-    """The trend of the latest part of a curve; both arrays are one value a step."""
+    """The trend of the latest part of a curve; both arrays have one value per step."""
     losses_K, seconds_K = np.asarray(losses, np.float64), np.asarray(elapsed_s, np.float64)
     window = int(min(max(LEAST_STEPS, _WINDOW_SHARE * losses_K.size), _MOST_STEPS))
     losses_K, seconds_K = losses_K[-window:], seconds_K[-window:]
@@ -86,7 +86,7 @@ def slope(losses: ArrayLike, elapsed_s: ArrayLike) -> Slope:
     heights, times = _medians(losses_K[known_K]), _medians(seconds_K[known_K])
     per_second, z = _theil_sen(times, heights)
     drop = abs(per_second) * (times[-1] - times[0])
-    if abs(z) < _SURE or drop < _LEAST_DROP * abs(float(np.median(heights))):
+    if abs(z) < _SIGNIFICANT_Z or drop < _LEAST_DROP * abs(float(np.median(heights))):
         return Slope(Trend.FLAT, 60 * per_second)
     return Slope(Trend.FALLING if per_second < 0 else Trend.RISING, 60 * per_second)
 
@@ -99,7 +99,7 @@ def _theil_sen(x_N: Floats, y_N: Floats) -> tuple[float, float]:
     """The median slope of all pairs, and Kendall's z of their signs."""
     first, second = np.triu_indices(x_N.size, 1)
     dx, dy = x_N[second] - x_N[first], y_N[second] - y_N[first]
-    forward = dx > 0  # a clock that jumped back has nothing to say
+    forward = dx > 0  # leaves out pairs between which the clock was set back
     if not forward.any():
         return 0.0, 0.0
     n = x_N.size
@@ -116,21 +116,21 @@ def judge(
     *,
     over: bool = False,
 ) -> Verdict:
-    """What a person would like to know at a glance. `over`: the run has ended, and will not go on alone."""
+    """The verdict on a curve. `over`: the run has ended, and does not continue by itself."""
     steps, losses, elapsed_s = (np.asarray(column, np.float64) for column in (steps, losses, elapsed_s))
     if losses.size < LEAST_STEPS:
         return Verdict("too early to tell", "plain", Trend.UNKNOWN)
     recent = losses[-_RECENT:]
     if not np.isfinite(recent).any():
-        return Verdict("the loss is not a number any more", "error", Trend.UNKNOWN)
+        return Verdict("the loss is no longer a finite number", "error", Trend.UNKNOWN)
     now = float(np.mean(recent[np.isfinite(recent)]))
     found = slope(losses[-_MOST_STEPS * 3 :], elapsed_s[-_MOST_STEPS * 3 :])
     parts = [_trend_words(found, over=over), _height_words(now, landmarks)]
     parts.append(_journal_words(steps, losses, now, landmarks))
     tone: Tone = {Trend.FALLING: "good", Trend.RISING: "warning"}.get(found.trend, "plain")  # type: ignore[assignment]
-    by_heart = _learns_by_heart(evals, found.trend)
-    if by_heart:
-        parts.insert(1, by_heart)
+    overfitting = _overfitting_words(evals, found.trend)
+    if overfitting:
+        parts.insert(1, overfitting)
         tone = "warning"
     return Verdict(" · ".join(part for part in parts if part), tone, found.trend)
 
@@ -153,31 +153,31 @@ def _two_digits(value: float) -> str:
 
 
 def _height_words(now: float, known: Landmarks) -> str:
-    """How far it is from what can be reached, or from what counting pairs of tokens would do."""
-    if known.uniform is not None and now > known.uniform * _UNLEARNT:
-        return "worse than knowing nothing"
+    """The distance from the floor, or from the baselines above it."""
+    if known.uniform is not None and now > known.uniform * _ABOVE_UNIFORM:
+        return "worse than uniform guessing"
     if known.bigram is not None and now > known.bigram:
-        return f"{now - known.bigram:.2f} above what counting pairs would do"
+        return f"{now - known.bigram:.2f} above the bigram baseline"
     if known.floor is not None and known.floor > 0:
         above = now / known.floor - 1
         return "at the floor" if above < 0.005 else f"{above:.0%} above the floor"
     if known.bigram is not None:
-        return f"{1 - now / known.bigram:.0%} below what counting pairs would do"
+        return f"{1 - now / known.bigram:.0%} below the bigram baseline"
     return ""
 
 
 def _journal_words(steps: Floats, losses: Floats, now: float, known: Landmarks) -> str:
-    """Where the journal's own run of this preset stood."""
+    """A comparison with the journal's run of this preset."""
     if known.journal_step is None or known.journal_loss is None:
         return ""
-    its_end = f"{known.journal_loss:.3f} at step {known.journal_step:,}"
+    journal_end = f"{known.journal_loss:.3f} at step {known.journal_step:,}"
     if now <= known.journal_loss:
         passed = _first_below(steps, losses, known.journal_loss)
         when = f" since step {passed:,}" if passed else ""
         return f"below the journal's {known.journal_loss:.3f}{when}"
     if steps[-1] < known.journal_step:
-        return f"the journal got to {its_end}"
-    return f"{now - known.journal_loss:.2f} above the journal's {its_end}"
+        return f"the journal got to {journal_end}"
+    return f"{now - known.journal_loss:.2f} above the journal's {journal_end}"
 
 
 def _first_below(steps: Floats, losses: Floats, level: float) -> int | None:
@@ -189,8 +189,8 @@ def _first_below(steps: Floats, losses: Floats, level: float) -> int | None:
     return int(steps[int(below[0]) + _RECENT]) if below.size else None
 
 
-def _learns_by_heart(evals: Sequence[tuple[int, float]], trend: Trend) -> str:
-    """Training gets better while text it never saw gets worse."""
+def _overfitting_words(evals: Sequence[tuple[int, float]], trend: Trend) -> str:
+    """Overfitting: the training loss falls while the validation loss rises."""
     finite = [(step, loss) for step, loss in evals if math.isfinite(loss)]
     if trend is Trend.RISING or len(finite) <= _STALE_EVALS:
         return ""
@@ -198,16 +198,16 @@ def _learns_by_heart(evals: Sequence[tuple[int, float]], trend: Trend) -> str:
     later = [loss for _, loss in finite[best + 1 :]]
     if len(later) < _STALE_EVALS or min(later[-3:]) < 1.02 * finite[best][1]:
         return ""
-    return f"new text was easiest at step {finite[best][0]:,}: it learns by heart"
+    return f"validation loss was lowest at step {finite[best][0]:,}: overfitting"
 
 
-_AGAIN_STEPS = 5
-_AGAIN_SHARE = 0.005
+_STALE_STEPS = 5
+_STALE_SHARE = 0.005
 _SLOPE_STEPS = 6000
 
 
 def landmarks(state: RunState, preset: Preset | None) -> Landmarks:
-    """What losses mean for this run. The journal's end counts only for data that is the journal's."""
+    """The losses to compare a run with. The journal's count only if the run has the journal's data."""
     known = state.started.baselines if state.started is not None else None
     record = preset.journal if preset is not None and _has_its_data(state) else None
     return Landmarks(
@@ -220,34 +220,33 @@ def landmarks(state: RunState, preset: Preset | None) -> Landmarks:
 
 
 def _has_its_data(state: RunState) -> bool:
-    """Whether it trains on what the journal's author had: not on a stand-in, nor on files of one's own."""
+    """Whether it trains on the journal's data: not on a stand-in, nor on the user's files."""
     name = state.started.data_name if state.started is not None else state.config.data.source
     return name == state.config.data.source and not state.config.data.paths
 
 
 def verdict_of(state: RunState, preset: Preset | None) -> Verdict:
-    """The verdict on a run as it stands."""
+    """The verdict on a run in its present state."""
     over = state.status in {Status.FINISHED, Status.FAILED, Status.PARKED}
     return judge(state.steps, state.losses, state.seconds, state.evals, landmarks(state, preset), over=over)
 
 
 def still_falls(state: RunState) -> float | None:
-    """How many nats a minute the loss still falls, or None if it does not (or nobody can tell yet)."""
+    """The nats per minute by which the loss still falls; None if it does not, or cannot be known yet."""
     found = slope(np.asarray(state.losses)[-_SLOPE_STEPS:], np.asarray(state.seconds)[-_SLOPE_STEPS:])
     return -found.per_minute if found.trend is Trend.FALLING else None
 
 
 def too_early_words(state: RunState) -> str:
-    """What to think of before a run is left: the journal's own lesson was that it stopped too early."""
+    """A warning about leaving a run whose loss still falls; the journal's runs were stopped too early."""
     falls = still_falls(state)
     if falls is None or state.status is Status.FINISHED:
         return ""
-    shown = f"{falls:.0f}" if falls >= 10 else f"{falls:.2g}"
-    return f"its loss was still falling, {shown} a minute"
+    return f"its loss was still falling, {_two_digits(falls)} per minute"
 
 
 class Judge:
-    """Keeps the verdict on the run on show, and thinks again when enough has happened."""
+    """Caches the verdict on a run until it has changed enough."""
 
     def __init__(self) -> None:
         self._state: RunState | None = None
@@ -267,4 +266,4 @@ class Judge:
         steps, rewritten, status = self._seen
         if (rewritten, status) != (state.curve.rewritten, state.status):
             return True
-        return len(state.steps) - steps >= max(_AGAIN_STEPS, _AGAIN_SHARE * steps)
+        return len(state.steps) - steps >= max(_STALE_STEPS, _STALE_SHARE * steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -70,6 +71,11 @@ def short_title(title: str) -> str:
     return " ".join(words) or title
 
 
+def fitted(text: str, width: int) -> str:
+    """`text` in exactly `width` characters; an ellipsis stands for an end that is cut off."""
+    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def preset_parameters(preset: Preset) -> int:
     """The exact parameter count of a preset, as far as its vocabulary is known before its data is read."""
     asked = 256 if preset.tokenizer.kind == "byte" else preset.tokenizer.vocab_size
@@ -83,6 +89,8 @@ def local_now() -> datetime:
 
 
 Tone = Literal["plain", "good", "warning", "error"]
+Say = Callable[[str, Tone], None]
+"""Shows a line of text in a tone, such as `StatusLine.say`."""
 
 TONES: dict[Tone, str] = {
     "plain": "$foreground-muted",

@@ -1,22 +1,22 @@
-"""The one decision that needs a dialog: whether to download the English text."""
+"""The English text: the question whether to download it, and the download."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Button, Static
 
 from femtotui.core.errors import FemtoError
 from femtotui.presets.sources import download_english
 
+from ..runs.actions import RunActions
+from ..text.formats import Say
 from ..text.safe import unwrapped
 from ..widgets.dialogs import ModalInTurn
 
@@ -28,24 +28,6 @@ _QUESTION = (
     "Without it they can train on a stand-in, the documentation that every Python carries; "
     "their losses then cannot be compared with the journal's."
 )
-
-
-@dataclass
-class DownloadMoved(Message):
-    """Bytes of the English text have arrived; posted from the downloading thread."""
-
-    received: int
-    total: int
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, DownloadMoved)
-
-
-@dataclass
-class DownloadEnded(Message):
-    """The English text is stored, or `failure` says why not."""
-
-    failure: str = ""
 
 
 class EnglishQuestion(ModalInTurn[Answer]):
@@ -88,23 +70,88 @@ class EnglishQuestion(ModalInTurn[Answer]):
         self.dismiss(answer)
 
 
-def start_download(post: Callable[[Message], object]) -> threading.Thread:
-    """Download in a thread of its own; `post` gets DownloadMoved now and then, and DownloadEnded at the end.
+def start_download(moved: Callable[[int, int], None], ended: Callable[[str], object]) -> threading.Thread:
+    """Download in a thread of its own: `moved(received, total)` now and then, `ended(failure)` at the end.
 
-    The thread is a daemon: a network that does not answer must not keep anybody from leaving.
+    The thread is a daemon: a network that does not answer must not keep the program from ending.
     """
-
-    def moved(received: int, total: int) -> None:
-        post(DownloadMoved(received, total))
 
     def work() -> None:
         try:
             download_english(moved)
         except FemtoError as error:
-            post(DownloadEnded(str(error)))
+            ended(str(error))
         else:
-            post(DownloadEnded())
+            ended("")
 
     thread = threading.Thread(target=work, name="download", daemon=True)
     thread.start()
     return thread
+
+
+class EnglishDownload:
+    """Starts presets; asks first where a missing English text should come from, and downloads it.
+
+    `ask` shows a question and returns the answer, `train` starts a preset, `reopen` calls `open` again,
+    `call_later(callback, *arguments)` runs a callback of the downloading thread in the app's.
+    """
+
+    def __init__(
+        self,
+        actions: RunActions,
+        *,
+        ask: Callable[[EnglishQuestion], Awaitable[Answer]],
+        train: Callable[[str], object],
+        reopen: Callable[[str, str], object],
+        call_later: Callable[..., object],
+        say: Say,
+    ) -> None:
+        self._actions, self._say = actions, say
+        self._ask, self._train, self._reopen, self._call_later = ask, train, reopen, call_later
+        self._wanted = ""
+        self._downloading_for = ""
+
+    async def open(self, key: str, trouble: str = "") -> None:
+        """Train a preset, after asking for the text if that is needed; `trouble` is why a download failed."""
+        self._wanted = key
+        try:
+            must_ask = self._actions.needs_english(key)
+        except FemtoError as error:
+            self._say(f"{error.title}: {error}", "error")
+            return
+        answer: Answer = "stand-in"
+        if must_ask:
+            title = self._actions.choices.preset(key).title
+            answer = await self._ask(EnglishQuestion(f"#{key} {title}", trouble))
+        if answer == "download":
+            self._download(key)
+        elif answer == "stand-in":
+            self._train(key)
+        else:
+            self._say("nothing has changed", "plain")
+
+    def _download(self, key: str) -> None:
+        if not self._downloading_for:
+
+            def moved(received: int, total: int) -> None:
+                self._call_later(self.moved, received, total)
+
+            start_download(moved, lambda failure: self._call_later(self.ended, failure))
+        self._downloading_for = key
+        self._say("downloading the English text…", "plain")
+
+    def moved(self, received: int, total: int) -> None:
+        """Say how far the download is."""
+        share = f"{received / total:.0%} of " if total else ""
+        megabytes = max(total, received) / 1e6
+        self._say(f"downloading the English text: {share}{megabytes:.1f} MB", "plain")
+
+    def ended(self, failure: str) -> None:
+        """Train the preset that waits for the text, unless another one was chosen meanwhile."""
+        key, self._downloading_for = self._downloading_for, ""
+        if key == self._wanted:
+            self._reopen(key, failure)
+        elif failure:
+            self._say(failure, "warning")
+        else:
+            self._say(f"the English text is here: {key} trains on it", "good")

@@ -1,4 +1,4 @@
-"""The top line: which preset trains, on what, and how it stands."""
+"""The lines about the current run: header, summary, notice and status line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from ..text.formats import TONES, Tone
 from ..text.safe import unwrapped
 
 NAME = "femtotui"
+NOTE_LINES = 2
+FAILURE_LINES = 4
+_SEPARATOR = " · "
 _MARKS = {
     Status.STARTING: ("◌", "$foreground-muted"),
     Status.TRAINING: ("●", "$text-success"),
@@ -23,24 +26,24 @@ _MARKS = {
 }
 
 
-def header_facts(view: RunState) -> list[str]:
-    """What the line says of a run, the most important first; a narrow terminal shows fewer of them."""
-    config = view.config
+def header_facts(state: RunState) -> list[str]:
+    """Facts about a run, the most important first; a narrow terminal shows fewer of them."""
+    config = state.config
     facts = [f"#{config.preset} {config.title}", config.recipe.name]
-    if view.parameters is not None:
-        facts.append(f"{view.parameters:,} parameters")
+    if state.parameters is not None:
+        facts.append(f"{state.parameters:,} parameters")
     facts.append(config.tokenizer.kind)
-    facts.append(view.started.data_name if view.started is not None else config.data.source)
+    facts.append(state.started.data_name if state.started is not None else config.data.source)
     return [unwrapped(fact) for fact in facts]
 
 
-def as_many_as_fit(facts: Sequence[str], width: int, separator: str = " · ") -> str:
+def as_many_as_fit(facts: Sequence[str], width: int) -> str:
     """As many facts as `width` cells hold; an ellipsis stands for those left out."""
-    whole = separator.join(facts)
+    whole = _SEPARATOR.join(facts)
     if cell_len(whole) <= width:
         return whole
     for count in range(len(facts) - 1, 0, -1):
-        shown = separator.join(facts[:count]) + " …"
+        shown = _SEPARATOR.join(facts[:count]) + " …"
         if cell_len(shown) <= width:
             return shown
     return facts[0][: max(0, width - 1)] + "…" if facts else ""
@@ -54,20 +57,12 @@ class Header(Static):
         self._facts: list[str] = []
         self._mark, self._tone, self._status = "", "$foreground-muted", "nothing is training"
 
-    def show_run(self, view: RunState | None) -> None:
-        """Show a run, or that none is there."""
+    def show_run(self, state: RunState) -> None:
+        """Show a run."""
         before = self._facts, self._mark, self._status
-        if view is None:
-            self._facts, self._mark, self._tone, self._status = (
-                [],
-                "",
-                "$foreground-muted",
-                "nothing is training",
-            )
-        else:
-            self._facts = header_facts(view)
-            self._mark, self._tone = _MARKS[view.status]
-            self._status = view.status.value
+        self._facts = header_facts(state)
+        self._mark, self._tone = _MARKS[state.status]
+        self._status = state.status.value
         if before != (self._facts, self._mark, self._status):
             self.refresh()
 
@@ -87,9 +82,6 @@ class Header(Static):
         return Content.assemble(
             (name, "bold $text-accent"), (facts, "$text"), gap, (status, f"bold {self._tone}")
         )
-
-
-_SEPARATOR = " · "
 
 
 def in_lines(facts: Sequence[str], width: int) -> str:
@@ -121,7 +113,7 @@ class Summary(Static):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """Where it is hidden, nothing; and the screen is laid out anew only for another number of lines."""
+        """Do nothing where it is hidden; lay the screen out again only if the number of lines changes."""
         if not self.display:
             return
         text = in_lines(self._facts, self.content_size.width)
@@ -129,23 +121,19 @@ class Summary(Static):
         self.update(Content(text), layout=self._height != before)
 
 
-NOTE_LINES = 2
-FAILURE_LINES = 4
-
-
-def notice_text(view: RunState | None) -> tuple[str, bool]:
-    """The words, and whether they tell of a failure."""
-    if view is None:
-        return "", False
-    if view.status is Status.FAILED and view.failure is not None:
-        failure = view.failure
+def notice_text(state: RunState) -> tuple[str, bool]:
+    """The text, and whether it is about a failure."""
+    if state.status is Status.FAILED and state.failure is not None:
+        failure = state.failure
         what_next = (
-            "r resumes from the last checkpoint · n starts anew" if view.can_recover else "n tries again"
+            "r resumes from the last checkpoint · n starts a new run"
+            if state.can_recover
+            else "n tries again"
         )
         return f"{unwrapped(failure.title)}: {unwrapped(failure.message)}\n{what_next}", True
-    if view.trouble:
-        return f"Not saved: {unwrapped(view.trouble)}\nTraining goes on, and saving is tried again", True
-    notes = view.started.notes if view.started is not None else ()
+    if state.trouble:
+        return f"Not saved: {unwrapped(state.trouble)}\nTraining continues, and saving is tried again", True
+    notes = state.started.notes if state.started is not None else ()
     return " · ".join(unwrapped(note) for note in notes), False
 
 
@@ -168,16 +156,16 @@ def cut_to(words: str, width: int, most: int) -> str:
 
 
 class Notice(Static):
-    """Takes no room while there is nothing to say. All of it is in the tooltip, where some is left out."""
+    """Failures and remarks about a run; hidden while there are none. The tooltip has the whole text."""
 
     def __init__(self) -> None:
         super().__init__(id="notice")
         self._words = ""
         self.display = False
 
-    def show_run(self, view: RunState | None) -> None:
-        """Say what there is to say about a run."""
-        words, failed = notice_text(view)
+    def show_run(self, state: RunState) -> None:
+        """Show the failure or the remarks of a run."""
+        words, failed = notice_text(state)
         if words == self._words:
             return
         self._words = words

@@ -1,4 +1,4 @@
-"""What the panels say of a run: two short lines each, no screen."""
+"""The panels with the numbers of a run, and the line with its scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_FORESIGHT_S = 30 * 86_400
 
 
 class Lines(NamedTuple):
-    """The line that catches the eye, the quieter one below it, and one more where there is room for three."""
+    """The prominent line of a panel, the one below it, and a third where there is room."""
 
     main: str
     sub: str
@@ -38,77 +38,72 @@ BAR_WIDTH = 8
 
 
 def panel_lines(
-    view: RunState | None, now: datetime | None = None, free_mib: float | None = None
+    state: RunState, now: datetime | None = None, free_mib: float | None = None
 ) -> dict[str, Lines]:
     """The lines of every panel, by its title. `free_mib` is what the machine has left."""
-    if view is None:
-        return {name: Lines(UNKNOWN, "") for name in PANELS}
-    ms, tokens = view.ms_per_step, view.tokens_per_s
-    share = view.step / view.total_steps
+    ms, tokens = state.ms_per_step, state.tokens_per_s
+    share = state.step / state.total_steps
     return {
         "step": Lines(
-            f"{view.step:,}",
-            f"of {view.total_steps:,}",
+            f"{state.step:,}",
+            f"of {state.total_steps:,}",
             f"{progress_bar(share, BAR_WIDTH)} {int(100 * share)}%",
         ),
-        "loss": Lines(loss(view.smoothed_loss), f"val {loss(view.val_loss)}", _landmark(view)),
-        "elapsed": Lines(duration(view.elapsed_s), _left(view), _end(view, now)),
-        "RAM": _ram(view, free_mib),
+        "loss": Lines(loss(state.smoothed_loss), f"val {loss(state.val_loss)}", _landmark(state)),
+        "elapsed": Lines(duration(state.elapsed_s), _left(state), _end(state, now)),
+        "RAM": _ram(state, free_mib),
         "speed": Lines(
             f"{milliseconds(ms)}/step" if ms is not None else UNKNOWN,
             rate(tokens) if tokens is not None else "",
-            sparkline(view.recent_speeds(), 12),
+            sparkline(state.recent_speeds(), 12),
         ),
         "rate": Lines(
-            f"{view.lr:.2e}" if view.lr is not None else UNKNOWN,
-            f"gradient {view.grad_norm:.3f}" if view.grad_norm is not None else "",
-            f"seed {view.config.train.seed}",
+            f"{state.lr:.2e}" if state.lr is not None else UNKNOWN,
+            f"gradient {state.grad_norm:.3f}" if state.grad_norm is not None else "",
+            f"seed {state.config.train.seed}",
         ),
     }
 
 
-def _landmark(view: RunState) -> str:
-    """The loss to think of beside one's own: the floor, or what counting pairs would do."""
-    if view.started is None:
+def _landmark(state: RunState) -> str:
+    """The loss to compare with: the floor, or else the bigram baseline."""
+    if state.started is None:
         return ""
-    known = view.started.baselines
+    known = state.started.baselines
     return f"floor {known.floor:.4f}" if known.floor is not None else f"bigram {known.bigram:.4f}"
 
 
-def _end(view: RunState, now: datetime | None) -> str:
-    """The time of day at which it will be over."""
-    if view.status is not Status.TRAINING or view.left_s is None or now is None:
+def _end(state: RunState, now: datetime | None) -> str:
+    """The time of day at which the run will end."""
+    left_s = state.left_s if state.status is Status.TRAINING else None
+    if left_s is None or now is None or left_s > _LONGEST_FORESIGHT_S:
         return ""
-    if view.left_s > _LONGEST_FORESIGHT_S:
-        return ""
-    end = now + timedelta(seconds=view.left_s)
+    end = now + timedelta(seconds=left_s)
     return f"ends {end:%H:%M}" if end.date() == now.date() else f"ends {end:%m-%d %H:%M}"
 
 
-def _ram(view: RunState, free_mib: float | None) -> Lines:
-    plan = f"~{memory(view.forecast_mib).removesuffix(' MiB')}" if view.forecast_mib else ""
+def _ram(state: RunState, free_mib: float | None) -> Lines:
+    plan = f"~{memory(state.forecast_mib).removesuffix(' MiB')}" if state.forecast_mib else ""
     free = f"{free_mib / 1024:.1f}G free" if free_mib is not None else ""
-    if not view.total_mib:
+    if not state.total_mib:
         return Lines(UNKNOWN, plan, free)
-    peak = f"peak {memory(view.peak_mib).removesuffix(' MiB')} {plan}"
-    return Lines(memory(view.total_mib), peak.strip(), free)
+    peak = f"peak {memory(state.peak_mib).removesuffix(' MiB')} {plan}"
+    return Lines(memory(state.total_mib), peak.strip(), free)
 
 
-def _left(view: RunState) -> str:
-    if view.status is Status.FINISHED:
+def _left(state: RunState) -> str:
+    if state.status is Status.FINISHED:
         return "finished"
-    if view.status is Status.FAILED or view.left_s is None:
+    if state.status is Status.FAILED or state.left_s is None:
         return UNKNOWN
-    return f"{duration(view.left_s)} left"
+    return f"{duration(state.left_s)} left"
 
 
-def summary_facts(view: RunState | None) -> list[str]:
-    """All of it in a few words each, the most important first, for terminals where the panels do not fit."""
-    if view is None:
-        return []
-    lines = panel_lines(view)
+def summary_facts(state: RunState) -> list[str]:
+    """The same in a line, the most important first, for terminals in which the panels do not fit."""
+    lines = panel_lines(state)
     facts = [
-        f"{view.step:,}/{view.total_steps:,}",
+        f"{state.step:,}/{state.total_steps:,}",
         f"loss {lines['loss'].main}",
         lines["loss"].sub,
         lines["elapsed"].sub,
@@ -118,18 +113,18 @@ def summary_facts(view: RunState | None) -> list[str]:
     return [fact for fact in facts if fact not in {"", UNKNOWN}]
 
 
-def figures_line(view: RunState | None) -> str:
-    """Learning rate and gradient norm, for those who look."""
-    if view is None or view.lr is None or view.grad_norm is None:
+def figures_line(state: RunState) -> str:
+    """Learning rate and gradient norm."""
+    if state.lr is None or state.grad_norm is None:
         return ""
-    return f"learning rate {view.lr:.2e}  gradient {view.grad_norm:6.3f}"
+    return f"learning rate {state.lr:.2e}  gradient {state.grad_norm:6.3f}"
 
 
-def ram_words(view: RunState, free_mib: float) -> str:
-    """The memory in a sentence, for those who ask what its figures are."""
-    words = [f"{memory(view.total_mib)} for the trainer and the app, {memory(view.peak_mib)} at most"]
-    if view.forecast_mib:
-        words.append(f"{memory(view.forecast_mib)} were forecast before it started")
+def ram_words(state: RunState, free_mib: float) -> str:
+    """The figures of the memory panel in a sentence."""
+    words = [f"{memory(state.total_mib)} for the trainer and the app, {memory(state.peak_mib)} at most"]
+    if state.forecast_mib:
+        words.append(f"{memory(state.forecast_mib)} were forecast before it started")
     words.append(f"{memory(free_mib)} of the machine are free")
     return "; ".join(words)
 
@@ -163,14 +158,11 @@ class StatPanel(Widget):
         self,
         title: str,
         *,
-        main: str = "–",
+        main: str = UNKNOWN,
         sub: str = "",
-        name: str | None = None,
         id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-        disabled: bool = False,
     ) -> None:
-        super().__init__(name=name, id=id, classes=classes, disabled=disabled)
+        super().__init__(id=id)
         self.border_title = Content(one_line(title))
         self._number_widths = [0, 0, 0]
         self._lines = ("", "", "")

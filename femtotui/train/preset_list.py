@@ -1,25 +1,33 @@
-"""The list of presets: how ours stands, key, short title, size, the journal's verdict and our own."""
+"""The list of presets, its filter, and the controllers that choose, mark and edit presets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from femtotui.presets import Preset
 
+from ..edit.edit_screen import EditAnswer, EditScreen
+from ..runs.actions import RunActions, StatusMessage
 from ..runs.choices import BrokenPreset
-from ..runs.library import PresetVerdict
+from ..runs.library import PresetVerdict, preset_verdicts
+from ..runs.manager import RunManager
 from ..runs.state import Status
-from ..text.formats import preset_parameters, short_title, size
+from ..text.formats import Say, fitted, preset_parameters, short_title, size
 from ..text.safe import unwrapped
 
+DIGIT_SECONDS = 0.6
+"""How long a digit waits for a second one: 1 may become 14."""
+
+Verdicts = dict[str, PresetVerdict]
 TITLE_WIDTH = 10
 _VERDICTS = {"success": ("✓", "$text-success"), "fail": ("✗", "$text-error")}
 _BROKEN = "broken "
@@ -34,7 +42,7 @@ _OURS = {
 
 
 def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | None = None) -> Content:
-    """One line of the list: its run of this session, key, title, size, the journal's verdict and our own."""
+    """One line of the list: status, key, title, size, the journal's verdict and ours."""
     mark, tone = _OURS[status] if status is not None else (" ", "")
     verdict, verdict_tone = _VERDICTS[preset.journal.verdict] if preset.journal is not None else (" ", "")
     our_verdict, our_tone = _VERDICTS[ours] if ours is not None else (" ", "")
@@ -49,15 +57,11 @@ def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | Non
 
 
 def _name(preset: Preset) -> tuple[Content | str, ...]:
-    """Key and title; the keys of one's own are words, and their titles say enough."""
+    """Key and title; only the title of a user preset, whose key is a word."""
     title = short_title(preset.title)
     if not preset.key.isdigit():
-        return (f" {_cut(title, TITLE_WIDTH + 2)} ",)
-    return (f"{preset.key:>2} {_cut(title, TITLE_WIDTH)} ",)
-
-
-def _cut(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+        return (f" {fitted(title, TITLE_WIDTH + 2)} ",)
+    return (f"{preset.key:>2} {fitted(title, TITLE_WIDTH)} ",)
 
 
 @dataclass
@@ -78,8 +82,11 @@ class PresetPointedAt(Message):
         return isinstance(message, PresetPointedAt)
 
 
-class FilterLeft(Message):
-    """The user has closed the filter of the list."""
+@dataclass
+class FilterClosed(Message):
+    """The filter of the list is closed; with a key, that preset was chosen in it."""
+
+    key: str = ""
 
 
 class PresetList(OptionList):
@@ -113,7 +120,7 @@ class PresetList(OptionList):
         self.add_options(Option(preset_line(p, *self._shown[key]), id=key) for key, p in shown.items())
         if not self._filter:
             for index, broken in enumerate(self._broken):
-                line = Content.styled(f"! {_cut(unwrapped(broken.path.name), 17)}", "$foreground-muted")
+                line = Content.styled(f"! {fitted(unwrapped(broken.path.name), 17)}", "$foreground-muted")
                 self.add_option(Option(line, id=f"{_BROKEN}{index}"))
         self.border_subtitle = f"{len(shown)} of {len(self._presets)}" if self._filter else ""
         if at in shown:
@@ -128,7 +135,7 @@ class PresetList(OptionList):
         return option.id if option is not None and option.id in self._presets else ""
 
     def mark(self, statuses: Mapping[str, Status], ours: Mapping[str, PresetVerdict]) -> None:
-        """Show how each preset's run stands, and our verdict; only lines that change are drawn again."""
+        """Show the status of each preset's run, and our verdict; only lines that change are drawn again."""
         for key, before in self._shown.items():
             now = (statuses.get(key), ours.get(key))
             if before != now:
@@ -163,17 +170,143 @@ def matches(preset: Preset, words: str) -> bool:
 
 
 class PresetFilter(Input):
-    """The line in which the list is filtered; there only while somebody types in it."""
+    """The line in which the list is filtered; there only while it is used."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "all presets", id="filter-leave"),
         Binding("down,up", "screen.presets_focus", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, presets: PresetList, say: Say) -> None:
         super().__init__(placeholder="filter", id="preset-filter", compact=True)
+        self._presets, self._say = presets, say
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._presets.filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._presets.highlighted_key:
+            self._close(self._presets.highlighted_key)
+        else:
+            self._say(f"no preset has {event.value} in it", "warning")
 
     def action_leave(self) -> None:
-        """Show all presets again, and go."""
-        self.post_message(FilterLeft())
+        self._close("")
+
+    def _close(self, key: str) -> None:
+        """Show all presets again."""
+        self._presets.filter("")
+        self.post_message(FilterClosed(key))
         self.remove()
+
+
+class PresetMarks:
+    """The status of each preset's run of this session, and our verdicts on all its runs; `show` gets both.
+
+    `in_background(read, use)` reads in a thread and uses the result in the app's.
+    """
+
+    def __init__(
+        self,
+        manager: RunManager,
+        in_background: Callable[[Callable[[], Verdicts], Callable[[Verdicts], None]], None],
+        show: Callable[[dict[str, Status], Verdicts], None],
+    ) -> None:
+        self._manager, self._in_background, self._show = manager, in_background, show
+        self._from_disk: Verdicts = {}
+
+    def read_verdicts(self) -> None:
+        """Read the verdicts of the runs on disk, and show them."""
+        self._in_background(lambda: preset_verdicts(self._manager.runs), self._use)
+
+    def _use(self, verdicts: Verdicts) -> None:
+        self._from_disk = verdicts
+        self.update()
+
+    def update(self) -> None:
+        """Show the marks as they are now."""
+        statuses: dict[str, Status] = {}
+        verdicts = dict(self._from_disk)
+        for key, handle in self._manager.handles.items():
+            status, score = handle.state.status, handle.state.score
+            is_saving = handle is not self._manager.current and status is Status.TRAINING
+            statuses[key] = Status.PARKED if is_saving else status
+            if score is not None and verdicts.get(key) != "success":
+                verdicts[key] = score.verdict
+        self._show(statuses, verdicts)
+
+
+class PresetEditor:
+    """Opens the edit form, and saves or trains what comes back.
+
+    `ask` shows the form and returns the answer, `do` carries out an action and tells whether it succeeded,
+    `changed` is called with the key of a preset that is new or different.
+    """
+
+    def __init__(
+        self,
+        actions: RunActions,
+        ask: Callable[[EditScreen], Awaitable[EditAnswer | None]],
+        do: Callable[[Callable[[], StatusMessage]], bool],
+        changed: Callable[[str], None],
+    ) -> None:
+        self._actions, self._ask, self._do, self._changed = actions, ask, do, changed
+
+    async def edit(self, preset: Preset) -> None:
+        """Edit a preset."""
+        answer = await self._ask(EditScreen(preset, self._actions.forecast_words))
+        if answer is None:
+            return
+        edited, actions = answer.preset, self._actions
+        if answer.wish in {"save", "save-train"} and not self._do(lambda: actions.save_preset(edited)):
+            return
+        if answer.wish in {"train", "save-train"}:
+            self._do(lambda: actions.start_edited(edited))
+        self._changed(edited.key)
+
+
+class PresetNumber:
+    """The number of a preset, typed digit by digit; one that could be the first of two waits a moment.
+
+    `start_timer(seconds, callback)` is as Textual's `set_timer`.
+    """
+
+    def __init__(
+        self,
+        keys: Callable[[], Iterable[str]],
+        start_timer: Callable[[float, Callable[[], None]], Timer],
+        point_at: Callable[[str], None],
+        choose: Callable[[str], object],
+        say: Say,
+    ) -> None:
+        self._keys, self._start_timer, self._say = keys, start_timer, say
+        self._point_at, self._choose = point_at, choose
+        self._typed = ""
+        self._timer: Timer | None = None
+
+    def type(self, digit: str) -> None:
+        """Choose by number, at once where no other digit can follow."""
+        self._typed = self.clear() + digit
+        matches = [key for key in self._keys() if key.startswith(self._typed)]
+        if matches == [self._typed] or not matches:
+            self._finish()
+            return
+        self._point_at(self._typed)
+        self._say(f"preset {self._typed}…", "plain")
+        self._timer = self._start_timer(DIGIT_SECONDS, self._finish)
+
+    def clear(self) -> str:
+        """Forget the digits typed so far, and return them."""
+        if self._timer is not None:
+            self._timer.stop()
+        typed, self._typed, self._timer = self._typed, "", None
+        return typed
+
+    def _finish(self) -> None:
+        key = self.clear()
+        if key in self._keys():
+            self._choose(key)
+        else:
+            self._say(f"there is no preset {key}", "warning")

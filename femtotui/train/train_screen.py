@@ -1,129 +1,135 @@
-"""The Train screen: what the current run does, and the keys that steer it."""
+"""The Train screen: the state of the current run, and the keys that control it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar, TypeVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.screen import Screen
 
-from femtotui.core.machine import available_mib, rss_mib
+from femtotui.core.errors import FemtoError
+from femtotui.core.machine import rss_mib
+from femtotui.presets import Preset
 
-from ..chart.loss_chart import LossChart
+from ..chart.chart_model import Overlay
+from ..chart.glyphs import Glyphs
 from ..journal.journal_screen import JournalScreen
-from ..runs.actions import RunActions
-from ..runs.library import chart_data
-from ..runs.run_list import RunList
+from ..runs.actions import RunActions, StatusMessage
+from ..runs.library import RunRow, read_rows
+from ..runs.run_list import Glance, RunChosen, RunList, RunListUpdater, RunPointedAt, run_words
+from ..runs.runs_screen import RunsScreen
 from ..runs.state import RunState, Status
-from ..runs.verdict import Judge, too_early_words
 from ..sampling.fields import Prompt
-from ..sampling.sample_pane import SampleAsked, SamplePane
+from ..sampling.sample_pane import SampleAsked
 from ..sampling.sample_screen import SampleScreen
-from ..sampling.stream import Pace
-from ..text.formats import local_now
-from ..trainer.protocol import SnapshotArrived
+from ..text.formats import Tone
 from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
-from ..widgets.tick import SLOW_TICKS
-from .contesting import ContestingScreen
-from .glancing import GlancingScreen
-from .header import Header, Notice, StatusLine, Summary
-from .panels import (
-    PANELS,
-    ScoreLine,
-    StatPanel,
-    figures_line,
-    panel_lines,
-    ram_words,
-    summary_facts,
+from .download import EnglishDownload
+from .header import Header, StatusLine
+from .live_samples import LiveSamples
+from .open_experiments import OpenExperiments
+from .overlays import Overlays
+from .panels import figures_line
+from .preset_list import (
+    FilterClosed,
+    PresetChosen,
+    PresetEditor,
+    PresetFilter,
+    PresetList,
+    PresetMarks,
+    PresetNumber,
+    PresetPointedAt,
 )
-from .preset_list import PresetChosen, PresetList
+from .run_news import RunNews
+from .run_pane import RunPane
 
-_NOT_ASKED = -1
+_Found = TypeVar("_Found")
+_hidden = partial(Binding, show=False)
 
 
-class TrainScreen(ContestingScreen, GlancingScreen):
-    """Shows the manager's current run. RunState has what is known of it, RunActions what can be done."""
+class TrainScreen(Screen[None]):
+    """Shows the manager's current run. The keys are passed on to RunActions and to the objects made below."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "pause", id="pause", tooltip="Pause; a pause saves the run"),
-        Binding("space", "resume", "resume", id="pause", tooltip="Go on after a pause"),
-        Binding("r", "recover", "resume run", id="recover", tooltip="Resume from the last checkpoint"),
-        Binding("s", "sample", "sample", id="sample", tooltip="The sampling screen"),
-        Binding("n", "anew", "new run", id="new", tooltip="A new run of this preset, with a new seed"),
-        Binding("e", "edit", "edit", id="edit", tooltip="Change this preset, and keep it as your own"),
-        Binding("u", "runs", "runs", id="runs", tooltip="All runs: compare, overlay, rename, resume"),
-        Binding(
-            "question_mark", "help", "help", key_display="?", id="help", tooltip="Explain the focused panel"
+        *(Binding(digit, f"digit('{digit}')", show=False) for digit in "0123456789"),
+        _hidden("slash", "filter", "filter", id="filter", tooltip="Find a preset by typing"),
+        _hidden("o", "overlay_last", "overlay", id="overlay", tooltip="Overlay the previous run"),
+        _hidden("v", "race", "race", id="race", tooltip="Race the journal's recipe against ours"),
+        _hidden(
+            "w", "why_layers", "why layers", id="why-layers", tooltip="Why did more layers make it worse?"
         ),
+        _hidden("m", "sweep", "sweep", id="sweep", tooltip="Watch the newest sweep: many runs, best first"),
+        Binding("space", "steer('pause')", "pause", id="pause", tooltip="Pause; a pause saves the run"),
+        Binding("space", "steer('resume')", "resume", id="pause", tooltip="Resume after a pause"),
+        Binding(
+            "r", "steer('resume_failed')", "resume run", id="recover", tooltip="Resume from a checkpoint"
+        ),
+        Binding("s", "sample", "sample", id="sample", tooltip="The sampling screen"),
+        Binding("n", "steer('new_run')", "new run", id="new", tooltip="Start this preset with a new seed"),
+        Binding("e", "edit", "edit", id="edit", tooltip="Edit this preset, and save it as a preset of yours"),
+        Binding("u", "runs", "runs", id="runs", tooltip="All runs: compare, overlay, rename, resume"),
+        Binding("question_mark", "help", "help", key_display="?", id="help", tooltip="Keys and panels"),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Save and leave"),
         Binding("c", "checkpoint", "checkpoint", id="checkpoint", tooltip="Save a checkpoint now"),
-        Binding("d", "detach", "detach", id="detach", tooltip="Leave; the training goes on"),
+        Binding("d", "steer('detach')", "detach", id="detach", tooltip="Leave; the training continues"),
         Binding("j", "journal", "journal", id="journal", tooltip="The journal entry of this run"),
         Binding("p", "presets", "presets", id="presets", tooltip="Show or hide the presets"),
-        Binding("g", "chart", "chart", show=False, id="chart", tooltip="Move to the chart: zoom, read, pan"),
-        Binding(
-            "l", "log_axis", "linear/log", show=False, id="loss-log", tooltip="Linear or logarithmic loss"
-        ),
-        Binding(
-            "x",
-            "time_axis",
-            "steps/time",
-            show=False,
-            id="loss-time",
-            tooltip="Steps or time along the chart",
-        ),
-        Binding("b", "unit", "nats/bits", show=False, id="loss-bits", tooltip="Nats a token or bits a byte"),
-        Binding(
-            "plus", "smooth(1)", "smoother", show=False, id="loss-smoother", tooltip="Smooth the curve more"
-        ),
-        Binding(
-            "minus", "smooth(-1)", "rougher", show=False, id="loss-rougher", tooltip="Smooth the curve less"
-        ),
-        Binding("escape", "leave", "back", show=False, id="back"),
+        _hidden("g", "chart_focus", "chart", id="chart", tooltip="Move to the chart: zoom, read, pan"),
+        _hidden("l", "chart('toggle_log_y')", "linear/log", id="loss-log", tooltip="Linear or log loss"),
+        _hidden("x", "chart('toggle_x_axis')", "steps/time", id="loss-time", tooltip="Steps or time"),
+        _hidden("b", "chart('toggle_unit')", "nats/bits", id="loss-bits", tooltip="Nats/token or bits/byte"),
+        _hidden("plus", "chart('smooth', 1)", "smoother", id="loss-smoother", tooltip="Smoother curve"),
+        _hidden("minus", "chart('smooth', -1)", "rougher", id="loss-rougher", tooltip="Rougher curve"),
+        _hidden("escape", "leave", "back", id="back"),
     ]
 
-    def __init__(self, actions: RunActions) -> None:
-        super().__init__(actions)
-        self._pace = Pace()
-        self._shown: RunState | None = None
-        self._last_status: Status | None = None
-        self._asked = False
-        self._saved_before: int | None = _NOT_ASKED
-        self._version = -1
-        self._ticks = 0
-        self._sampled: SnapshotArrived | None = None
-        self._followed: RunState | None = None
-        self._slowly_shown: tuple[RunState, int] | None = None
-        self._judge = Judge()
+    def __init__(self, actions: RunActions, glyphs: Glyphs) -> None:
+        super().__init__()
+        self.actions, self.glyphs = actions, glyphs
+        self.presets = {preset.key: preset for preset in actions.choices.presets}
+        self._list = PresetList(tuple(self.presets.values()), actions.choices.broken)
+        self._run_list, self._pane = RunList(), RunPane(actions, glyphs)
+        manager = actions.manager
+        self._number = PresetNumber(
+            lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
+        )
+        self._english = EnglishDownload(
+            actions,
+            ask=self._ask,
+            train=lambda key: self._do(lambda: actions.start_preset(key)),
+            reopen=self.open_preset,
+            call_later=self.call_later,
+            say=self.say,
+        )
+        self.overlays = Overlays(manager, self._draw_overlays, self.say)
+        self.experiments = OpenExperiments(actions, glyphs, self._ask, self.say)
+        self._runs = RunListUpdater(manager, partial(self._in_background, "runs-list"), self._show_runs)
+        self._marks = PresetMarks(manager, partial(self._in_background, "verdicts"), self._list.mark)
+        self._editor = PresetEditor(actions, self._ask, self._do, self._presets_changed)
+        self._samples = LiveSamples(manager, self._pane.samples)
+        self._news = RunNews()
+        self._shown: tuple[RunState | None, int] = (None, -1)
 
     def compose(self) -> ComposeResult:
         yield Header()
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield PresetList(tuple(self.presets.values()), self.actions.choices.broken)
-                yield RunList()
-            with Vertical(id="main"):
-                with Horizontal(id="panels"):
-                    for name in PANELS:
-                        yield StatPanel(name, id=f"panel-{name.lower()}")
-                yield Summary()
-                yield Notice()
-                yield LossChart(id="chart")
-                yield ScoreLine()
-                yield SamplePane(self.actions)
+                yield self._list
+                yield self._run_list
+            yield self._pane
         yield StatusLine()
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.query_one(LossChart).glyphs = self.glyphs
-        self.read_our_verdicts()
+        self._marks.read_verdicts()
         self.open_preset(self.actions.choices.opening.key)
 
     def on_resize(self) -> None:
@@ -131,9 +137,30 @@ class TrainScreen(ContestingScreen, GlancingScreen):
 
     def _focus_list_in_sight(self) -> None:
         if self.focused is None and self._list_in_sight:
-            self.query_one(PresetList).focus()
+            self._list.focus()
+
+    def _in_background(self, group: str, read: Callable[[], _Found], use: Callable[[_Found], None]) -> None:
+        """Read in a thread, so that the screen does not wait, and use the result unless the app has ended."""
+
+        def work() -> None:
+            found = read()
+            self.app.call_from_thread(lambda: use(found) if self.query(RunList) else None)
+
+        self.run_worker(work, thread=True, exclusive=True, group=group)
+
+    async def _ask(self, screen: Screen[_Found]) -> _Found:
+        """Show a screen, wait for its answer, and return it."""
+        return await self.app.push_screen_wait(screen)
 
     # -- showing ---------------------------------------------------------------------------------------
+
+    def say(self, words: str, tone: Tone = "plain") -> None:
+        """Show a line above the keys."""
+        self.query_one(StatusLine).say(words, tone)
+
+    def _show_message(self, message: StatusMessage | None) -> None:
+        if message is not None:
+            self.say(message.words, message.tone)
 
     def show_saving(self) -> None:
         """Say that the runs are being saved before the program ends."""
@@ -142,211 +169,239 @@ class TrainScreen(ContestingScreen, GlancingScreen):
 
     def tick(self) -> None:
         """Bring the screen up to date with the current run."""
-        self._ticks += 1
-        self.mark_presets()
-        self.glance()
-        handle = self.actions.current
-        if handle is not None:
-            if handle.state is not self._shown or handle.state.version != self._version:
-                self._show_state(handle.state)
-            self._show_slowly(handle.state)
-
-    def background_tick(self) -> None:
-        """Do what continues under other screens: measure memory, draw samples, tell of a new status."""
+        self._marks.update()
+        self._runs.update()
         handle = self.actions.current
         if handle is None:
             return
-        state, other = handle.state, handle.state is not self._followed
-        if other:
-            self._followed, self._last_status = state, None
-            self._asked, self._saved_before = False, _NOT_ASKED
-            self._sample_pane.clear()
+        state, before = handle.state, self._shown[0]
+        if self._shown != (state, state.version):
+            self._shown = (state, state.version)
+            if before is None or before.config.preset != state.config.preset:
+                self._list.point_at(state.config.preset)
+            self.query_one(Header).show_run(state)
+            self._pane.show(state)
+        if self._pane.show_slowly(state, self.presets.get(state.config.preset)):
+            self.query_one(StatusLine).show_figures(figures_line(state))
+
+    def background_tick(self) -> None:
+        """Continue under other screens: measure memory, draw samples, report a new status."""
+        handle = self.actions.current
+        if handle is None:
+            return
+        state = handle.state
         state.record_memory(rss_mib())
-        if handle.snapshot is not None and (other or handle.snapshot is not self._sampled):
-            self._sampled = handle.snapshot
-            self._sample(asked=self._asked)
-        if state.status is not self._last_status:
-            self._status_changed(state)
-        if self._saved_before not in {_NOT_ASKED, state.checkpoint_step}:
-            self._saved_before = _NOT_ASKED
-            self.say(f"step {state.checkpoint_step or 0:,} is saved", "good")
-        pane = self._sample_pane
-        if pane.can_show and self._pace.due(state, drawing=pane.is_drawing):
-            self.actions.manager.ask_snapshot()
+        self._samples.update(handle)
+        before = self._news.status_of(state)
+        for message in self._news.update(state):
+            self._show_message(message)
+        if before is not state.status:
+            self.refresh_bindings()
+            if before is not None and state.status is Status.FINISHED:
+                self._marks.read_verdicts()
+            if before is not None and state.status is Status.FAILED:
+                self.app.bell()
 
     def on_screen_resume(self) -> None:
         """Catch up with what happened under another screen."""
         if self.is_mounted:
             self.tick()
 
-    def _show_state(self, state: RunState) -> None:
-        if self._shown is None or self._shown.config.preset != state.config.preset:
-            self.query_one(PresetList).point_at(state.config.preset)
-        self._shown, self._version = state, state.version
-        self.query_one(Header).show_run(state)
-        self.query_one(Notice).show_run(state)
-        self._show_panels(state)
-        self.query_one(Summary).show_facts(summary_facts(state))
-        self.query_one(ScoreLine).show_scores(state.scores)
-
-    def _show_slowly(self, state: RunState) -> None:
-        """Draw what takes longer, every few ticks while it trains: figures, verdict and chart."""
-        shown = (state, state.version)
-        same_run = self._slowly_shown is not None and self._slowly_shown[0] is state
-        resting = self._ticks % SLOW_TICKS and state.status is Status.TRAINING
-        if shown == self._slowly_shown or (same_run and resting):
-            return
-        self._slowly_shown = shown
-        preset, chart = self.presets.get(state.config.preset), self.query_one(LossChart)
-        self.query_one(StatusLine).show_figures(figures_line(state))
-        verdict = self._judge.verdict(state, preset)
-        chart.show_verdict(verdict.words, verdict.tone)
-        chart.show(chart_data(state, preset))
-
-    def _show_panels(self, state: RunState) -> None:
-        now, free_mib = local_now(), available_mib()
-        for name, lines in panel_lines(state, now, free_mib).items():
-            self.query_one(f"#panel-{name.lower()}", StatPanel).update(*lines)
-        self.query_one("#panel-ram").tooltip = Content(ram_words(state, free_mib))
-
-    def _status_changed(self, state: RunState) -> None:
-        before, self._last_status = self._last_status, state.status
-        self.refresh_bindings()
-        match state.status:
-            case Status.PAUSED:
-                early = too_early_words(state)
-                self.say(
-                    f"paused at step {state.step:,}; the run is saved{early and ' · ' + early}", "warning"
-                )
-            case Status.FINISHED if before is not None:
-                self.read_our_verdicts()
-                self.say(f"finished after {state.step:,} steps; n starts a new run", "good")
-            case Status.FAILED if before is not None and state.failure is not None:
-                self.say(f"{state.failure.title} at step {state.step:,}", "error")
-                self.app.bell()
-            case Status.TRAINING if before is Status.PAUSED:
-                self.say("resumed", "good")
-
-    def steered(self) -> None:
-        self.background_tick()
-        self.tick()
-        self.refresh_bindings()
-
-    @on(PresetChosen)
-    def _fold_list_away(self) -> None:
-        if not self._list_in_sight:
-            self.action_leave()
-
-    # -- keys ------------------------------------------------------------------------------------------
+    # -- steering --------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
-        del parameters
-        status = self._shown.status if self._shown is not None else None
+        status = self.actions.status
         offered = {
             "pause": status in {Status.STARTING, Status.TRAINING},
             "resume": status is Status.PAUSED,
-            "recover": self._shown is not None and self.actions.can_resume,
+            "resume_failed": self.actions.can_resume,
             "detach": status in {Status.TRAINING, Status.PAUSED},
         }
-        return offered.get(action, True)
+        return offered.get(str(parameters[0]), True) if action == "steer" else True
 
-    def action_pause(self) -> None:
-        self.steer(self.actions.pause)
+    def _do(self, action: Callable[[], StatusMessage]) -> bool:
+        """Carry out an action and show its message; False if it raised, which changes nothing."""
+        try:
+            message = action()
+        except FemtoError as error:
+            self.say(f"{error.title}: {error}", "error")
+            return False
+        self._show_message(message)
+        self.background_tick()
+        self.tick()
+        self.refresh_bindings()
+        return True
 
-    def action_resume(self) -> None:
-        self.steer(self.actions.resume)
-
-    def action_recover(self) -> None:
-        self.steer(self.actions.resume_failed)
-
-    def action_anew(self) -> None:
-        self.steer(self.actions.new_run)
+    def action_steer(self, name: str) -> None:
+        """Carry out an action of RunActions that needs no more than its name."""
+        self._do(getattr(self.actions, name))
 
     def action_checkpoint(self) -> None:
-        self._saved_before = self._shown.checkpoint_step if self._shown is not None else _NOT_ASKED
-        self.steer(self.actions.checkpoint)
+        if self.actions.current is not None:
+            self._news.expect_checkpoint(self.actions.current.state)
+        self._do(self.actions.checkpoint)
 
-    def action_detach(self) -> None:
-        self.steer(self.actions.detach)
+    def action_chart(self, action: str, *arguments: int) -> None:
+        getattr(self._pane.chart, f"action_{action}")(*arguments)
 
-    def action_journal(self) -> None:
-        place = self.actions.current
-        if place is None or place.state.run is None:
-            self.say("no entry yet: the run is still starting")
-            return
-        self.app.push_screen(JournalScreen(Path(place.state.run), self.presets[place.config.preset]))
-
-    def action_log_axis(self) -> None:
-        self.query_one(LossChart).action_toggle_log_y()
-
-    def action_time_axis(self) -> None:
-        self.query_one(LossChart).action_toggle_x_axis()
-
-    def action_unit(self) -> None:
-        self.query_one(LossChart).action_toggle_unit()
-
-    def action_smooth(self, direction: int) -> None:
-        self.query_one(LossChart).action_smooth(direction)
-
-    def action_help(self) -> None:
-        self.app.push_screen(HelpScreen(focused=self.focused))
-
-    def action_chart(self) -> None:
-        self.query_one(LossChart).focus()
-
-    def show_presets(self) -> None:
-        if not self._list_in_sight or self.has_class("-presets-open"):
-            self.set_class(not self._list_in_sight, "-presets-open")
-
-    def presets_left(self) -> None:
-        self.action_leave()
-
-    def action_presets(self) -> None:
-        self.toggle_class("-presets-open")
-        presets = self.query_one(PresetList)
-        self.call_after_refresh(lambda: presets.focus() if presets.display else self.action_leave())
+    def action_chart_focus(self) -> None:
+        self._pane.chart.focus()
 
     def action_leave(self) -> None:
-        """Back from wherever the keys go, to the list of presets where that is in sight."""
-        chart = self.query_one(LossChart)
+        """Back from whichever widget has the focus, to the list of presets where that is in sight."""
+        chart = self._pane.chart
         if chart.has_focus and chart.reads:
             chart.action_hide_cursor()
             return
         self.remove_class("-presets-open", "-sampling")
-        self.set_focus(self.query_one(PresetList) if self._list_in_sight else None)
+        self.set_focus(self._list if self._list_in_sight else None)
+
+    # -- presets ---------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="choose")
+    async def open_preset(self, key: str, trouble: str = "") -> None:
+        """Train a preset, after asking where its text should come from if that is open."""
+        await self._english.open(key, trouble)
+
+    def action_digit(self, digit: str) -> None:
+        self._number.type(digit)
+
+    def on_preset_chosen(self, message: PresetChosen) -> None:
+        self._number.clear()
+        self.open_preset(message.key)
+        if not self._list_in_sight:
+            self.action_leave()
+
+    @on(PresetPointedAt)
+    def _preset_pointed_at(self, message: PresetPointedAt) -> None:
+        """Say what training the preset under the cursor would take."""
+        if not self._list.has_focus:
+            return
+        if message.problem:
+            self.say(message.problem, "warning")
+        elif self.actions.current is None or message.key != self.actions.current.config.preset:
+            self._show_message(self.actions.describe(message.key))
 
     @property
     def _list_in_sight(self) -> bool:
         return self.has_class("-wide") or self.has_class("-huge")
 
-    # -- sampling --------------------------------------------------------------------------------------
+    def action_presets(self) -> None:
+        self.toggle_class("-presets-open")
+        self.call_after_refresh(self.action_presets_focus)
 
-    @property
-    def _sample_pane(self) -> SamplePane:
-        return self.query_one(SamplePane)
+    def action_presets_focus(self) -> None:
+        """Focus the list, or leave where it is folded away."""
+        if self._list.display:
+            self._list.focus()
+        else:
+            self.action_leave()
+
+    def action_filter(self) -> None:
+        """Type to find a preset; the list is unfolded for it."""
+        self.set_class(not self._list_in_sight, "-presets-open")
+        if not self.query(PresetFilter):
+            self.query_one("#left").mount(PresetFilter(self._list, self.say), before=0)
+        self.query_one(PresetFilter).focus()
+
+    def on_filter_closed(self, message: FilterClosed) -> None:
+        self.action_presets_focus()
+        if message.key:
+            self._list.point_at(message.key)
+            self.open_preset(message.key)
+
+    def _selected_preset(self) -> Preset | None:
+        """The preset under the cursor, or else the one that trains; says so if there is none."""
+        key = self._list.highlighted_key
+        if not key and self.actions.current is not None:
+            key = self.actions.current.config.preset
+        preset = self.presets.get(key)
+        if preset is None:
+            self.say("choose a preset first", "warning")
+        return preset
+
+    @work(exclusive=True, group="edit")
+    async def action_edit(self) -> None:
+        preset = self._selected_preset()
+        if preset is not None:
+            await self._editor.edit(preset)
+
+    def _presets_changed(self, key: str) -> None:
+        self.presets = {preset.key: preset for preset in self.actions.choices.presets}
+        self._list.fill(tuple(self.presets.values()), self.actions.choices.broken)
+        self._marks.update()
+        self._list.point_at(key)
+
+    # -- runs ------------------------------------------------------------------------------------------
+
+    def _show_runs(self, rows: tuple[RunRow, ...]) -> None:
+        here = self.actions.manager.current_folder
+        self._run_list.show(Glance(rows, here.name if here else "", self.overlays.names))
+
+    def _draw_overlays(self, overlays: Sequence[Overlay]) -> None:
+        self._pane.chart.set_overlays(overlays)
+        self._show_runs(self._runs.rows)
+
+    def action_overlay_last(self) -> None:
+        self._show_message(self.overlays.toggle_newest())
+
+    @on(RunChosen)
+    def _run_chosen(self, message: RunChosen) -> None:
+        self._show_message(self.overlays.toggle(message.row))
+
+    @on(RunPointedAt)
+    def _run_pointed_at(self, message: RunPointedAt) -> None:
+        if self._run_list.has_focus:
+            self.say(run_words(message.row), "plain" if message.row.summary.info is not None else "warning")
+
+    @work(exclusive=True, group="runs")
+    async def action_runs(self) -> None:
+        manager = self.actions.manager
+        screen = RunsScreen(lambda: read_rows(manager.runs), manager.trash, self.glyphs, self.overlays.names)
+        answer = await self.app.push_screen_wait(screen)
+        self._runs.reload()
+        if answer is None:
+            return
+        self.overlays.show(answer.marked)
+        resume = answer.resume
+        if resume is not None:
+            self._do(lambda: self.actions.continue_run(resume))
+
+    # -- other screens ---------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="experiment")
+    async def action_race(self) -> None:
+        """Race on the preset under the cursor, or on the one that trains."""
+        preset = self._selected_preset()
+        if preset is not None:
+            await self.experiments.race(preset)
+
+    @work(exclusive=True, group="experiment")
+    async def action_why_layers(self) -> None:
+        await self.experiments.why_layers()
+
+    def action_sweep(self) -> None:
+        screen = self.experiments.newest_sweep()
+        if screen is not None:
+            self.app.push_screen(screen)
+
+    def action_journal(self) -> None:
+        folder, current = self.actions.manager.current_folder, self.actions.current
+        if folder is None or current is None:
+            self.say("no entry yet: the run is still starting")
+        else:
+            self.app.push_screen(JournalScreen(folder, self.presets[current.config.preset]))
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen(focused=self.focused))
 
     async def action_sample(self) -> None:
-        pane = self._sample_pane
-        screen = SampleScreen(self.actions, pane.newest, pane.timelapse, self._pace, pane.prompt)
+        pane = self._pane.samples
+        screen = SampleScreen(self.actions, pane.newest, pane.timelapse, self._samples.pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
 
     def on_sample_asked(self, message: SampleAsked) -> None:
         message.stop()
-        place = self.actions.current
-        if place is None or place.state.started is None:
-            self.say("nothing to sample from yet")
-        elif place.snapshot is not None:
-            self._sample(asked=True)
-        elif self.actions.manager.ask_snapshot():
-            self._asked = True
-        else:
-            self.say("this run left no parameters to sample from", "warning")
-
-    def _sample(self, *, asked: bool) -> None:
-        place = self.actions.current
-        if place is None or place.snapshot is None or (self._sample_pane.is_read and not asked):
-            return
-        self._asked = False
-        self._sample_pane.sample(asked=asked)
+        self._show_message(self._samples.ask())

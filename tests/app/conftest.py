@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(autouse=True)
 def _slow_fingers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second digit may come late without being a number of its own."""
-    monkeypatch.setattr("femtotui.train.choosing.DIGIT_SECONDS", 2.0)
+    monkeypatch.setattr("femtotui.train.preset_list.DIGIT_SECONDS", 2.0)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_time_comes_from_what_this_machine_measured(tmp_path: Path, monkeypatch:
     found = forecast(config, APP_MIB, file)
     assert found.ms_per_step == pytest.approx(11.0)
     assert found.words.startswith("67,136 parameters · about ")
-    assert found.words.endswith("11.0 ms a step · 0m 22s in all")
+    assert found.words.endswith("11.0 ms per step · 0m 22s in all")
 
 
 def test_time_comes_from_the_last_run_of_this_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

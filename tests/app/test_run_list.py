@@ -12,8 +12,7 @@ from femtotui.chart.frame_data import MAX_OVERLAYS
 from femtotui.chart.loss_chart import LossChart
 from femtotui.core.run_folder.lock import RunLock
 from femtotui.runs.library import read_rows, write_title
-from femtotui.runs.run_list import Glance, RunList, run_line, run_words
-from femtotui.train.glancing import NEWEST
+from femtotui.runs.run_list import NEWEST, Glance, RunList, run_line, run_words
 
 
 def lines(it: Stage) -> list[str]:
@@ -112,5 +111,5 @@ async def test_the_run_on_the_chart_is_not_laid_over_itself(runs: Path) -> None:
         assert current is not None and current.state.started is not None
         row = read_rows(runs)[0]
         current.state.started = msgspec.structs.replace(current.state.started, run=str(folder))
-        it.app.train.lay_over((row,))
-        assert it.app.train.laid_over == ()
+        it.app.train.overlays.show((row,))
+        assert it.app.train.overlays.rows == ()

@@ -153,9 +153,10 @@ def test_panels_say_step_loss_time_memory_and_speed(view: RunState) -> None:
     assert summary_facts(view)[0] == f"1,284/{view.total_steps:,}"
 
 
-def test_panels_without_a_run_have_dashes() -> None:
-    assert {lines.main for lines in panel_lines(None).values()} == {"–"}
-    assert summary_facts(None) == [] and figures_line(None) == ""
+def test_panels_of_a_run_without_steps_have_dashes(view: RunState) -> None:
+    lines = panel_lines(RunState(view.config))
+    assert {lines[name].main for name in ("loss", "RAM", "speed", "rate")} == {"–"}
+    assert figures_line(RunState(view.config)) == ""
 
 
 def test_a_failed_run_promises_no_time_left(view: RunState) -> None:

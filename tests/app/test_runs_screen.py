@@ -75,9 +75,7 @@ async def test_two_runs_are_compared_differences_first(runs: Path) -> None:
         await it.until(lambda: len(chart.model.series) > 0)
         assert chart.model.frame().overlays  # type: ignore[union-attr]
         shown = str(it.app.screen.query_one("#compare-table").render())
-        assert (
-            shown.index("settings that differ") < shown.index("model · width") < shown.index("how they did")
-        )
+        assert shown.index("settings that differ") < shown.index("model · width") < shown.index("results")
         await it.pilot.press("escape", "escape")
         await it.until(lambda: it.app.screen is it.app.train)
         picture = it.app.train.query_one(LossChart).model.frame()
@@ -169,7 +167,7 @@ def test_a_run_that_is_trained_is_not_deleted(runs: Path) -> None:
         lock.release()
     trash.delete(read_rows(runs)[0].path)
     assert read_rows(runs) == []
-    trash.fetch_back()
+    trash.restore()
     trash.delete(read_rows(runs)[0].path)
     trash.empty()
     assert trash.last is None and not list(runs.iterdir())
@@ -181,7 +179,7 @@ def test_an_app_that_ends_leaves_the_trash_of_another_alone(runs: Path) -> None:
     first.delete(kept)
     second.delete(gone)
     second.empty()
-    first.fetch_back()
+    first.restore()
     assert [row.path for row in read_rows(runs)] == [kept]
     first.empty()
     assert list(runs.iterdir()) == [kept]

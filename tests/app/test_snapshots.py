@@ -37,10 +37,8 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same memory, time of day and cores everywhere."""
     for module in ("train.train_screen", "runs.actions"):
         monkeypatch.setattr(f"femtotui.{module}.rss_mib", lambda: 75.0)
-    monkeypatch.setattr("femtotui.train.train_screen.available_mib", lambda: 4096.0)
-    monkeypatch.setattr(
-        "femtotui.train.train_screen.local_now", lambda: datetime(2026, 1, 5, 20, 15, tzinfo=UTC)
-    )
+    monkeypatch.setattr("femtotui.train.run_pane.available_mib", lambda: 4096.0)
+    monkeypatch.setattr("femtotui.train.run_pane.local_now", lambda: datetime(2026, 1, 5, 20, 15, tzinfo=UTC))
     monkeypatch.setattr("femtotui.runs.forecast.choose_threads", lambda _batch: 2)
 
 

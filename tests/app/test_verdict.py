@@ -31,9 +31,9 @@ def test_the_first_steps_say_nothing() -> None:
     assert verdict("modern", 59) == "too early to tell"
 
 
-def test_a_young_run_falls_and_is_measured_against_counting_pairs() -> None:
+def test_a_young_run_falls_and_is_measured_against_the_bigram_baseline() -> None:
     words = verdict("journal", 300)
-    assert words.startswith("still falling ") and "0.47 above what counting pairs would do" in words
+    assert words.startswith("still falling ") and "0.47 above the bigram baseline" in words
     assert "the journal got to 1.530 at step 528" in words
 
 
@@ -92,11 +92,11 @@ def test_a_constant_loss_is_flat(constant: float) -> None:
     assert slope([constant] * 200, [0.0] * 200).trend is Trend.FLAT
 
 
-def test_learning_by_heart_is_noticed() -> None:
+def test_overfitting_is_noticed() -> None:
     losses, seconds = recorded("journal")
     evals = [(40 * k, 1.5 + 0.05 * abs(k - 2)) for k in range(1, 10)]
     found = judge(list(range(1, 401)), losses[:400].tolist(), seconds[:400].tolist(), evals, LANDMARKS)
-    assert "new text was easiest at step 80: it learns by heart" in found.words and found.tone == "warning"
+    assert "validation loss was lowest at step 80: overfitting" in found.words and found.tone == "warning"
 
 
 def test_a_run_that_ended_too_early_says_so() -> None:
