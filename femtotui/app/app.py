@@ -39,9 +39,17 @@ class FemtoApp(TickingApp):
     VERTICAL_BREAKPOINTS = HEIGHTS
     COMMANDS = App.COMMANDS | {FemtoCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "quit", show=False),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
         Binding("S", "picture", "picture", show=False, id="picture", tooltip="Save a picture of the screen"),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "palette",
+            show=False,
+            priority=True,
+            tooltip="All commands, themes among them",
+        ),
+        Binding("q", "quit", "quit", show=False),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="Save and leave"),
     ]
 
     def __init__(self, actions: RunActions, settings: Settings | None = None) -> None:

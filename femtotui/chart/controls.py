@@ -24,13 +24,26 @@ class ChartControls(Widget, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the point to the left"),
-        Binding("right", "cursor(1)", "read", show=False, id="chart-right"),
-        Binding("up,z", "zoom(1)", "zoom", id="chart-zoom-in", tooltip="Closer, about the cursor"),
-        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out"),
+        Binding(
+            "right", "cursor(1)", "read", show=False, id="chart-right", tooltip="Read the point to the right"
+        ),
+        Binding("up,z", "zoom(1)", "zoom", id="chart-zoom-in", tooltip="Zoom in about the cursor"),
+        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out", tooltip="Zoom out again"),
         Binding("shift+left,comma", "move(-1)", "move", id="chart-earlier", tooltip="Earlier steps"),
-        Binding("shift+right,full_stop", "move(1)", "later", show=False, id="chart-later"),
-        Binding("shift+up", "zoom_y(1)", "taller", show=False, id="chart-taller"),
-        Binding("shift+down", "zoom_y(-1)", "flatter", show=False, id="chart-flatter"),
+        Binding(
+            "shift+right,full_stop", "move(1)", "later", show=False, id="chart-later", tooltip="Later steps"
+        ),
+        Binding(
+            "shift+up", "zoom_y(1)", "zoom loss", show=False, id="chart-taller", tooltip="Zoom in on the loss"
+        ),
+        Binding(
+            "shift+down",
+            "zoom_y(-1)",
+            "zoom loss out",
+            show=False,
+            id="chart-flatter",
+            tooltip="Zoom out on the loss",
+        ),
         Binding("l", "toggle_log_y", "linear/log", show=False, id="loss-log"),
         Binding("x", "toggle_x_axis", "steps/time", show=False, id="loss-time"),
         Binding("b", "toggle_unit", "nats/bits", show=False, id="loss-bits"),

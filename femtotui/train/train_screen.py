@@ -42,6 +42,7 @@ from .panels import (
     summary_facts,
 )
 from .preset_list import PresetChosen, PresetList
+from .train_help import MEANINGS, TOPICS
 
 _NOT_ASKED = -1
 
@@ -290,7 +291,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         self.query_one(LossChart).action_smooth(direction)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen(focused=self.focused))
+        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS, TOPICS))
 
     def action_chart(self) -> None:
         self.query_one(LossChart).focus()
