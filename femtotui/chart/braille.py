@@ -37,19 +37,11 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """A drawn chart. `codes_HW` are Unicode code points; `owners_HW` index the series, -1 where none is."""
-
-    codes_HW: NDArray[np.uint32]
-    owners_HW: NDArray[np.int8]
-
-
-@dataclass(frozen=True)
 class _Columns:
     """A curve reduced to dot columns, y in dot rows counted from the top.
 
     `first`, `last`, `least`, `greatest` are NaN where the column is empty; `joined` says whether the curve
-    goes on unbroken from a column to the next.
+    continues unbroken to the next column.
     """
 
     first_C: Floats
@@ -195,24 +187,17 @@ def dot_row(y: float, window: Window, height: int, glyphs: Glyphs = BRAILLE) -> 
     return int(np.rint(row)) if -0.5 <= row <= n_rows - 0.5 else None
 
 
-def draw(
-    series: Sequence[tuple[Floats, Floats]],
-    window: Window,
-    height: int,
-    width: int,
-    glyphs: Glyphs = BRAILLE,
-) -> Cells:
-    """Draw curves (x, y) into cells; where two meet in a cell, the later one has it to itself."""
-    layers = [curve_bits(x_K, y_K, window, height, width, glyphs) for x_K, y_K in series]
-    return stack(layers, height, width, glyphs)
+def stack(
+    layers: Sequence[NDArray[np.uint8]], glyphs: Glyphs = BRAILLE
+) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+    """Bits (H, W) laid over each other: the code points, and the index of the layer that each cell shows.
 
-
-def stack(layers: Sequence[NDArray[np.uint8]], height: int, width: int, glyphs: Glyphs = BRAILLE) -> Cells:
-    """Lay bits over each other: a cell has one colour, so the topmost layer with a dot owns it."""
-    bits_HW = np.full((height, width), EMPTY, dtype=np.uint8)
-    owners_HW = np.full((height, width), NOBODY, dtype=np.int8)
+    A cell has one colour: where several layers have dots, the last one has the cell to itself.
+    """
+    bits_HW = np.full(layers[0].shape, EMPTY, dtype=np.uint8)
+    owners_HW = np.full(layers[0].shape, NOBODY, dtype=np.int8)
     for index, layer_HW in enumerate(layers):
         drawn_HW = layer_HW != EMPTY
         bits_HW[drawn_HW] = layer_HW[drawn_HW]
         owners_HW[drawn_HW] = index
-    return Cells(glyphs.codes[bits_HW], owners_HW)
+    return glyphs.codes[bits_HW], owners_HW

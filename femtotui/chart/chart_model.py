@@ -17,7 +17,7 @@ from ..text.safe import narrow_line
 from .braille import Window
 from .frame_data import MAX_OVERLAYS, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
 from .glyphs import BRAILLE, Glyphs
-from .labels import legend, reading_legend, view_settings
+from .labels import legend, reading_legend
 from .series import LossSeries, newest_finite, settle, x_range, y_range
 from .viewport import Range, Viewport
 
@@ -130,7 +130,7 @@ class ChartModel:
 
     @property
     def scale(self) -> float:
-        """The same for the run on the chart."""
+        """The factor for the run on the chart."""
         return self._scale(self.data.bytes_per_token)
 
     @property
@@ -241,14 +241,7 @@ class ChartModel:
             return None
         index = self._nearest(self.cursor_step)
         series, scale = self.series, self.scale
-        others = tuple(
-            (
-                overlay.name,
-                _value_at(self._x_of(overlay.series), overlay.series.smoothed, x)
-                * self._scale(overlay.bytes_per_token),
-            )
-            for overlay in self.overlays
-        )
+        others = tuple((curve.name, _value_at(curve.x_K, curve.y_K, x)) for curve in self._curves())
         validation = _last_before(self._validation_steps, self._validation_losses, self.cursor_step)
         return CursorReading(
             step=float(series.steps[index]),
@@ -292,13 +285,24 @@ class ChartModel:
             newest=Level(f"{newest:.4f}", newest) if math.isfinite(newest) else None,
             goal=goal,
             legend=(),
-            settings=view_settings(self),
+            settings=self._settings(),
             overlays=self._curves(),
             cursor=self.cursor_x,
             glyphs=glyphs,
         )
         items = legend(frame, self.data.goal) if reading is None else reading_legend(reading, frame)
         return replace(frame, legend=items)
+
+    def _settings(self) -> tuple[str, str]:
+        """The view settings in words: all of them, and those that differ from the defaults."""
+        changed = [
+            "" if self.view.is_whole else "zoomed",
+            "log y" if self.log_y else "",
+            "bits per byte" if self.unit == "bits" else "",
+            "time" if self.by_time else "",
+        ]
+        complete = [*changed, "" if self.by_time else "steps", f"smoothing {self.smoothing:g}"]
+        return " · ".join(filter(None, complete)), " · ".join(filter(None, changed))
 
     def _curves(self) -> tuple[Curve, ...]:
         return tuple(

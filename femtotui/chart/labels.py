@@ -1,4 +1,4 @@
-"""The words on a chart: the names of lines at its right edge, the legend and the view settings."""
+"""The text on a chart: the names of lines at its right edge, and the legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .glyphs import CellGrid
 from .series import newest_finite
 
 if TYPE_CHECKING:
-    from .chart_model import ChartModel, CursorReading
+    from .chart_model import CursorReading
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,8 @@ def _beyond(layout: Layout, frame: FrameData) -> list[_Name]:
     low, high = frame.window.y_low, frame.window.y_high
     above = min((lv for lv in frame.levels if lv.value > high), key=lambda lv: lv.value, default=None)
     below = max((lv for lv in frame.levels if lv.value < low), key=lambda lv: lv.value, default=None)
-    names = [_Name(f"↑ {above.label}", above.value, 0, Ink.BASELINE, 3)] if above else []
-    return names + (
-        [_Name(f"↓ {below.label}", below.value, layout.height - 1, Ink.BASELINE, 3)] if below else []
-    )
+    ends = (("↑", above, 0), ("↓", below, layout.height - 1))
+    return [_Name(f"{arrow} {at.label}", at.value, row, Ink.BASELINE, 3) for arrow, at, row in ends if at]
 
 
 def _spread(names: Sequence[_Name], height: int) -> list[tuple[int, _Name]]:
@@ -103,9 +101,7 @@ def legend(frame: FrameData, goal: tuple[float, float, str] | None) -> tuple[Leg
     items = [
         LegendItem("━━", f"smoothed {smoothed:.4f}", Ink.SMOOTHED, rank=1),
         LegendItem("━━", f"loss {raw:.4f}", Ink.RAW, rank=4),
-    ]
-    if not len(frame.raw_K):  # other runs alone
-        items.clear()
+    ] * bool(len(frame.raw_K))  # none where other runs are shown alone
     bad = int(np.count_nonzero(~np.isfinite(frame.raw_K)))
     if bad:
         items.insert(0, LegendItem("!", f"{bad} not a number", Ink.WARNING))
@@ -136,19 +132,3 @@ def reading_legend(reading: CursorReading, frame: FrameData) -> tuple[LegendItem
 
 def _value(name: str, value: float) -> str:
     return f"{name} {value:.4f}" if math.isfinite(value) else f"{name} –"
-
-
-def view_settings(model: ChartModel) -> tuple[str, ...]:
-    """The view settings in words: all of them, and those that differ from the defaults."""
-    must = [
-        "" if model.view.is_whole else "zoomed",
-        "log y" if model.log_y else "",
-        "bits per byte" if model.unit == "bits" else "",
-        "time" if model.by_time else "",
-    ]
-    all_words = [*must, "" if model.by_time else "steps", f"smoothing {model.smoothing:g}"]
-    return _joined(all_words), _joined(must)
-
-
-def _joined(words: list[str]) -> str:
-    return " · ".join(word for word in words if word)
