@@ -1,4 +1,4 @@
-"""Opens the app. The trainer process is spawned first, before Textual and NumPy are imported here."""
+"""Starting the app: the trainer process is spawned before Textual and NumPy are imported here."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def run_app(preset: str, *, recipe: str | None, seed: int | None, runs: Path, data: tuple[str, ...]) -> int:
-    """Open the app, training `preset` at once. Returns its exit code, having printed where the run lies.
+    """Open the app and train `preset`; print the run's folder at the end. Returns the exit code.
 
-    Raises: FemtoError, before anything is drawn, for a preset or a setting that cannot be.
+    Raises: FemtoError, before anything is drawn, if the preset or an option is invalid.
     """
     limit_blas_threads()
     manager = RunManager(runs, Trainer)
@@ -35,9 +35,9 @@ def run_app(preset: str, *, recipe: str | None, seed: int | None, runs: Path, da
 
 
 def attach_app(run: Path) -> int:
-    """Open the app on a run whose trainer goes on without one. Returns its exit code.
+    """Open the app on a detached run. Returns the exit code.
 
-    Raises: FemtoError, before anything is drawn, if nobody trains it or the trainer cannot be reached.
+    Raises: FemtoError, before anything is drawn, if no trainer of the run can be reached.
     """
     limit_blas_threads()
     from femtotui.core.run_folder.info import read_info  # noqa: PLC0415
@@ -82,7 +82,7 @@ def _show(manager: RunManager, choices: Choices) -> int:
 
 
 def farewell(manager: RunManager) -> str:
-    """The line that is left on the terminal: where the run lies and how to go on with it."""
+    """The last line on the terminal: where the run is saved and how to resume it."""
     from ..runs.verdict import too_early_words  # noqa: PLC0415  (NumPy comes with it)
 
     saved = [handle.state.run for handle in manager.handles.values() if handle.state.run is not None]
@@ -92,10 +92,10 @@ def farewell(manager: RunManager) -> str:
     if manager.current is not None and manager.current.detached_pid is not None:
         name = shlex.quote(Path(run).name if Path(run).parent == runs_folder() else run)
         return (
-            f"Run {run} goes on without the app (process {manager.current.detached_pid}). "
-            f"To see it again: femtotui attach {name}"
+            f"Run {run} continues without the app (process {manager.current.detached_pid}). "
+            f"To open it again: femtotui attach {name}"
         )
     early = too_early_words(manager.current.state) if manager.current is not None else ""
-    more = f" (and {len(saved) - 1} more beside it)" if len(saved) > 1 else ""
+    more = f" (and {len(saved) - 1} more)" if len(saved) > 1 else ""
     too_early = f" ({early})" if early else ""
-    return f"Run saved in {run}{more}{too_early}. To go on: femtotui train --resume {shlex.quote(run)}"
+    return f"Run saved in {run}{more}{too_early}. To resume: femtotui train --resume {shlex.quote(run)}"

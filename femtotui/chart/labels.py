@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Name:
-    """A line's name: the row of its line, and how soon it may be left out (the highest rank first)."""
+    """A line's name and row; the names of the highest rank are left out first."""
 
     text: str
     value: float
@@ -52,19 +52,19 @@ def _names(layout: Layout, frame: FrameData) -> list[_Name]:
         newest = frame.newest
         names.append(_name(f"◂ {newest.label}", newest.value, Ink.SMOOTHED, 0, layout, frame))
     for other in frame.overlays:
-        end = _last_in_sight(other, frame)
+        end = _last_visible(other, frame)
         names.append(_name(f"━ {other.name}", end, other.ink, 1, layout, frame))
     return [name for name in names if name is not None] + _beyond(layout, frame)
 
 
 def _name(text: str, value: float, ink: Ink, rank: int, layout: Layout, frame: FrameData) -> _Name | None:
-    """A name at the height of its value; None if that is out of sight."""
+    """A name at the height of its value; None outside the window."""
     y = plotted_one(value, frame.log_y)
     row = dot_row(y, plot_window(frame), layout.height, frame.glyphs)
     return _Name(text, value, row // frame.glyphs.dots_y, ink, rank) if row is not None else None
 
 
-def _last_in_sight(curve: Curve, frame: FrameData) -> float:
+def _last_visible(curve: Curve, frame: FrameData) -> float:
     """The last value of a curve up to the right edge of the window; NaN if it has none."""
     end = int(np.searchsorted(curve.x_K, frame.window.x_high, "right"))
     return newest_finite(curve.y_K[:end])
@@ -82,7 +82,7 @@ def _beyond(layout: Layout, frame: FrameData) -> list[_Name]:
 
 
 def _spread(names: Sequence[_Name], height: int) -> list[tuple[int, _Name]]:
-    """A row of its own for every name, in order of height; the lowest ranks go where there are too many."""
+    """A row for each name, in order of height; without room for all, the highest ranks are left out."""
     kept = sorted(names, key=lambda name: name.rank)[:height]
     kept.sort(key=lambda name: -name.value)
     rows: list[int] = []

@@ -65,27 +65,14 @@ class LossChart(Widget, can_focus=True):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the point to the left"),
-        Binding(
-            "right", "cursor(1)", "read", show=False, id="chart-right", tooltip="Read the point to the right"
-        ),
+        Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the previous point"),
+        Binding("right", "cursor(1)", "read", show=False, id="chart-right", tooltip="Read the next point"),
         Binding("up,z", "zoom(1)", "zoom", id="chart-zoom-in", tooltip="Zoom in about the cursor"),
-        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out", tooltip="Zoom out again"),
+        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out", tooltip="Zoom out"),
         Binding("shift+left,comma", "move(-1)", "move", id="chart-earlier", tooltip="Earlier steps"),
-        Binding(
-            "shift+right,full_stop", "move(1)", "later", show=False, id="chart-later", tooltip="Later steps"
-        ),
-        Binding(
-            "shift+up", "zoom_y(1)", "zoom loss", show=False, id="chart-taller", tooltip="Zoom in on the loss"
-        ),
-        Binding(
-            "shift+down",
-            "zoom_y(-1)",
-            "zoom loss out",
-            show=False,
-            id="chart-flatter",
-            tooltip="Zoom out on the loss",
-        ),
+        Binding("shift+right,full_stop", "move(1)", show=False, id="chart-later", tooltip="Later steps"),
+        Binding("shift+up", "zoom_y(1)", show=False, id="chart-taller", tooltip="Zoom in on the loss"),
+        Binding("shift+down", "zoom_y(-1)", show=False, id="chart-flatter", tooltip="Zoom out of the loss"),
         Binding("l", "toggle_log_y", "linear/log", show=False, id="loss-log"),
         Binding("x", "toggle_x_axis", "steps/time", show=False, id="loss-time"),
         Binding("b", "toggle_unit", "nats/bits", show=False, id="loss-bits"),
@@ -113,12 +100,12 @@ class LossChart(Widget, can_focus=True):
         self._dragged = False
 
     def show(self, data: ChartData) -> None:
-        """Show a run as it is now; nothing, if it has no points yet."""
+        """Show a run as it is now."""
         self.model.show(data)
         self.redraw()
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
-        """Lay other runs over this one."""
+        """Draw other runs over this one."""
         self.model.set_overlays(overlays)
         self.redraw()
 
@@ -127,11 +114,6 @@ class LossChart(Widget, can_focus=True):
         if self._verdict != (words, tone):
             self._verdict = (words, tone)
             self.border_subtitle = Content.styled(f" {printable(words)} ", TONES[tone])
-
-    @property
-    def latest_smoothed(self) -> float:
-        """The newest point of the smoothed curve, NaN before there is one."""
-        return self.model.latest_smoothed
 
     @property
     def is_current(self) -> bool:
@@ -156,11 +138,7 @@ class LossChart(Widget, can_focus=True):
         self._compose_grid(self.content_size)
         if before.codes_HW.shape != self._grid.codes_HW.shape:
             self.refresh()
-        else:
-            self._refresh_rows(self._grid.changed_rows(before))
-
-    def _refresh_rows(self, rows: Sequence[int]) -> None:
-        if rows:
+        elif rows := self._grid.changed_rows(before):
             self.refresh(*(Region(0, row, self._grid.width, 1) for row in rows))
 
     def render_line(self, y: int) -> Strip:
@@ -208,13 +186,13 @@ class LossChart(Widget, can_focus=True):
         self.unit = "bits" if self.unit == "nats" else "nats"
 
     def action_smooth(self, direction: int) -> None:
-        """Go to the next stronger (1) or weaker (-1) smoothing."""
+        """Smooth more (1) or less (-1)."""
         nearest = min(range(len(SMOOTHINGS)), key=lambda index: abs(SMOOTHINGS[index] - self.smoothing))
         self.smoothing = SMOOTHINGS[min(max(nearest + direction, 0), len(SMOOTHINGS) - 1)]
 
     def action_cursor(self, direction: int) -> None:
-        """Read the next point to the right (1) or left (-1), a column of cells away."""
-        low, high = self.model.seen_x
+        """Read the point a column of cells to the right (1) or left (-1)."""
+        low, high = self.model.visible_x
         width = max((self._layout.width if self._layout else 2) - 1, 1)
         self.model.move_cursor(direction * (high - low) / width)
         self.redraw()
@@ -230,9 +208,9 @@ class LossChart(Widget, can_focus=True):
         return self.model.cursor_step is not None
 
     def action_zoom(self, direction: int) -> None:
-        """Closer (1) or farther (-1), about the cursor, or else about the newest points."""
+        """Zoom in (1) or out (-1), about the cursor or else the newest points."""
         at = self.model.cursor_x
-        self._zoom(direction, self.model.seen_x[1] if at is None else at)
+        self._zoom(direction, self.model.visible_x[1] if at is None else at)
 
     def _zoom(self, direction: int, at: float) -> None:
         model = self.model
@@ -246,12 +224,12 @@ class LossChart(Widget, can_focus=True):
         self.redraw()
 
     def action_move(self, direction: int) -> None:
-        """To later (1) or earlier (-1) steps."""
+        """Move to later (1) or earlier (-1) steps."""
         self.model.view = self.model.view.moved_x(self.model.whole_x, direction * MOVE)
         self.redraw()
 
     def action_whole(self) -> None:
-        """The whole curve again, following new points."""
+        """Show the whole curve again, following new points."""
         self.model.view = Viewport()
         self.redraw()
 
@@ -262,7 +240,7 @@ class LossChart(Widget, can_focus=True):
         layout = self._layout
         if layout is None or not layout.left <= column < layout.right:
             return None
-        low, high = self.model.seen_x
+        low, high = self.model.visible_x
         return low + (high - low) * (column - layout.left) / max(layout.width - 1, 1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:

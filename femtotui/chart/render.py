@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .braille import NOBODY, Window, curve_bits, dot_row, level_bits, stack
+from .braille import NO_LAYER, Window, curve_bits, dot_row, level_bits, stack
 from .frame_data import Floats, FrameData, Ink, Layout, plot_window, plotted, plotted_one
 from .glyphs import CellGrid, Glyphs
 from .labels import draw_names, gutter_names
@@ -37,7 +37,7 @@ def compose(frame: FrameData, height: int, width: int) -> CellGrid:
 
 
 def lay_out(frame: FrameData, height: int, width: int) -> Layout:
-    """Where the parts of a frame of that size lie."""
+    """The layout of a frame of that size."""
     y_ticks = _y_ticks(frame, height)
     has_legend, has_x_axis = height >= 5, height >= 4
     left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0
@@ -68,7 +68,7 @@ def _draw_curves(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
     inks = np.array([Ink.BASELINE, *(ink for _, _, ink in curves), Ink.TEXT], dtype=np.uint8)
     codes_HW, owners_HW = stack([levels, *layers], glyphs)
     plot = (slice(layout.top, layout.bottom), slice(layout.left, layout.right))
-    drawn_HW = owners_HW != NOBODY
+    drawn_HW = owners_HW != NO_LAYER
     _draw_cursor(grid, layout, frame)
     grid.codes_HW[plot][drawn_HW] = codes_HW[drawn_HW]
     grid.inks_HW[plot][drawn_HW] = inks[owners_HW[drawn_HW]]

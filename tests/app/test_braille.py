@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from femtotui.chart.braille import NOBODY, Window, curve_bits, dot_row, level_bits, stack
+from femtotui.chart.braille import NO_LAYER, Window, curve_bits, dot_row, level_bits, stack
 from femtotui.chart.glyphs import BLANK
 
 BITS = {(0, 0): 1, (1, 0): 2, (2, 0): 4, (3, 0): 64, (0, 1): 8, (1, 1): 16, (2, 1): 32, (3, 1): 128}
@@ -76,7 +76,7 @@ def test_the_later_series_owns_the_cell() -> None:
     x = np.array([0.0, 3.0])
     layers = [curve_bits(x, y, Window(0, 3, 0, 3), 2, 2) for y in (x, np.zeros(2))]
     codes_HW, owners_HW = stack(layers)
-    assert owners_HW.tolist() == [[NOBODY, 0], [1, 1]]
+    assert owners_HW.tolist() == [[NO_LAYER, 0], [1, 1]]
     assert codes_HW[0, 0] == BLANK
 
 
