@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,7 @@ def run_app(preset: str, *, recipe: str | None, seed: int | None, runs: Path, da
     limit_blas_threads()
     manager = RunManager(runs, Trainer)
     manager.warm_up()
-    try:
-        code = _open(manager, preset, recipe, seed, data)
-    finally:
-        manager.close()
-    manager.collect()
-    line = farewell(manager)
-    if line:
-        print(line)
-    return code
+    return _run(manager, lambda: _choices(preset, recipe, seed, data))
 
 
 def attach_app(run: Path) -> int:
@@ -48,18 +41,10 @@ def attach_app(run: Path) -> int:
     config = read_info(run).config
     manager = RunManager(run.parent, Trainer)
     manager.attach(config, lambda listener: Trainer(listener, RemoteProcess(run)))
-    try:
-        code = _show(manager, Choices(preset_of_run(config)))
-    finally:
-        manager.close()
-    manager.collect()
-    print(farewell(manager))
-    return code
+    return _run(manager, lambda: Choices(preset_of_run(config)))
 
 
-def _open(
-    manager: RunManager, preset: str, recipe: str | None, seed: int | None, data: tuple[str, ...]
-) -> int:
+def _choices(preset: str, recipe: str | None, seed: int | None, data: tuple[str, ...]) -> Choices:
     from femtotui.presets import load_preset  # noqa: PLC0415  (the trainer starts meanwhile)
 
     from ..runs.choices import Choices, UserPresets  # noqa: PLC0415
@@ -68,16 +53,24 @@ def _open(
     opening = user_presets.saved[preset] if preset in user_presets.saved else load_preset(preset)
     choices = Choices(opening, recipe=recipe, seed=seed, data=data, user_presets=user_presets)
     choices.config(choices.opening.key)
-    return _show(manager, choices)
+    return choices
 
 
-def _show(manager: RunManager, choices: Choices) -> int:
-    from ..runs.actions import RunActions  # noqa: PLC0415
-    from .app import FemtoApp  # noqa: PLC0415  (Textual is imported while the trainer starts)
-    from .settings import load_settings  # noqa: PLC0415
+def _run(manager: RunManager, make_choices: Callable[[], Choices]) -> int:
+    """Run the app, close the trainers whatever happens, and print the last line."""
+    try:
+        choices = make_choices()
+        from ..runs.actions import RunActions  # noqa: PLC0415
+        from .app import FemtoApp  # noqa: PLC0415  (Textual is imported while the trainer starts)
+        from .settings import load_settings  # noqa: PLC0415
 
-    app = FemtoApp(RunActions(manager, choices), load_settings(config_folder() / "settings.toml"))
-    app.run()
+        app = FemtoApp(RunActions(manager, choices), load_settings(config_folder() / "settings.toml"))
+        app.run()
+    finally:
+        manager.close()
+    manager.collect()
+    if line := farewell(manager):
+        print(line)
     return app.return_code or 0
 
 
@@ -86,16 +79,17 @@ def farewell(manager: RunManager) -> str:
     from ..runs.verdict import too_early_words  # noqa: PLC0415  (NumPy comes with it)
 
     saved = [handle.state.run for handle in manager.handles.values() if handle.state.run is not None]
-    run = manager.current.state.run if manager.current is not None else None
-    if run is None:
+    current = manager.current
+    run = current.state.run if current is not None else None
+    if current is None or run is None:
         return f"{len(saved)} runs saved in {manager.runs}" if saved else ""
-    if manager.current is not None and manager.current.detached_pid is not None:
+    if current.detached_pid is not None:
         name = shlex.quote(Path(run).name if Path(run).parent == runs_folder() else run)
         return (
-            f"Run {run} continues without the app (process {manager.current.detached_pid}). "
+            f"Run {run} continues without the app (process {current.detached_pid}). "
             f"To open it again: femtotui attach {name}"
         )
-    early = too_early_words(manager.current.state) if manager.current is not None else ""
+    early = too_early_words(current.state)
     more = f" (and {len(saved) - 1} more)" if len(saved) > 1 else ""
     too_early = f" ({early})" if early else ""
     return f"Run saved in {run}{more}{too_early}. To resume: femtotui train --resume {shlex.quote(run)}"

@@ -47,21 +47,16 @@ def gutter_names(frame: FrameData) -> list[str]:
 
 
 def _names(layout: Layout, frame: FrameData) -> list[_Name]:
-    names = [_name(f"┄ {level.label}", level.value, Ink.BASELINE, 2, layout, frame) for level in frame.levels]
-    if frame.newest is not None:
-        newest = frame.newest
-        names.append(_name(f"◂ {newest.label}", newest.value, Ink.SMOOTHED, 0, layout, frame))
-    for other in frame.overlays:
-        end = _last_visible(other, frame)
-        names.append(_name(f"━ {other.name}", end, other.ink, 1, layout, frame))
-    return [name for name in names if name is not None] + _beyond(layout, frame)
-
-
-def _name(text: str, value: float, ink: Ink, rank: int, layout: Layout, frame: FrameData) -> _Name | None:
-    """A name at the height of its value; None outside the window."""
-    y = plotted_one(value, frame.log_y)
-    row = dot_row(y, plot_window(frame), layout.height, frame.glyphs)
-    return _Name(text, value, row // frame.glyphs.dots_y, ink, rank) if row is not None else None
+    """The names of the lines in the window, each in the row of its value, and of the nearest ones outside."""
+    lines = [(f"┄ {level.label}", level.value, Ink.BASELINE, 2) for level in frame.levels]
+    lines += [(f"◂ {frame.newest.label}", frame.newest.value, Ink.SMOOTHED, 0)] if frame.newest else []
+    lines += [(f"━ {other.name}", _last_visible(other, frame), other.ink, 1) for other in frame.overlays]
+    names, window = [], plot_window(frame)
+    for text, value, ink, rank in lines:
+        row = dot_row(plotted_one(value, frame.log_y), window, layout.height, frame.glyphs)
+        if row is not None:
+            names.append(_Name(text, value, row // frame.glyphs.dots_y, ink, rank))
+    return names + _beyond(layout, frame)
 
 
 def _last_visible(curve: Curve, frame: FrameData) -> float:

@@ -213,24 +213,22 @@ class LossChart(Widget, can_focus=True):
         self._zoom(direction, self.model.visible_x[1] if at is None else at)
 
     def _zoom(self, direction: int, at: float) -> None:
-        model = self.model
-        model.view = model.view.zoomed_x(model.whole_x, ZOOM if direction > 0 else 1 / ZOOM, at)
-        self.redraw()
+        self._set_view(self.model.view.zoomed_x(self.model.whole_x, ZOOM**direction, at))
 
     def action_zoom_y(self, direction: int) -> None:
         """Zoom the losses in (1) or out (-1)."""
-        model = self.model
-        model.view = model.view.zoomed_y(model.whole_y, ZOOM if direction > 0 else 1 / ZOOM)
-        self.redraw()
+        self._set_view(self.model.view.zoomed_y(self.model.whole_y, ZOOM**direction))
 
     def action_move(self, direction: int) -> None:
         """Move to later (1) or earlier (-1) steps."""
-        self.model.view = self.model.view.moved_x(self.model.whole_x, direction * MOVE)
-        self.redraw()
+        self._set_view(self.model.view.moved_x(self.model.whole_x, direction * MOVE))
 
     def action_whole(self) -> None:
         """Show the whole curve again, following new points."""
-        self.model.view = Viewport()
+        self._set_view(Viewport())
+
+    def _set_view(self, view: Viewport) -> None:
+        self.model.view = view
         self.redraw()
 
     # -- mouse ------------------------------------------------------------------------------------------
@@ -265,9 +263,8 @@ class LossChart(Widget, can_focus=True):
         across, down = event.screen_x - self._dragged_from[0], event.screen_y - self._dragged_from[1]
         if across or down:
             view = self.model.view.moved_x(self.model.whole_x, -across / max(self._layout.width - 1, 1))
-            self.model.view = view.moved_y(down / max(self._layout.height, 1))
             self._dragged_from, self._dragged = (event.screen_x, event.screen_y), True
-            self.redraw()
+            self._set_view(view.moved_y(down / max(self._layout.height, 1)))
 
     def on_mouse_up(self) -> None:
         self._dragged_from = None
@@ -297,8 +294,7 @@ class LossChart(Widget, can_focus=True):
 
     def watch_x_axis(self, x_axis: XAxis) -> None:
         self.model.x_axis = x_axis
-        self.model.view = Viewport(None, self.model.view.y)
-        self.redraw()
+        self._set_view(Viewport(None, self.model.view.y))
 
     def watch_unit(self, unit: Unit) -> None:
         self.model.unit = unit

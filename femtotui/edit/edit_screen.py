@@ -90,16 +90,10 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
         self.query_one("#edit-n_layers").focus()
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self._note(event.input.id, event.value)
-
     @on(Select.Changed)
-    def _picked(self, event: Select.Changed) -> None:
-        self._note(event.select.id, str(event.value))
-
-    def _note(self, widget: str | None, value: str) -> None:
-        if widget is not None:
-            self._values[widget.removeprefix("edit-")] = value
+    def _changed(self, event: Input.Changed | Select.Changed) -> None:
+        if event.control.id is not None:
+            self._values[event.control.id.removeprefix("edit-")] = str(event.value)
             self._check()
 
     def _check(self) -> Preset | None:

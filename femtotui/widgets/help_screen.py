@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -89,7 +89,7 @@ class HelpScreen(ModalInTurn[None]):
 
     @classmethod
     def for_screen(
-        cls, screen: Screen[object], meanings: Rows, topics: Mapping[str, tuple[str, Rows]] | None = None
+        cls, screen: Screen[Any], meanings: Rows, topics: Mapping[str, tuple[str, Rows]] | None = None
     ) -> HelpScreen:
         """Help for a screen: the focused panel, the keys of the screen and the app, and `meanings`.
 
