@@ -38,6 +38,7 @@ _TYPE_WORDS: dict[type[types.Type], str] = {
     types.StrType: _WORDS["str"],
     types.BoolType: _WORDS["bool"],
     types.VarTupleType: _WORDS["array"],
+    types.DictType: _WORDS["object"],
     types.StructType: _WORDS["object"],
 }
 
@@ -103,7 +104,8 @@ def _type_at(kind: type[msgspec.Struct], path: str) -> types.Type | None:
     wanted: types.Type | None = types.type_info(kind)
     for name, index in _NAMES_PART.findall(path):
         if index:
-            wanted = wanted.item_type if isinstance(wanted, types.VarTupleType) else None
+            is_table = isinstance(wanted, types.DictType)
+            wanted = getattr(wanted, "value_type" if is_table else "item_type", None)
         else:
             fields = wanted.fields if isinstance(wanted, types.StructType) else ()
             wanted = next((field.type for field in fields if field.encode_name == name), None)
@@ -132,7 +134,7 @@ def read_file(path: str) -> bytes:
     except (OSError, ValueError, RuntimeError) as error:  # a zero byte; no such ~user
         raise PresetError(f"cannot read {name}: {visible(os_error_words(error))}") from error
     if len(data) > MAX_FILE_BYTES:
-        raise PresetError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes: a preset is a page of settings")
+        raise PresetError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes: settings are a page of text")
     return data
 
 

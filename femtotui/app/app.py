@@ -1,4 +1,4 @@
-"""The Textual app: one Train screen, the messages of the trainers, and a way out that loses nothing."""
+"""The Textual app: the Train screen, the trainers' messages, the settings, and quitting without loss."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .settings import Settings, known_keys
 
 
 class FemtoApp(TickingApp):
-    """Reads what the trainers say at every tick, and saves before it ends."""
+    """Reads the trainers' messages at every tick, and saves all runs before it exits."""
 
     TITLE = "femtotui"
     CSS_PATH = "femtotui.tcss"
@@ -38,9 +38,17 @@ class FemtoApp(TickingApp):
     VERTICAL_BREAKPOINTS = HEIGHTS
     COMMANDS = App.COMMANDS | {FemtoCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("S", "picture", "screenshot", show=False, id="picture", tooltip="Save a screenshot"),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "palette",
+            show=False,
+            priority=True,
+            tooltip="All commands, themes among them",
+        ),
         Binding("q", "quit", "quit", show=False),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
-        Binding("S", "picture", "picture", show=False, id="picture", tooltip="Save a picture of the screen"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="Save and leave"),
     ]
 
     def __init__(self, actions: RunActions, settings: Settings | None = None) -> None:
@@ -62,7 +70,7 @@ class FemtoApp(TickingApp):
     # -- settings --------------------------------------------------------------------------------------
 
     def _apply_settings(self) -> None:
-        """What can be used of the settings; the rest is named, line by line."""
+        """Apply the settings that can be used, and show the problems of the others."""
         problems = list(self._settings.problems)
         if self._settings.theme:
             if self._settings.theme in self.available_themes:
@@ -70,52 +78,48 @@ class FemtoApp(TickingApp):
             else:
                 near = did_you_mean(self._settings.theme, self.available_themes)
                 problems.append(f"theme: there is no theme `{unwrapped(self._settings.theme)}`{near}")
-        keys, trouble = known_keys(self._settings, KNOWN_ACTIONS)
+        keys, key_problems = known_keys(self._settings, KNOWN_ACTIONS)
         self.set_keymap(keys)
         self.set_class(self.train.glyphs is ASCII, "-ascii")
         self.set_class(self.console.color_system == "standard" and not self.is_headless, "-few-colours")
-        if problems + trouble:
-            words = "\n".join(problems + trouble)
+        if problems + key_problems:
+            words = "\n".join(problems + key_problems)
             self.notify(words, title="settings", severity="warning", timeout=12, markup=False)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
-        """A key of one's own took the place of another: say so once."""
+        """Say once that a key from the settings replaces another."""
         del node
         for binding in clashed_bindings:
             words = binding.tooltip or binding.description
             if words and words not in self._clashes:
                 self._clashes.add(words)
-                self.notify(
-                    f"key {binding.key} no longer does: {words}",
-                    title="settings",
-                    severity="warning",
-                    markup=False,
-                )
+                news = f"key {binding.key} no longer does: {words}"
+                self.notify(news, title="settings", severity="warning", markup=False)
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def action_picture(self) -> None:
-        """Save what is on the screen as an SVG; in a browser, it is downloaded."""
+        """Save a screenshot as SVG; in a browser, download it."""
         name = f"femtotui-{local_now():%Y%m%d-%H%M%S}.svg"
         try:
             self.deliver_screenshot(name)
         except OSError as error:
-            self.notify(f"no picture: {os_error_words(error)}", severity="error", markup=False)
+            self.notify(f"no screenshot: {os_error_words(error)}", severity="error", markup=False)
 
     # -- trainers --------------------------------------------------------------------------------------
 
     def collect(self) -> bool:
-        """Read what the trainers said, and leave once the current run continues without the app."""
+        """Read the trainers' messages; exit once the current run is detached."""
         changed = self._actions.manager.collect().changed
         if self._actions.manager.is_detached:
             self._leave()
-        if self.is_running and self.train.is_mounted:  # a closing app takes its widgets away one by one
+        if self.is_running and self.train.is_mounted:  # a closing app removes its widgets one by one
             self.train.background_tick()
         return changed
 
-    # -- room ------------------------------------------------------------------------------------------
+    # -- terminal size ---------------------------------------------------------------------------------
 
     def on_resize(self, event: events.Resize) -> None:
         self._make_room(event.size)
@@ -127,7 +131,7 @@ class FemtoApp(TickingApp):
     # -- leaving ---------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        """Save every run, then leave; a second time changes nothing."""
+        """Save every run, then exit; calling it again changes nothing."""
         self._leave()
 
     def _leave(self) -> None:
@@ -147,7 +151,7 @@ class FemtoApp(TickingApp):
 
 
 KNOWN_ACTIONS = frozenset(
-    deed.id
+    found.id
     for owner in (
         FemtoApp,
         TrainScreen,
@@ -156,6 +160,6 @@ KNOWN_ACTIONS = frozenset(
         ExperimentScreen,
         LossChart,
     )
-    for deed in key_actions(owner.BINDINGS)
+    for found in key_actions(owner.BINDINGS)
 )
-"""What the settings file can give keys to."""
+"""The actions that the settings file can assign keys to."""

@@ -1,4 +1,4 @@
-"""The settings file: a theme, how charts are drawn, and keys of one's own. An error costs that line only.
+"""The settings file: a theme, the characters of charts, and your own keys. An error costs that line only.
 
 theme = "nord"
 chart = "blocks"          # auto, braille, blocks or ascii
@@ -10,18 +10,17 @@ pause = "f5"              # an action, and the key or keys ("f5,p") that do it
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from femtotui.core.files import os_error_words
-from femtotui.presets.toml_file import did_you_mean, visible
+import msgspec
 
-from ..chart.glyphs import GLYPHS_NAMES, GlyphsName
+from femtotui.core.errors import ConfigError, PresetError
+from femtotui.presets.toml_file import did_you_mean, explain, parse_toml, read_file, visible
 
-MAX_BYTES = 65_536
+from ..chart.glyphs import GlyphsName
+
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[a-zA-Z0-9]|[a-z][a-z0-9_]+)")
 _CHARACTERS = {
     "?": "question_mark", "/": "slash", "+": "plus", "-": "minus", ".": "full_stop", ",": "comma",
@@ -32,111 +31,79 @@ _CHARACTERS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a person set; `problems` names the lines that were passed over, one a line of text."""
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of the file."""
 
     theme: str = ""
     chart: GlyphsName = "auto"
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        for key in self.keys.values():
+            if not key_name(key):
+                raise ConfigError(f'must be a key such as "f5", "ctrl+k" or "g", not {key!r}', "keys")
+
+
+class Settings(_File, frozen=True):
+    """The settings that can be used; `problems` describes the lines that cannot, in a line of text each."""
+
     problems: tuple[str, ...] = ()
 
 
 def load_settings(path: Path) -> Settings:
-    """The settings in a file; without one, the defaults. Never fails."""
+    """The settings in a file; the defaults if there is none. Never fails."""
     try:
-        if not path.exists():
-            return Settings()
-        data = path.read_bytes()[: MAX_BYTES + 1]
-    except OSError as error:
-        return Settings(problems=(f"{path.name} cannot be read: {os_error_words(error)}",))
-    if len(data) > MAX_BYTES:
-        return Settings(problems=(f"{path.name} is larger than {MAX_BYTES:,} bytes: the defaults are used",))
-    return parse_settings(data, path.name)
+        return parse_settings(read_file(str(path)), path.name) if path.exists() else Settings()
+    except (OSError, PresetError) as error:
+        return Settings(problems=(f"{visible(str(error))}; the defaults are used",))
 
 
 def parse_settings(data: bytes, name: str = "settings.toml") -> Settings:
-    """The settings in a text, whatever it is."""
+    """The settings in a TOML text, each validated on its own. Never fails."""
     try:
-        text = data.decode("utf-8")
-        tables = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        words = visible(str(error) or "nested too deeply")
-        return Settings(problems=(f"{name}: {words}; the defaults are used",))
-    reader = _Reader(name, text)
-    return Settings(
-        theme=reader.text(tables, "theme"),
-        chart=reader.one_of(tables, "chart", GLYPHS_NAMES, "auto"),
-        keys=reader.keys(tables),
-        problems=reader.leftovers(tables, ("theme", "chart", "keys")),
-    )
-
-
-class _Reader:
-    """Takes what is right, and notes the line of what is not."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self._name, self._lines = name, text.splitlines()
-        self._problems: list[str] = []
-
-    def _note(self, key: str, words: str, table: str = "") -> None:
-        line = self._line_of(key, table)
-        place = f"{self._name}, line {line}" if line else self._name
-        self._problems.append(f"{place}: {visible(words)}")
-
-    def _line_of(self, key: str, table: str) -> int | None:
-        inside = ""
-        pattern = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
-        for number, line in enumerate(self._lines, 1):
-            header = re.match(r"\s*\[\s*([^\]]*?)\s*\]", line)
-            if header:
-                inside = header[1]
-                if key == inside and not table:
-                    return number
-            elif inside == table and pattern.match(line):
-                return number
-        return None
-
-    def text(self, tables: Mapping[str, Any], key: str) -> str:
-        value = tables.get(key, "")
-        if isinstance(value, str):
-            return value
-        self._note(key, f"`{key}` needs a text in quotes")
-        return ""
-
-    def one_of(
-        self, tables: Mapping[str, Any], key: str, known: tuple[GlyphsName, ...], default: GlyphsName
-    ) -> GlyphsName:
-        value = tables.get(key, default)
-        for name in known:
-            if value == name:
-                return name
-        self._note(key, f"`{key}` must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
-        return default
-
-    def keys(self, tables: Mapping[str, Any]) -> dict[str, str]:
-        given = tables.get("keys", {})
-        if not isinstance(given, dict):
-            self._note("keys", "`keys` must be a table: [keys]")
-            return {}
-        found = {}
-        for action, value in given.items():
-            key = key_name(value) if isinstance(value, str) else ""
-            if key:
-                found[action] = key
+        tables = parse_toml(data, name)
+    except PresetError as error:
+        return Settings(problems=(f"{error}; the defaults are used",))
+    lines = data.decode().splitlines()
+    settings: dict[str, Any] = {"keys": {}}
+    problems = []
+    for table, field, value in _entries(tables):
+        try:
+            msgspec.convert({table: {field: value}} if table else {field: value}, _File)
+        except msgspec.ValidationError as error:
+            reason = explain(error, _File).reason
+            problems.append(f"{_place(name, lines, field, table)}: `{visible(field)}` {reason}")
+        else:
+            if table:
+                settings[table][field] = key_name(value)
             else:
-                self._note(action, f'{value!r} is no key: write it as in "f5", "ctrl+k" or "g"', "keys")
-        return found
+                settings[field] = value
+    return Settings(**settings, problems=tuple(problems))
 
-    def leftovers(self, tables: Mapping[str, Any], known: Collection[str]) -> tuple[str, ...]:
-        for key in tables:
-            if key not in known:
-                self._note(key, f"there is no setting `{key}`{did_you_mean(key, known)}")
-        return tuple(self._problems)
+
+def _entries(tables: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Each setting with the table that it stands in, "" outside of one."""
+    for field, value in tables.items():
+        if field == "keys" and isinstance(value, dict):
+            yield from ((field, action, key) for action, key in value.items())
+        else:
+            yield "", field, value
+
+
+def _place(name: str, lines: list[str], key: str, table: str = "") -> str:
+    """The file and, if it is found, the line that sets `key` in `table` or opens a table of that name."""
+    inside = ""
+    setting = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
+    for number, line in enumerate(lines, 1):
+        header = re.match(r"\s*\[\s*([^\]]*?)\s*\]", line)
+        inside = header[1] if header else inside
+        if (header and inside == key and not table) or (inside == table and setting.match(line)):
+            return f"{name}, line {number}"
+    return name
 
 
 def key_name(keys: str) -> str:
-    """Keys as Textual calls them (`?` is `question_mark`), with commas between; empty if one is none."""
+    """Keys as Textual names them (`?` is `question_mark`), separated by commas; empty if one is not a key."""
     if keys in _CHARACTERS:
         return _CHARACTERS[keys]
     names = [_CHARACTERS.get(key.strip(), key.strip()) for key in keys.split(",")]
@@ -144,17 +111,16 @@ def key_name(keys: str) -> str:
 
 
 def known_keys(settings: Settings, actions: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """The keys for actions there are, and what to say of the others and of keys given twice."""
-    taken: dict[str, str] = {}
+    """The keys of actions that exist, and the problems: unknown actions, and keys given twice."""
+    owners: dict[str, str] = {}
     keys, problems = {}, []
     for action, given in settings.keys.items():
+        twice = next((key for key in given.split(",") if key in owners), None)
         if action not in actions:
             problems.append(f"keys: there is no action `{visible(action)}`{did_you_mean(action, actions)}")
-            continue
-        twice = next((key for key in given.split(",") if key in taken), None)
-        if twice:
-            problems.append(f"keys: `{twice}` is given to both {taken[twice]} and {action}")
-            continue
-        taken |= dict.fromkeys(given.split(","), action)
-        keys[action] = given
+        elif twice:
+            problems.append(f"keys: `{twice}` is given to both {owners[twice]} and {action}")
+        else:
+            owners |= dict.fromkeys(given.split(","), action)
+            keys[action] = given
     return keys, problems

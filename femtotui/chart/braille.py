@@ -1,10 +1,10 @@
 """Curves as dots: cells of 2 x 4 (braille) or fewer, filled with NumPy, never a point at a time.
 
-A curve is first reduced to at most one vertical run of dots a dot column (its least and greatest value
-there, so that no spike is lost), then the runs are drawn; so the cost after one pass over the points
-depends on the size of the chart only.
+A curve is first reduced to at most one vertical run of dots per dot column (its least and greatest value
+there, so that no spike is lost), then the runs are drawn; the cost after one pass over the points depends
+only on the size of the chart.
 
-Shapes, as suffixes: K points, C dot columns (2 a braille cell), H and W rows and columns of cells.
+Shapes, as suffixes: K points, C dot columns (2 per braille cell), H and W rows and columns of cells.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-NOBODY = -1
+NO_LAYER = -1
 EMPTY = 0
 
 
@@ -37,19 +37,11 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """A drawn chart. `codes_HW` are Unicode code points; `owners_HW` index the series, -1 where none is."""
-
-    codes_HW: NDArray[np.uint32]
-    owners_HW: NDArray[np.int8]
-
-
-@dataclass(frozen=True)
 class _Columns:
     """A curve reduced to dot columns, y in dot rows counted from the top.
 
     `first`, `last`, `least`, `greatest` are NaN where the column is empty; `joined` says whether the curve
-    goes on unbroken from a column to the next.
+    continues unbroken to the next column.
     """
 
     first_C: Floats
@@ -122,7 +114,7 @@ def _runs(columns: _Columns, window: Window, n_rows: int) -> tuple[Ints, Ints]:
     far = 4.0 * n_rows
 
     def rows(values_C: Floats) -> Ints:
-        # Far outside is as good as farther: integers must not overflow.
+        # Clipped far outside the chart, so that integers cannot overflow.
         with np.errstate(over="ignore"):
             rows_C = np.clip((window.y_high - values_C) * scale, -far, far)
         return np.rint(np.nan_to_num(rows_C, nan=far)).astype(np.intp)
@@ -174,7 +166,7 @@ def curve_bits(
 def level_bits(
     y: float, window: Window, height: int, width: int, glyphs: Glyphs = BRAILLE
 ) -> NDArray[np.uint8]:
-    """A faint horizontal line at `y`: one dot a cell; nothing if `y` is not in the window."""
+    """A faint horizontal line at `y`: one dot per cell; nothing if `y` is outside the window."""
     bits_HW = np.zeros((height, width), dtype=np.uint8)
     row = dot_row(y, window, height, glyphs)
     if row is not None:
@@ -195,24 +187,17 @@ def dot_row(y: float, window: Window, height: int, glyphs: Glyphs = BRAILLE) -> 
     return int(np.rint(row)) if -0.5 <= row <= n_rows - 0.5 else None
 
 
-def draw(
-    series: Sequence[tuple[Floats, Floats]],
-    window: Window,
-    height: int,
-    width: int,
-    glyphs: Glyphs = BRAILLE,
-) -> Cells:
-    """Draw curves (x, y) into cells; where two meet in a cell, the later one has it to itself."""
-    layers = [curve_bits(x_K, y_K, window, height, width, glyphs) for x_K, y_K in series]
-    return stack(layers, height, width, glyphs)
+def stack(
+    layers: Sequence[NDArray[np.uint8]], glyphs: Glyphs = BRAILLE
+) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+    """Bits (H, W) laid over each other: the code points, and the index of the layer that each cell shows.
 
-
-def stack(layers: Sequence[NDArray[np.uint8]], height: int, width: int, glyphs: Glyphs = BRAILLE) -> Cells:
-    """Lay bits over each other: a cell has one colour, so the topmost layer with a dot owns it."""
-    bits_HW = np.full((height, width), EMPTY, dtype=np.uint8)
-    owners_HW = np.full((height, width), NOBODY, dtype=np.int8)
+    A cell has one colour: where several layers have dots, the last one has the cell to itself.
+    """
+    bits_HW = np.full(layers[0].shape, EMPTY, dtype=np.uint8)
+    owners_HW = np.full(layers[0].shape, NO_LAYER, dtype=np.int8)
     for index, layer_HW in enumerate(layers):
         drawn_HW = layer_HW != EMPTY
         bits_HW[drawn_HW] = layer_HW[drawn_HW]
         owners_HW[drawn_HW] = index
-    return Cells(glyphs.codes[bits_HW], owners_HW)
+    return glyphs.codes[bits_HW], owners_HW

@@ -1,4 +1,4 @@
-"""The data of a loss chart and its view settings, turned into a frame to draw: no widget, no terminal.
+"""The data and the view settings of a loss chart, and the frame to draw; without widget and terminal.
 
 Losses are kept in nats per token; bits per byte is a view of them, in which runs with different tokenizers
 compare.
@@ -17,7 +17,7 @@ from ..text.safe import narrow_line
 from .braille import Window
 from .frame_data import MAX_OVERLAYS, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
 from .glyphs import BRAILLE, Glyphs
-from .labels import legend, reading_legend, view_settings
+from .labels import legend, reading_legend
 from .series import LossSeries, newest_finite, settle, x_range, y_range
 from .viewport import Range, Viewport
 
@@ -44,9 +44,9 @@ class ChartData:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Another run to compare with. Losses in nats per token, `bytes_per_token` of its own tokenizer.
+    """Another run to compare with. Losses in nats per token of its own tokenizer.
 
-    Where that is unknown (None), the run is not drawn on an axis of bits per byte.
+    Without `bytes_per_token`, the run is not drawn on an axis of bits per byte.
     """
 
     key: str
@@ -91,7 +91,7 @@ class ChartModel:
         return self.data.series
 
     def show(self, data: ChartData) -> None:
-        """Show a run. Another one, or one that went back to an earlier step, is seen as a whole."""
+        """Show a run. A different run, or one resumed from an earlier step, resets the view."""
         if data.series is not self.series or data.series.rewritten != self._rewritten:
             self.view, self.cursor_step, self._settled = Viewport(), None, None
         self._rewritten = data.series.rewritten
@@ -105,7 +105,7 @@ class ChartModel:
         self.series.smooth(self.smoothing)
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
-        """Lay other runs over this one; no more than there are colours for."""
+        """Draw other runs over this one, at most as many as there are colours."""
         self.overlays = tuple(overlays[:MAX_OVERLAYS])
         self.smooth(self.smoothing)
 
@@ -130,7 +130,7 @@ class ChartModel:
 
     @property
     def scale(self) -> float:
-        """The same for the run on the chart."""
+        """The factor for the run on the chart."""
         return self._scale(self.data.bytes_per_token)
 
     @property
@@ -153,7 +153,7 @@ class ChartModel:
         return x_range(max((x for x in newest if math.isfinite(x)), default=0.0), ahead)
 
     @property
-    def seen_x(self) -> Range:
+    def visible_x(self) -> Range:
         return self.view.x or self.whole_x
 
     def _validation_x(self) -> Floats:
@@ -168,8 +168,8 @@ class ChartModel:
         return x, loss * self.scale
 
     def _y_of_interest(self) -> Range:
-        """The range of the losses in sight and of lines close to them, in the unit shown."""
-        low, high = self.seen_x
+        """The range of the visible losses and of lines close to them, in the unit shown."""
+        low, high = self.visible_x
         near = [value * self.scale for _, value in self.data.baselines]
         near += [self.data.goal[1] * self.scale] if self.data.goal else []
         shown = [_between(self._x_of(self.series), self.series, low, high, self.scale)]
@@ -193,7 +193,7 @@ class ChartModel:
 
     @property
     def whole_y(self) -> Range:
-        """The y range without zoom, in the plane that is drawn."""
+        """The y range without zoom, on the drawn axis."""
         low, high = self._y_of_interest()
         return plotted_one(low, self.log_y), plotted_one(high, self.log_y)
 
@@ -201,12 +201,12 @@ class ChartModel:
         low, high = self.view.y or self.whole_y
         if self.log_y:
             low, high = 10**low, 10**high
-        return Window(*self.seen_x, low, high)
+        return Window(*self.visible_x, low, high)
 
     # -- the cursor ------------------------------------------------------------------------------------
 
     def move_cursor(self, by: float) -> None:
-        """Move by `by` of x, but at least to the next point; the first move shows it at the newest one."""
+        """Move by `by` along x, at least to the next point; the first move shows it at the newest point."""
         x_K = self._x_of(self.series)
         if not len(self.series):
             return
@@ -241,14 +241,7 @@ class ChartModel:
             return None
         index = self._nearest(self.cursor_step)
         series, scale = self.series, self.scale
-        others = tuple(
-            (
-                overlay.name,
-                _value_at(self._x_of(overlay.series), overlay.series.smoothed, x)
-                * self._scale(overlay.bytes_per_token),
-            )
-            for overlay in self.overlays
-        )
+        others = tuple((curve.name, _value_at(curve.x_K, curve.y_K, x)) for curve in self._curves())
         validation = _last_before(self._validation_steps, self._validation_losses, self.cursor_step)
         return CursorReading(
             step=float(series.steps[index]),
@@ -292,13 +285,24 @@ class ChartModel:
             newest=Level(f"{newest:.4f}", newest) if math.isfinite(newest) else None,
             goal=goal,
             legend=(),
-            settings=view_settings(self),
+            settings=self._settings(),
             overlays=self._curves(),
             cursor=self.cursor_x,
             glyphs=glyphs,
         )
         items = legend(frame, self.data.goal) if reading is None else reading_legend(reading, frame)
         return replace(frame, legend=items)
+
+    def _settings(self) -> tuple[str, str]:
+        """The view settings in words: all of them, and those that differ from the defaults."""
+        changed = [
+            "" if self.view.is_whole else "zoomed",
+            "log y" if self.log_y else "",
+            "bits per byte" if self.unit == "bits" else "",
+            "time" if self.by_time else "",
+        ]
+        complete = [*changed, "" if self.by_time else "steps", f"smoothing {self.smoothing:g}"]
+        return " · ".join(filter(None, complete)), " · ".join(filter(None, changed))
 
     def _curves(self) -> tuple[Curve, ...]:
         return tuple(

@@ -1,4 +1,4 @@
-"""What a frame of the loss chart shows, and where: plain data between the model and the drawing."""
+"""The contents and the layout of a frame of the loss chart: plain data between model and drawing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class LegendItem:
-    """A mark and its meaning; where room is short, the items of the highest rank go first."""
+    """A mark and its meaning; without room for all items, the highest ranks are dropped first."""
 
     mark: str
     text: str
@@ -71,10 +71,10 @@ class LegendItem:
 
 @dataclass(frozen=True)
 class FrameData:
-    """Everything to draw. x is in steps or seconds as `x_axis` says, y in loss; x never decreases.
+    """Everything to draw. x is in steps or seconds according to `x_axis`, and never decreases; y is loss.
 
     `cursor` is the x that is being read; the legend then shows the values there. `settings` are the view
-    settings in words, the longest form first; the last one is always shown, whatever it costs the legend.
+    settings in words, the longest form first; the last one is always shown, before any legend item.
     """
 
     x_K: Floats
@@ -97,7 +97,7 @@ class FrameData:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the plot lies in the grid; `gutter` is the width for names to its right (0: none)."""
+    """The position of the plot in the grid; `gutter` is the width for names to its right (0: none)."""
 
     top: int
     left: int
@@ -117,7 +117,7 @@ class Layout:
 
 
 def plotted(y: Floats, log_y: bool) -> Floats:
-    """Loss as it is drawn: itself, or its logarithm, NaN where it has none."""
+    """Loss on the drawn axis: itself, or its logarithm, NaN where that is undefined."""
     if not log_y:
         return y
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -130,7 +130,7 @@ def plotted_one(y: float, log_y: bool) -> float:
 
 
 def plot_window(frame: FrameData) -> Window:
-    """The window in the plane that is drawn: with the logarithms of the losses, if so."""
+    """The window on the drawn axes: with the logarithms of the losses on a logarithmic axis."""
     window = frame.window
     low, high = (plotted_one(y, frame.log_y) for y in (window.y_low, window.y_high))
     return Window(window.x_low, window.x_high, low, high)

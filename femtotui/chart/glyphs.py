@@ -1,6 +1,6 @@
-"""What a chart's cells are drawn with: braille, half blocks where a font lacks it, or plain ASCII.
+"""The characters of a chart's cells (braille, half blocks or ASCII) and the grid that holds them.
 
-A cell holds `dots_y` x `dots_x` dots; its bits, one a dot, number the character that shows them.
+A cell holds `dots_y` x `dots_x` dots; its bits, one per dot, are the number of its character.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLANK = 0x2800
 
 @dataclass(frozen=True, eq=False)
 class Glyphs:
-    """A way to draw. `stand_ins` are simpler characters for axes and marks, where those are needed too."""
+    """A set of characters; `stand_ins` replace those of axes and marks where fonts lack them, too."""
 
     name: str
     weights_YX: NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Glyphs:
         return int(self.weights_YX.shape[1])
 
     def simplified(self, grid: CellGrid) -> CellGrid:
-        """The grid with the stand-ins in place of what they stand for."""
+        """The grid with the stand-ins in place of the characters that they replace."""
         codes_HW = grid.codes_HW
         for character, plain in self.stand_ins.items():
             codes_HW[codes_HW == ord(character)] = ord(plain)
@@ -75,19 +75,19 @@ _BY_NAME = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, ASCII)}
 
 
 def choose_glyphs(asked: GlyphsName, environment: Mapping[str, str] | None = None) -> Glyphs:
-    """The glyphs asked for; `auto` takes what the terminal can be expected to have.
+    """The glyphs asked for; with `auto`, those that the terminal probably has.
 
     The Linux console's fonts have half blocks and no braille; an encoding other than UTF-8 has neither.
     """
     if asked != "auto":
         return _BY_NAME[asked]
     environment = os.environ if environment is None else environment
-    if "TEXTUAL_DRIVER" not in environment and not _speaks_unicode():
+    if "TEXTUAL_DRIVER" not in environment and not _encodes_unicode():
         return ASCII
     return BLOCKS if environment.get("TERM") == "linux" else BRAILLE
 
 
-def _speaks_unicode() -> bool:
+def _encodes_unicode() -> bool:
     encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "").startswith("utf")
 
@@ -118,7 +118,7 @@ class CellGrid:
         return int(self.codes_HW.shape[1])
 
     def put(self, row: int, column: int, text: str, ink: int) -> None:
-        """Write `text` (one cell a character); what lies outside the grid is left out."""
+        """Write `text`, one cell per character; the part outside the grid is dropped."""
         if not 0 <= row < self.height or column >= self.width:
             return
         text = text[max(-column, 0) : self.width - column]

@@ -1,4 +1,4 @@
-"""The words on a chart: the names of lines at its right edge, the legend and the view settings."""
+"""The text on a chart: the names of lines at its right edge, and the legend."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .glyphs import CellGrid
 from .series import newest_finite
 
 if TYPE_CHECKING:
-    from .chart_model import ChartModel, CursorReading
+    from .chart_model import CursorReading
 
 
 @dataclass(frozen=True)
 class _Name:
-    """A line's name: the row of its line, and how soon it may be left out (the highest rank first)."""
+    """A line's name and row; the names of the highest rank are left out first."""
 
     text: str
     value: float
@@ -47,24 +47,19 @@ def gutter_names(frame: FrameData) -> list[str]:
 
 
 def _names(layout: Layout, frame: FrameData) -> list[_Name]:
-    names = [_name(f"┄ {level.label}", level.value, Ink.BASELINE, 2, layout, frame) for level in frame.levels]
-    if frame.newest is not None:
-        newest = frame.newest
-        names.append(_name(f"◂ {newest.label}", newest.value, Ink.SMOOTHED, 0, layout, frame))
-    for other in frame.overlays:
-        end = _last_in_sight(other, frame)
-        names.append(_name(f"━ {other.name}", end, other.ink, 1, layout, frame))
-    return [name for name in names if name is not None] + _beyond(layout, frame)
+    """The names of the lines in the window, each in the row of its value, and of the nearest ones outside."""
+    lines = [(f"┄ {level.label}", level.value, Ink.BASELINE, 2) for level in frame.levels]
+    lines += [(f"◂ {frame.newest.label}", frame.newest.value, Ink.SMOOTHED, 0)] if frame.newest else []
+    lines += [(f"━ {other.name}", _last_visible(other, frame), other.ink, 1) for other in frame.overlays]
+    names, window = [], plot_window(frame)
+    for text, value, ink, rank in lines:
+        row = dot_row(plotted_one(value, frame.log_y), window, layout.height, frame.glyphs)
+        if row is not None:
+            names.append(_Name(text, value, row // frame.glyphs.dots_y, ink, rank))
+    return names + _beyond(layout, frame)
 
 
-def _name(text: str, value: float, ink: Ink, rank: int, layout: Layout, frame: FrameData) -> _Name | None:
-    """A name at the height of its value; None if that is out of sight."""
-    y = plotted_one(value, frame.log_y)
-    row = dot_row(y, plot_window(frame), layout.height, frame.glyphs)
-    return _Name(text, value, row // frame.glyphs.dots_y, ink, rank) if row is not None else None
-
-
-def _last_in_sight(curve: Curve, frame: FrameData) -> float:
+def _last_visible(curve: Curve, frame: FrameData) -> float:
     """The last value of a curve up to the right edge of the window; NaN if it has none."""
     end = int(np.searchsorted(curve.x_K, frame.window.x_high, "right"))
     return newest_finite(curve.y_K[:end])
@@ -77,14 +72,12 @@ def _beyond(layout: Layout, frame: FrameData) -> list[_Name]:
     low, high = frame.window.y_low, frame.window.y_high
     above = min((lv for lv in frame.levels if lv.value > high), key=lambda lv: lv.value, default=None)
     below = max((lv for lv in frame.levels if lv.value < low), key=lambda lv: lv.value, default=None)
-    names = [_Name(f"↑ {above.label}", above.value, 0, Ink.BASELINE, 3)] if above else []
-    return names + (
-        [_Name(f"↓ {below.label}", below.value, layout.height - 1, Ink.BASELINE, 3)] if below else []
-    )
+    ends = (("↑", above, 0), ("↓", below, layout.height - 1))
+    return [_Name(f"{arrow} {at.label}", at.value, row, Ink.BASELINE, 3) for arrow, at, row in ends if at]
 
 
 def _spread(names: Sequence[_Name], height: int) -> list[tuple[int, _Name]]:
-    """A row of its own for every name, in order of height; the lowest ranks go where there are too many."""
+    """A row for each name, in order of height; without room for all, the highest ranks are left out."""
     kept = sorted(names, key=lambda name: name.rank)[:height]
     kept.sort(key=lambda name: -name.value)
     rows: list[int] = []
@@ -103,9 +96,7 @@ def legend(frame: FrameData, goal: tuple[float, float, str] | None) -> tuple[Leg
     items = [
         LegendItem("━━", f"smoothed {smoothed:.4f}", Ink.SMOOTHED, rank=1),
         LegendItem("━━", f"loss {raw:.4f}", Ink.RAW, rank=4),
-    ]
-    if not len(frame.raw_K):  # other runs alone
-        items.clear()
+    ] * bool(len(frame.raw_K))  # none where other runs are shown alone
     bad = int(np.count_nonzero(~np.isfinite(frame.raw_K)))
     if bad:
         items.insert(0, LegendItem("!", f"{bad} not a number", Ink.WARNING))
@@ -136,19 +127,3 @@ def reading_legend(reading: CursorReading, frame: FrameData) -> tuple[LegendItem
 
 def _value(name: str, value: float) -> str:
     return f"{name} {value:.4f}" if math.isfinite(value) else f"{name} –"
-
-
-def view_settings(model: ChartModel) -> tuple[str, ...]:
-    """The view settings in words: all of them, and those that differ from the defaults."""
-    must = [
-        "" if model.view.is_whole else "zoomed",
-        "log y" if model.log_y else "",
-        "bits per byte" if model.unit == "bits" else "",
-        "time" if model.by_time else "",
-    ]
-    all_words = [*must, "" if model.by_time else "steps", f"smoothing {model.smoothing:g}"]
-    return _joined(all_words), _joined(must)
-
-
-def _joined(words: list[str]) -> str:
-    return " · ".join(word for word in words if word)

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region, Size
+from textual.reactive import reactive
 from textual.strip import Strip
+from textual.widget import Widget
 
 from ..text.formats import TONES, Tone
 from ..text.safe import unwrapped
-from .chart_model import ChartData, Overlay
-from .controls import ChartControls
-from .frame_data import Ink
-from .glyphs import CellGrid
+from ..widgets.frame import framed
+from .chart_model import SMOOTHINGS, ChartData, ChartModel, Overlay, Unit
+from .frame_data import Ink, Layout, XAxis
+from .glyphs import BRAILLE, CellGrid, Glyphs
 from .render import compose, compose_message, lay_out
+from .viewport import ZOOM, Viewport
 
 EMPTY_TEXT = "waiting for the first step…"
+
+MOVE = 0.2
+"""The share of the visible range that a key moves the chart by."""
 
 
 def _component(ink: Ink) -> str:
     return f"loss-chart--{ink.name.lower().replace('_', '-')}"
 
 
-class LossChart(ChartControls):
-    """A live chart of losses, drawn in braille, in the colours of the theme.
+class LossChart(Widget, can_focus=True):
+    """A live chart of losses, drawn in braille, in the colours of the theme; keys and mouse change its view.
 
     Every change marks the frame as stale, and one frame is composed for all changes that wait; only rows
     that differ are painted again. How often new points are shown is the caller's choice.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {_component(ink) for ink in Ink}
-    DEFAULT_CSS = """
-    LossChart {
-        height: 1fr;
-        min-height: 3;
-        border: round $foreground 25%;
-        border-title-color: $text-muted;
+    DEFAULT_CSS = framed(
+        "LossChart",
+        """
         border-subtitle-align: left;
-        padding: 0 1;
-        &:focus { border: round $border; border-title-color: $text; }
         & > .loss-chart--text { color: $text-muted; }
         & > .loss-chart--axis { color: $foreground 50%; }
         & > .loss-chart--baseline { color: $foreground 60%; }
@@ -58,24 +62,51 @@ class LossChart(ChartControls):
         & > .loss-chart--other-4 { color: $secondary; }
         & > .loss-chart--other-5 { color: $text-accent; }
         & > .loss-chart--other-6 { color: $accent; }
-    }
-    """
+        """,
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "cursor(-1)", "read", id="chart-left", tooltip="Read the previous point"),
+        Binding("right", "cursor(1)", "read", show=False, id="chart-right", tooltip="Read the next point"),
+        Binding("up,z", "zoom(1)", "zoom", id="chart-zoom-in", tooltip="Zoom in about the cursor"),
+        Binding("down,Z", "zoom(-1)", "zoom out", show=False, id="chart-zoom-out", tooltip="Zoom out"),
+        Binding("shift+left,comma", "move(-1)", "move", id="chart-earlier", tooltip="Earlier steps"),
+        Binding("shift+right,full_stop", "move(1)", show=False, id="chart-later", tooltip="Later steps"),
+        Binding("shift+up", "zoom_y(1)", show=False, id="chart-taller", tooltip="Zoom in on the loss"),
+        Binding("shift+down", "zoom_y(-1)", show=False, id="chart-flatter", tooltip="Zoom out of the loss"),
+        Binding("l", "toggle_log_y", "linear/log", show=False, id="loss-log"),
+        Binding("x", "toggle_x_axis", "steps/time", show=False, id="loss-time"),
+        Binding("b", "toggle_unit", "nats/bits", show=False, id="loss-bits"),
+        Binding("plus", "smooth(1)", "smoother", show=False, id="loss-smoother"),
+        Binding("minus", "smooth(-1)", "rougher", show=False, id="loss-rougher"),
+        Binding("home", "whole", "whole", id="chart-whole", tooltip="The whole curve again"),
+    ]
+
+    smoothing: reactive[float] = reactive(0.9, init=False)
+    log_y: reactive[bool] = reactive(False, init=False)
+    x_axis: reactive[XAxis] = reactive("steps", init=False)
+    unit: reactive[Unit] = reactive("nats", init=False)
+    glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.border_title = "loss"
+        self.model = ChartModel(self.smoothing)
+        self._layout: Layout | None = None
         self._grid = CellGrid.blank(0, 0)
         self._styles: list[Style] = []
         self._stale = True
         self._verdict: tuple[str, Tone] = ("", "plain")
+        self._dragged_from: tuple[int, int] | None = None
+        self._dragged = False
 
     def show(self, data: ChartData) -> None:
-        """Show a run as it is now; nothing, if it has no points yet."""
+        """Show a run as it is now."""
         self.model.show(data)
         self.redraw()
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
-        """Lay other runs over this one."""
+        """Draw other runs over this one."""
         self.model.set_overlays(overlays)
         self.redraw()
 
@@ -86,16 +117,11 @@ class LossChart(ChartControls):
             self.border_subtitle = Content.styled(f" {unwrapped(words)} ", TONES[tone])
 
     @property
-    def latest_smoothed(self) -> float:
-        """The newest point of the smoothed curve, NaN before there is one."""
-        return self.model.latest_smoothed
-
-    @property
     def is_current(self) -> bool:
         """Whether everything that was shown has been drawn."""
         return not self._stale
 
-    # Drawing
+    # -- drawing ----------------------------------------------------------------------------------------
 
     def redraw(self) -> None:
         """Mark the frame as stale: one is composed once all waiting changes have been made."""
@@ -113,11 +139,7 @@ class LossChart(ChartControls):
         self._compose_grid(self.content_size)
         if before.codes_HW.shape != self._grid.codes_HW.shape:
             self.refresh()
-        else:
-            self._refresh_rows(self._grid.changed_rows(before))
-
-    def _refresh_rows(self, rows: Sequence[int]) -> None:
-        if rows:
+        elif rows := self._grid.changed_rows(before):
             self.refresh(*(Region(0, row, self._grid.width, 1) for row in rows))
 
     def render_line(self, y: int) -> Strip:
@@ -149,3 +171,136 @@ class LossChart(ChartControls):
         else:
             self._layout = lay_out(frame, size.height, size.width)
             self._grid = compose(frame, size.height, size.width)
+
+    # -- keys -------------------------------------------------------------------------------------------
+
+    def action_toggle_log_y(self) -> None:
+        """Switch between a linear and a logarithmic loss axis."""
+        self.log_y = not self.log_y
+
+    def action_toggle_x_axis(self) -> None:
+        """Switch between steps and training time."""
+        self.x_axis = "time" if self.x_axis == "steps" else "steps"
+
+    def action_toggle_unit(self) -> None:
+        """Switch between nats per token and bits per byte."""
+        self.unit = "bits" if self.unit == "nats" else "nats"
+
+    def action_smooth(self, direction: int) -> None:
+        """Smooth more (1) or less (-1)."""
+        nearest = min(range(len(SMOOTHINGS)), key=lambda index: abs(SMOOTHINGS[index] - self.smoothing))
+        self.smoothing = SMOOTHINGS[min(max(nearest + direction, 0), len(SMOOTHINGS) - 1)]
+
+    def action_cursor(self, direction: int) -> None:
+        """Read the point a column of cells to the right (1) or left (-1)."""
+        low, high = self.model.visible_x
+        width = max((self._layout.width if self._layout else 2) - 1, 1)
+        self.model.move_cursor(direction * (high - low) / width)
+        self.redraw()
+
+    def action_hide_cursor(self) -> None:
+        """Stop reading."""
+        self.model.cursor_step = None
+        self.redraw()
+
+    @property
+    def reads(self) -> bool:
+        """Whether the cursor is shown."""
+        return self.model.cursor_step is not None
+
+    def action_zoom(self, direction: int) -> None:
+        """Zoom in (1) or out (-1), about the cursor or else the newest points."""
+        at = self.model.cursor_x
+        self._zoom(direction, self.model.visible_x[1] if at is None else at)
+
+    def _zoom(self, direction: int, at: float) -> None:
+        self._set_view(self.model.view.zoomed_x(self.model.whole_x, ZOOM**direction, at))
+
+    def action_zoom_y(self, direction: int) -> None:
+        """Zoom the losses in (1) or out (-1)."""
+        self._set_view(self.model.view.zoomed_y(self.model.whole_y, ZOOM**direction))
+
+    def action_move(self, direction: int) -> None:
+        """Move to later (1) or earlier (-1) steps."""
+        self._set_view(self.model.view.moved_x(self.model.whole_x, direction * MOVE))
+
+    def action_whole(self) -> None:
+        """Show the whole curve again, following new points."""
+        self._set_view(Viewport())
+
+    def _set_view(self, view: Viewport) -> None:
+        self.model.view = view
+        self.redraw()
+
+    # -- mouse ------------------------------------------------------------------------------------------
+
+    def _x_at(self, column: int) -> float | None:
+        """The x of a column of the content; None outside the plot."""
+        layout = self._layout
+        if layout is None or not layout.left <= column < layout.right:
+            return None
+        low, high = self.model.visible_x
+        return low + (high - low) * (column - layout.left) / max(layout.width - 1, 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, -1)
+
+    def _wheel(self, event: events.MouseEvent, direction: int) -> None:
+        x = self._x_at(event.get_content_offset_capture(self).x)
+        if x is not None:
+            event.stop()
+            self._zoom(direction, x)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._dragged_from, self._dragged = (event.screen_x, event.screen_y), False
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._dragged_from is None or self._layout is None:
+            return
+        across, down = event.screen_x - self._dragged_from[0], event.screen_y - self._dragged_from[1]
+        if across or down:
+            view = self.model.view.moved_x(self.model.whole_x, -across / max(self._layout.width - 1, 1))
+            self._dragged_from, self._dragged = (event.screen_x, event.screen_y), True
+            self._set_view(view.moved_y(down / max(self._layout.height, 1)))
+
+    def on_mouse_up(self) -> None:
+        self._dragged_from = None
+        self.release_mouse()
+
+    def on_click(self, event: events.Click) -> None:
+        x = self._x_at(event.get_content_offset_capture(self).x)
+        if event.chain == 2:
+            self.action_whole()
+        elif x is not None and not self._dragged:
+            self.model.point_at(x)
+            self.redraw()
+
+    # -- view settings ----------------------------------------------------------------------------------
+
+    def validate_smoothing(self, smoothing: float) -> float:
+        return min(max(smoothing, SMOOTHINGS[0]), SMOOTHINGS[-1]) if math.isfinite(smoothing) else 0.0
+
+    def watch_smoothing(self, smoothing: float) -> None:
+        self.model.smooth(smoothing)
+        self.redraw()
+
+    def watch_log_y(self, log_y: bool) -> None:
+        self.model.log_y = log_y
+        self.model.forget_range()
+        self.redraw()
+
+    def watch_x_axis(self, x_axis: XAxis) -> None:
+        self.model.x_axis = x_axis
+        self._set_view(Viewport(None, self.model.view.y))
+
+    def watch_unit(self, unit: Unit) -> None:
+        self.model.unit = unit
+        self.model.forget_range()
+        self.redraw()
+
+    def watch_glyphs(self) -> None:
+        self.redraw()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .braille import NOBODY, Window, curve_bits, dot_row, level_bits, stack
+from .braille import NO_LAYER, Window, curve_bits, dot_row, level_bits, stack
 from .frame_data import Floats, FrameData, Ink, Layout, plot_window, plotted, plotted_one
 from .glyphs import CellGrid, Glyphs
 from .labels import draw_names, gutter_names
@@ -37,7 +37,7 @@ def compose(frame: FrameData, height: int, width: int) -> CellGrid:
 
 
 def lay_out(frame: FrameData, height: int, width: int) -> Layout:
-    """Where the parts of a frame of that size lie."""
+    """The layout of a frame of that size."""
     y_ticks = _y_ticks(frame, height)
     has_legend, has_x_axis = height >= 5, height >= 4
     left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0
@@ -66,12 +66,12 @@ def _draw_curves(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
     )
     layers = [curve_bits(x, plotted(y, frame.log_y), window, *size, glyphs) for x, y, _ in curves]
     inks = np.array([Ink.BASELINE, *(ink for _, _, ink in curves), Ink.TEXT], dtype=np.uint8)
-    cells = stack([levels, *layers], *size, glyphs)
+    codes_HW, owners_HW = stack([levels, *layers], glyphs)
     plot = (slice(layout.top, layout.bottom), slice(layout.left, layout.right))
-    drawn = cells.owners_HW != NOBODY
+    drawn_HW = owners_HW != NO_LAYER
     _draw_cursor(grid, layout, frame)
-    grid.codes_HW[plot][drawn] = cells.codes_HW[drawn]
-    grid.inks_HW[plot][drawn] = inks[cells.owners_HW[drawn]]
+    grid.codes_HW[plot][drawn_HW] = codes_HW[drawn_HW]
+    grid.inks_HW[plot][drawn_HW] = inks[owners_HW[drawn_HW]]
     _draw_points(grid, layout, frame, window)
 
 
@@ -90,14 +90,14 @@ def _draw_cursor(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
 def _draw_points(grid: CellGrid, layout: Layout, frame: FrameData, window: Window) -> None:
     """Mark the validation measurements, unless they lie so close that only their line is legible."""
     y_K = plotted(frame.validation_y_K, frame.log_y)
-    rows, columns = _places(frame.validation_x_K, y_K, layout, window, frame.glyphs)
+    rows, columns = _cells_of(frame.validation_x_K, y_K, layout, window, frame.glyphs)
     if rows.size > 1 and (columns[-1] - columns[0]) / (columns.size - 1) < 3:
         return
     grid.codes_HW[rows, columns] = ord("•")
     grid.inks_HW[rows, columns] = Ink.VALIDATION
 
 
-def _places(
+def _cells_of(
     x_K: Floats, y_K: Floats, layout: Layout, window: Window, glyphs: Glyphs
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The cells (rows, columns of the grid) of those points that lie in the window."""
@@ -165,7 +165,7 @@ def _draw_goal(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
         return
     inside_x = min(max(x, window.x_low), window.x_high)
     inside_y = min(max(y, window.y_low), window.y_high)
-    rows, columns = _places(np.array([inside_x]), np.array([inside_y]), layout, window, frame.glyphs)
+    rows, columns = _cells_of(np.array([inside_x]), np.array([inside_y]), layout, window, frame.glyphs)
     mark = "▲" if y > inside_y else "▼" if y < inside_y else "▶" if x > inside_x else "◆"
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         grid.put(row, column, mark, Ink.GOAL)

@@ -1,4 +1,4 @@
-"""Loss curves: points in growing buffers, their running average, and axis ranges that show them well.
+"""Loss curves: points in growing buffers, their running average, and readable axis ranges.
 
 Pure NumPy. Shapes, as suffixes: K points.
 """
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 _FIRST_CAPACITY = 1024
 _NEGLIGIBLE = 1e-12
 _RANGE_SAMPLE = 4096
-_EARLY_POINTS = 40  # so long, the first values are most of what there is to see
+_EARLY_POINTS = 40  # up to here, the first values are most of the curve
 _X_STEPS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10)
 
 
@@ -129,7 +129,7 @@ class LossSeries:
 
     @property
     def has_times(self) -> bool:
-        """Whether the newest point says when it was."""
+        """Whether the newest point has a time."""
         return len(self) > 0 and bool(np.isfinite(self.elapsed_s[-1]))
 
     def extend(self, steps: ArrayLike, losses: ArrayLike, elapsed_s: ArrayLike | None = None) -> None:
@@ -178,7 +178,7 @@ class LossSeries:
             self._smooth_again(self._smoother.beta)
 
     def times_of(self, steps: Floats) -> Floats:
-        """When those steps were, in seconds; beyond the ends at the average pace."""
+        """The times of steps in seconds, extrapolated at the average rate."""
         known = np.isfinite(self.elapsed_s)
         if not known.any():
             return np.full(np.shape(steps), np.nan)
@@ -224,13 +224,13 @@ def y_range(raw_K: Floats, smoothed_K: Floats, extras: Floats, near: Floats) -> 
 
 
 def _finite_sample(values_K: Floats) -> Floats:
-    """The finite ones among at most a few thousand evenly picked values: percentiles need no more."""
+    """The finite values of an even sample of at most a few thousand, enough for percentiles."""
     sample = values_K[:: max(1, values_K.size // _RANGE_SAMPLE)]
     return sample[np.isfinite(sample)]
 
 
 def _widened(low: float, high: float, near: Floats) -> tuple[float, float]:
-    """Widen a range to values that lie close to it, and to a width that can be drawn at all."""
+    """Widen a range to values close to it, and to the least width that can be drawn."""
     span = high - low
     for value in near[np.isfinite(near)]:
         if low - 0.3 * span <= value <= high + 0.1 * span:
@@ -243,7 +243,7 @@ def _widened(low: float, high: float, near: Floats) -> tuple[float, float]:
 
 
 def settle(wanted: tuple[float, float], current: tuple[float, float] | None) -> tuple[float, float]:
-    """`wanted` with a margin, or `current` if that still fits well: a restless axis is hard to read."""
+    """`wanted` with a margin, or `current` if that still fits well, so that the axis seldom changes."""
     low, high = wanted
     if current is not None:
         span = current[1] - current[0]

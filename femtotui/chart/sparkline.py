@@ -1,4 +1,4 @@
-"""A row of small bars: how a number went lately, in a few cells."""
+"""Sparklines: the recent values of a number as a row of small bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The newest `width` values as bars from 0 to the highest; what is not finite is a gap."""
+    """The newest `width` values as bars from 0 to the highest; a value that is not finite is a gap."""
     newest = list(values)[-width:]
     highest = max((value for value in newest if math.isfinite(value)), default=0.0)
     return "".join(_bar(value, highest) for value in newest)
@@ -26,7 +26,7 @@ def _bar(value: float, highest: float) -> str:
 
 
 def progress_bar(share: float, width: int) -> str:
-    """How much of something is done."""
+    """A bar of `width` cells, filled to `share` (0 to 1)."""
     share = min(max(share, 0.0), 1.0)
     done = round(share * width)
     return "━" * done + "╌" * (width - done)
@@ -35,7 +35,7 @@ def progress_bar(share: float, width: int) -> str:
 def score_bars(scores: Sequence[ScoreDone], width: int) -> str:
     """The scores from the first to the last in at most `width` cells.
 
-    A share goes from nothing at all to all; what has no such ends, from the lowest to the highest seen.
+    Shares are scaled from 0 to 1, other scores from the lowest to the highest.
     """
     if not scores or width < 1:
         return ""
@@ -47,7 +47,7 @@ def score_bars(scores: Sequence[ScoreDone], width: int) -> str:
 
 
 def score_curve(scores: Sequence[ScoreDone], width: int) -> str:
-    """The bars, and after them the last score as a number with its unit, in `width` cells."""
+    """The bars, followed by the last score with its unit, in `width` cells."""
     if not scores:
         return ""
     last = scores[-1]
@@ -56,8 +56,8 @@ def score_curve(scores: Sequence[ScoreDone], width: int) -> str:
 
 
 def _spread(scores: Sequence[ScoreDone], most: int) -> list[ScoreDone]:
-    """At most so many of them, evenly chosen, the last one always."""
+    """At most `most` scores, evenly chosen, always with the last one."""
     surplus = len(scores) - most
     if surplus <= 0:
         return list(scores)
-    return [scores[(place + 1) * len(scores) // most - 1] for place in range(most)]
+    return [scores[(index + 1) * len(scores) // most - 1] for index in range(most)]

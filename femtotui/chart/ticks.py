@@ -1,4 +1,4 @@
-"""Round numbers for axes, with short labels that are all of one width.
+"""Round numbers for axes, with short labels of equal width.
 
 Source: the steps 1, 2, 2.5, 5 times a power of ten, as in Heckbert, "Nice numbers for graph labels",
 Graphics Gems (1990); for time, the divisions that clocks have.
@@ -22,7 +22,7 @@ _MAX_DECIMALS = 9
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis and what is written there."""
+    """A value on an axis and its label."""
 
     value: float
     label: str
@@ -40,7 +40,7 @@ def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> 
 
 
 def log_ticks(low: float, high: float, most: int) -> tuple[Tick, ...]:
-    """Round numbers for a logarithmic axis; over less than half a decade, evenly spaced ones serve better."""
+    """Round numbers for a logarithmic axis; evenly spaced over less than half a decade."""
     if not _usable(low, high, most) or low <= 0:
         return ()
     best: list[float] = []
@@ -144,7 +144,7 @@ def _log_values(low: float, high: float, mantissas: Sequence[float]) -> list[flo
 
 
 def _every(values: list[float], most: int) -> tuple[Tick, ...]:
-    """As many of `values`, evenly picked, as are wanted."""
+    """At most `most` of `values`, evenly picked."""
     kept = values[:: max(1, math.ceil(len(values) / most))]
     return _labelled(kept, [f"{value:g}" for value in kept])
 

@@ -1,4 +1,4 @@
-"""Which part of a chart is looked at: everything, or a window that a person zoomed and moved."""
+"""The visible part of a chart: everything, or a window set by zooming and moving."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 Range = tuple[float, float]
 
 ZOOM = 0.6
-"""What a step of zooming leaves of a range."""
+"""The share of a range that remains after zooming in once."""
 
 DEEPEST = 1e-6
-"""No deeper than this share of everything: below that, numbers run out of digits."""
+"""The smallest share of the whole range, limited by the precision of numbers."""
 
 
 @dataclass(frozen=True)
 class Viewport:
-    """A window on a chart; None is an axis that shows everything and follows what comes.
+    """A window on a chart; None is an axis that shows everything, including new points.
 
-    x in steps or seconds, y in the plane that is drawn (so on a logarithmic axis, logarithms).
+    x in steps or seconds, y on the drawn axis (on a logarithmic one, logarithms).
     """
 
     x: Range | None = None
@@ -28,7 +28,7 @@ class Viewport:
         return self.x is None and self.y is None
 
     def zoomed_x(self, whole: Range, factor: float, at: float) -> Viewport:
-        """x made `factor` times as wide, with `at` where it was; as wide as everything is everything."""
+        """x made `factor` times as wide with `at` fixed; None once it is as wide as everything."""
         return Viewport(_zoomed(self.x or whole, whole, factor, at, within=True), self.y)
 
     def zoomed_y(self, whole: Range, factor: float) -> Viewport:
@@ -48,7 +48,7 @@ class Viewport:
         return Viewport(self.x, (self.y[0] + by, self.y[1] + by))
 
     def holding(self, x: float, whole: Range) -> Viewport:
-        """Moved as far as it takes to have `x` in sight."""
+        """Moved as far as necessary to make `x` visible."""
         if self.x is None or self.x[0] <= x <= self.x[1]:
             return self
         width = self.x[1] - self.x[0]

@@ -1,4 +1,4 @@
-"""The edit form: a preset changed field by field, refused at the field, kept as one's own."""
+"""The Edit screen: a form that changes a preset, validates each field, and saves it as a user preset."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Wish = Literal["train", "save", "save-train"]
 
 @dataclass(frozen=True)
 class EditAnswer:
-    """The preset that came of it, and what to do with it."""
+    """The edited preset, and what to do with it."""
 
     preset: Preset
     wish: Wish
@@ -42,7 +42,7 @@ class PathSuggester(Suggester):
 
 
 class EditScreen(ModalInTurn[EditAnswer | None]):
-    """Every change is checked at once; nothing wrong can be trained or saved."""
+    """Each change is validated at once; an invalid preset can be neither trained nor saved."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel"),
@@ -60,7 +60,7 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="edit") as box:
             box.border_title = Content(f"edit #{self._preset.key} {unwrapped(self._preset.title)}")
-            box.border_subtitle = "escape leaves"
+            box.border_subtitle = "escape cancels"
             with VerticalScroll(id="edit-fields"):
                 for field in FIELDS:
                     yield from self._row(field)
@@ -90,26 +90,20 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
         self.query_one("#edit-n_layers").focus()
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self._note(event.input.id, event.value)
-
     @on(Select.Changed)
-    def _picked(self, event: Select.Changed) -> None:
-        self._note(event.select.id, str(event.value))
-
-    def _note(self, widget: str | None, value: str) -> None:
-        if widget is not None:
-            self._values[widget.removeprefix("edit-")] = value
+    def _changed(self, event: Input.Changed | Select.Changed) -> None:
+        if event.control.id is not None:
+            self._values[event.control.id.removeprefix("edit-")] = str(event.value)
             self._check()
 
     def _check(self) -> Preset | None:
-        """Show what is wrong at each field, and what a right one would take."""
+        """Show the problem of each field, or the forecast of a valid preset."""
         preset, problems = read_form(self._values)
         for field in FIELDS:
             words = problems.get(field.name, "")
-            place = self.query_one(f"#problem-{field.name}", Static)
-            place.display = bool(words)
-            place.update(Content(unwrapped(words)))
+            problem = self.query_one(f"#problem-{field.name}", Static)
+            problem.display = bool(words)
+            problem.update(Content(unwrapped(words)))
             self.query_one(f"#edit-{field.name}").set_class(bool(words), "-wrong")
         forecast = self._forecast(preset) if preset is not None else "not yet: see the fields marked in red"
         self.query_one("#edit-forecast", Static).update(Content(forecast))
@@ -128,7 +122,7 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
                 self.action_leave()
 
     def action_wish(self, wish: Wish) -> None:
-        """Leave with the preset, or go to the first field that is wrong."""
+        """Close with the preset, or focus the first invalid field."""
         preset = self._check()
         if preset is not None:
             self.dismiss(EditAnswer(preset, wish))

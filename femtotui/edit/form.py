@@ -1,4 +1,4 @@
-"""A preset as a form: what each field holds, and what is wrong with it, in words. No screen."""
+"""A preset as a form of text fields, with a message for each invalid field. No screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from femtotui.presets.toml_file import explain
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the form; `choices` makes it a list to pick from."""
+    """A field of the form; with `choices`, a list to choose from."""
 
     name: str
     label: str
@@ -32,7 +32,7 @@ FIELDS = (
     Field("n_layers", "layers"),
     Field("width", "embedding degree", "a multiple of the heads"),
     Field("n_heads", "heads"),
-    Field("context", "context", "tokens it looks back on"),
+    Field("context", "context", "tokens of context"),
     Field("dropout", "dropout", "0 for none"),
     Field("tokenizer", "tokenizer", choices=get_args(TokenizerKind)),
     Field("vocab_size", "vocabulary", "for bpe: 257 or more; else leave empty"),
@@ -45,18 +45,19 @@ FIELDS = (
     Field("steps", "steps"),
     Field("batch", "batch"),
 )
-_WHOLE = ("n_layers", "width", "n_heads", "context", "steps", "batch", "lines")
+_MODEL = ("n_layers", "width", "n_heads", "context")
+_WHOLE = (*_MODEL, "steps", "batch", "lines")
 _BYTE_VOCABULARY = 256
 
 
 def form_of(preset: Preset) -> dict[str, str]:
-    """The fields filled in from a preset; the journal's own become the start of one's own."""
+    """The fields of a preset; one of the journal's gets the key and title of a user preset."""
     own = all(preset.key != entry.key for entry in list_presets())
     size = preset.tokenizer.vocab_size
     return {
         "title": preset.title if own else f"my {preset.title}",
         "key": preset.key if own else f"my-{preset.key}",
-        **{name: str(getattr(preset.model, name)) for name in ("n_layers", "width", "n_heads", "context")},
+        **{name: str(getattr(preset.model, name)) for name in _MODEL},
         "dropout": f"{preset.model.dropout:g}",
         "tokenizer": preset.tokenizer.kind,
         "vocab_size": str(size) if preset.tokenizer.kind == "bpe" else "",
@@ -72,7 +73,7 @@ def form_of(preset: Preset) -> dict[str, str]:
 
 
 def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]:
-    """The preset that a form describes, or None and what is wrong, by field."""
+    """The preset that a form describes, or None and the problems by field."""
     problems: dict[str, str] = {}
     numbers = {name: _whole(values[name], name, problems) for name in _WHOLE}
     dropout = _real(values["dropout"] or "0", "dropout", problems)
@@ -111,10 +112,7 @@ def _tables(
         "key": values["key"].strip(),
         "title": values["title"].strip(),
         "model": {
-            "n_layers": numbers["n_layers"],
-            "width": numbers["width"],
-            "n_heads": numbers["n_heads"],
-            "context": numbers["context"],
+            **{name: numbers[name] for name in _MODEL},
             "dropout": dropout,
             # A BPE or a character vocabulary is known once the text has been read.
             "vocab_size": _BYTE_VOCABULARY if is_byte else 0,
@@ -163,7 +161,7 @@ def _paths(values: Mapping[str, str], problems: dict[str, str]) -> tuple[str, ..
 
 
 def completion(text: str) -> str | None:
-    """`text` with its last path completed as far as there is only one way on; None if there is none."""
+    """`text` with its last path completed as far as it is unambiguous; None if no file matches."""
     head, _, last = text.rpartition(" ")
     if not last or any(mark in last for mark in "'\"*?["):
         return None
@@ -174,7 +172,7 @@ def completion(text: str) -> str | None:
         return None
     if not found:
         return None
-    best = found[0] if len(found) == 1 else _shared_start(found[0], found[-1])
+    best = os.path.commonprefix(found)  # noqa: RUF071  (by characters)
     if len(best) <= len(expanded):
         best = found[0]
     if len(found) == 1 and os.path.isdir(best):  # noqa: PTH112
@@ -183,9 +181,3 @@ def completion(text: str) -> str | None:
         return None
     completed = last + best[len(expanded) :]
     return f"{head} {completed}" if head else completed
-
-
-def _shared_start(first: str, last: str) -> str:
-    """What the first and the last of sorted texts begin with, and so all between them."""
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return first[:length]

@@ -1,9 +1,9 @@
-"""The journal screen: the run's own entry beside the original one, its score, a sample, a note to edit."""
+"""The Journal screen: the run's entry beside the journal's, its score, a sample, and a note to edit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,41 +32,41 @@ from ..chart.sparkline import score_curve
 from ..text.formats import UNKNOWN, loss, memory
 from ..text.safe import one_line, printable
 from ..widgets.dialogs import ModalInTurn
+from ..widgets.tick import LOOK_TICKS
 
 if TYPE_CHECKING:
-    from femtotui.core.run_folder.entry import Entry
     from femtotui.presets import Preset
 
-REFRESH_SECONDS = 3.0
 _FIELD_CELLS = 25
 _SIDE_BY_SIDE_CELLS = 90
 
 
 class JournalScreen(ModalInTurn[None]):
-    """What is on it comes from the run folder, and follows it. The note is kept when the screen is left."""
+    """A run's entry, read from its folder as the run grows. Leaving the screen saves the note."""
 
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "keep the note and close", priority=True),
-        Binding("ctrl+s", "keep", "keep the note", priority=True),
+        Binding("escape", "leave", "save the note and close", priority=True),
+        Binding("ctrl+s", "keep", "save the note", priority=True),
         Binding("ctrl+y", "copy", "copy the entry", priority=True),
     ]
 
     def __init__(self, run: Path, preset: Preset) -> None:
         super().__init__()
         self._run, self._preset = run, preset
-        self._kept_note = ""
+        self._saved_note = ""
+        self._ticks = 0
         self._asked_to_leave = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="journal") as box:
             box.border_title = "journal"
-            box.border_subtitle = "escape keeps the note and closes · ctrl+y copies all · tab, ↓ scroll"
+            box.border_subtitle = "escape saves the note and closes · ctrl+y copies all · tab, ↓ scroll"
             with VerticalScroll(id="journal-read"):
                 yield Static(id="journal-entry", markup=False)
                 yield Static(id="journal-sample", markup=False)
-            # Below what scrolls, so that one always sees what one types.
+            # Below what scrolls, so that the text being typed is always visible.
             note = TextArea(id="journal-note", soft_wrap=True)
             note.border_title = "your note"
             yield note
@@ -74,18 +74,26 @@ class JournalScreen(ModalInTurn[None]):
     def on_mount(self) -> None:
         note = self.query_one("#journal-note", TextArea)
         try:
-            self._kept_note = read_note(self._run)
+            self._saved_note = read_note(self._run)
         except FemtoError as error:
-            self.notify(str(error), title=error.title, severity="error", markup=False)
+            self._show_error(error)
             note.read_only = True
-        note.load_text(self._kept_note)
+        note.load_text(self._saved_note)
         note.focus()
-        self.set_interval(REFRESH_SECONDS, self._fill)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._fill)
+        self.call_after_refresh(self._show_entry)
 
-    def _fill(self) -> None:
+    def tick(self) -> None:
+        """Read the entry again every few ticks."""
+        self._ticks += 1
+        if self._ticks % LOOK_TICKS == 0:
+            self._show_entry()
+
+    def _show_error(self, error: FemtoError) -> None:
+        self.notify(str(error), title=error.title, severity="error", markup=False)
+
+    def _show_entry(self) -> None:
         head = self.query_one("#journal-entry", Static)
         try:
             entry = gather_entry(self._run)
@@ -103,13 +111,13 @@ class JournalScreen(ModalInTurn[None]):
         if beside:
             half = (width - _FIELD_CELLS) // 2 - 1
             lines.append(_columns("", "this run", "the journal", half, "bold"))
-        for row in comparison(entry, self._preset):
+        for field, ours, theirs in comparison(entry, self._preset):
             if beside:
-                lines.append(_columns(row.field, row.ours, row.theirs, half))
+                lines.append(_columns(field, ours, theirs, half))
             else:
-                theirs = "" if row.theirs == UNKNOWN else f" · journal: {row.theirs}"
-                name = (f"{row.field}: ", "bold $text-accent")
-                lines.append(Content.assemble(name, row.ours, (theirs, "$foreground-muted")))
+                more = "" if theirs == UNKNOWN else f" · journal: {theirs}"
+                name = (f"{field}: ", "bold $text-accent")
+                lines.append(Content.assemble(name, ours, (more, "$foreground-muted")))
         scores = list(read_scores(self._run))
         if scores:
             label = one_line(f"score, {scores[-1].evaluator}", _FIELD_CELLS - 1).ljust(_FIELD_CELLS)
@@ -120,33 +128,33 @@ class JournalScreen(ModalInTurn[None]):
     # -- the note --------------------------------------------------------------------------------------
 
     def action_keep(self) -> bool:
-        """Write the note, if it has changed; True if there is nothing left to write."""
+        """Save the note if it has changed; True if nothing is left to save."""
         note = self.query_one("#journal-note", TextArea).text.strip()
-        if note == self._kept_note:
+        if note == self._saved_note:
             return True
         try:
             save_note(self._run, note)
         except FemtoError as error:
-            self.notify(str(error), title=error.title, severity="error", markup=False)
+            self._show_error(error)
             return False
-        self._kept_note = note
-        self.notify("the note is kept", markup=False)
+        self._saved_note = note
+        self.notify("the note is saved", markup=False)
         return True
 
     def action_leave(self) -> None:
-        """Keep the note and close; where it cannot be kept, only when asked twice."""
+        """Save the note and close; if it cannot be saved, close only at the second request."""
         if self.action_keep() or self._asked_to_leave:
             self.dismiss()
             return
         self._asked_to_leave = True
-        self.notify("escape once more leaves without it", severity="warning", markup=False)
+        self.notify("press escape again to leave without saving it", severity="warning", markup=False)
 
     def action_copy(self) -> None:
         """Copy the whole entry as Markdown."""
         try:
             self.app.copy_to_clipboard(printable(entry_markdown(gather_entry(self._run))))
         except FemtoError as error:
-            self.notify(str(error), title=error.title, severity="error", markup=False)
+            self._show_error(error)
             return
         self.notify("the entry is copied as Markdown", markup=False)
 
@@ -154,18 +162,14 @@ class JournalScreen(ModalInTurn[None]):
 def _columns(field: str, ours: str, theirs: str, width: int, style: str = "") -> Content:
     """A field and two wrapped columns of `width` cells."""
     left, right = Content(ours).wrap(width - 1), Content(theirs).wrap(width - 1)
-    rows: list[Content] = []
-    for number in range(max(len(left), len(right))):
-        mine = left[number].plain if number < len(left) else ""
-        other = right[number].plain if number < len(right) else ""
-        name = field if number == 0 else ""
-        rows.append(
-            Content.assemble(
-                (f"{name:<{_FIELD_CELLS}}", "bold $text-accent"),
-                (f"{mine:<{width}} ", style),
-                (other, style or "$foreground-muted"),
-            )
+    rows = (
+        Content.assemble(
+            (f"{'' if number else field:<{_FIELD_CELLS}}", "bold $text-accent"),
+            (f"{mine.plain:<{width}} ", style),
+            (other.plain, style or "$foreground-muted"),
         )
+        for number, (mine, other) in enumerate(zip_longest(left, right, fillvalue=Content("")))
+    )
     return Content("\n").join(rows)
 
 
@@ -173,38 +177,43 @@ _JOURNAL_RATES = "journal, 0.001 to 0.00001, warm-up 100"
 """The same in all of its entries."""
 
 
-@dataclass(frozen=True)
-class EntryRow:
-    """A field: what this run has, and what the journal noted."""
-
-    field: str
-    ours: str
-    theirs: str
+def comparison(entry: Entry, preset: Preset) -> Iterator[tuple[str, str, str]]:
+    """Field, this run's value and the journal's, in its order; a dash where the journal has none."""
+    theirs = _journal_fields(preset)
+    for field, ours in _run_fields(entry):
+        yield field, ours, theirs.get(field) or UNKNOWN
 
 
-def comparison(entry: Entry, preset: Preset) -> Iterator[EntryRow]:
-    """The fields in the journal's order; a dash where the journal noted nothing, or has no such entry."""
-    record = preset.journal
-    verdict = entry.state if entry.verdict == "open" else f"{entry.verdict} ({entry.state})"
-    yield EntryRow("verdict", verdict, record.verdict if record else UNKNOWN)
-    theirs = preset.tokenizer.kind if record else UNKNOWN
-    yield EntryRow("tokenizer", f"{entry.tokenizer}, {entry.vocab_size:,} tokens", theirs)
-    sizes = f"{entry.width} / {entry.n_layers} / {entry.n_heads}, {entry.parameters:,} parameters"
-    model = preset.model
-    theirs = f"{model.width} / {model.n_layers} / {model.n_heads}" if record else UNKNOWN
-    yield EntryRow("degree / layers / heads", sizes, theirs)
+def _run_fields(entry: Entry) -> Iterator[tuple[str, str]]:
+    yield "verdict", entry.state if entry.verdict == "open" else f"{entry.verdict} ({entry.state})"
+    yield "tokenizer", f"{entry.tokenizer}, {entry.vocab_size:,} tokens"
+    sizes = f"{entry.width} / {entry.n_layers} / {entry.n_heads}"
+    yield "degree / layers / heads", f"{sizes}, {entry.parameters:,} parameters"
     rates = f"{plain(entry.base_lr)} to {plain(entry.min_lr)}, warm-up {entry.warmup_steps}"
-    theirs = _JOURNAL_RATES if record else UNKNOWN
-    yield EntryRow("recipe, rates", f"{inert(entry.recipe)}, {rates}", theirs)
-    yield EntryRow("step", f"{entry.step:,} of {entry.steps:,}", f"{record.step:,}" if record else UNKNOWN)
-    validation = f" (validation {loss(entry.val_loss)})"
-    yield EntryRow("loss", loss(entry.loss) + validation, f"{record.loss:.4f}" if record else UNKNOWN)
-    ours = f"{duration(entry.elapsed_s)} ({duration(entry.wall_s)} by the clock)"
-    noted = record.elapsed_s if record else None
-    yield EntryRow("elapsed", ours, UNKNOWN if noted is None else duration(noted))
-    yield EntryRow("machine", machine_words(entry), (record.machine if record else None) or UNKNOWN)
-    peak = UNKNOWN if entry.peak_rss_mib is None else memory(entry.peak_rss_mib)
-    yield EntryRow("RAM", peak, (record.ram if record else None) or UNKNOWN)
-    yield EntryRow("data", inert(entry.data_command), record.command if record else UNKNOWN)
-    found = entry.score.summary if entry.score else "not looked at yet"
-    yield EntryRow("what came of it", inert(found), record.note if record else UNKNOWN)
+    yield "recipe, rates", f"{inert(entry.recipe)}, {rates}"
+    yield "step", f"{entry.step:,} of {entry.steps:,}"
+    yield "loss", f"{loss(entry.loss)} (validation {loss(entry.val_loss)})"
+    yield "elapsed", f"{duration(entry.elapsed_s)} ({duration(entry.wall_s)} by the clock)"
+    yield "machine", machine_words(entry)
+    yield "RAM", UNKNOWN if entry.peak_rss_mib is None else memory(entry.peak_rss_mib)
+    yield "data", inert(entry.data_command)
+    yield "result", inert(entry.score.summary if entry.score else "not scored yet")
+
+
+def _journal_fields(preset: Preset) -> dict[str, str | None]:
+    record, model = preset.journal, preset.model
+    if record is None:
+        return {}
+    return {
+        "verdict": record.verdict,
+        "tokenizer": preset.tokenizer.kind,
+        "degree / layers / heads": f"{model.width} / {model.n_layers} / {model.n_heads}",
+        "recipe, rates": _JOURNAL_RATES,
+        "step": f"{record.step:,}",
+        "loss": f"{record.loss:.4f}",
+        "elapsed": None if record.elapsed_s is None else duration(record.elapsed_s),
+        "machine": record.machine,
+        "RAM": record.ram,
+        "data": record.command,
+        "result": record.note,
+    }

@@ -465,13 +465,7 @@ class SampleScreen(InTurn[None]):
             self.write_new()
 
     def action_help(self) -> None:
-        rows: dict[str, list[str]] = {}
-        for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and binding.tooltip:
-                key = binding.key_display or self.app.get_key_display(binding)
-                rows.setdefault(binding.tooltip, []).append(key)
-        keys = tuple((" ".join(keys), meaning) for meaning, keys in rows.items())
-        self.app.push_screen(HelpScreen(keys, MEANINGS))
+        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS))
 
     def action_leave(self) -> None:
         """Leave a field for the tokens, and the tokens for the training."""

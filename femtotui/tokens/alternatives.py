@@ -17,6 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ..text.safe import glyphs, one_line
+from ..widgets.frame import framed
 
 if TYPE_CHECKING:
     from femtotui.core.sampling.distribution import Alternative, SampledToken
@@ -63,22 +64,17 @@ class NextToken(Widget, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"next-token--{part}" for part in ("name", "bar", "percent", "chosen", "summary", "cut")
     }
-    DEFAULT_CSS = """
-    NextToken {
-        height: 1fr;
-        min-height: 3;
-        border: round $foreground 25%;
-        border-title-color: $text-muted;
-        padding: 0 1;
-        &:focus { border: round $border; border-title-color: $text; }
+    DEFAULT_CSS = framed(
+        "NextToken",
+        """
         & > .next-token--name { color: $text; }
         & > .next-token--bar { color: $primary; }
         & > .next-token--percent { color: $text-muted; }
         & > .next-token--chosen { color: $text-accent; text-style: bold; }
         & > .next-token--summary { color: $text-muted; }
         & > .next-token--cut { color: $text-muted; text-style: dim; }
-    }
-    """
+        """,
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "mark(-1)", "Up", show=False, tooltip="The alternative above"),
         Binding("down", "mark(1)", "Down", show=False, tooltip="The alternative below"),

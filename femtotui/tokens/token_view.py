@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ..text.safe import Glyph
+from ..widgets.frame import framed
 from .colours import DIFFERENCE, SURPRISE, ColourScale
 from .layout import PROMPT, TokenLayout
 
@@ -42,20 +43,20 @@ class TokenView(ScrollView, can_focus=True):
     else it stays at the beginning of a new text. With differences, these colour the tokens.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"token-view--prompt", "token-view--cursor", "token-view--legend"}
-    DEFAULT_CSS = """
-    TokenView {
-        height: 1fr;
-        min-height: 3;
-        border: round $foreground 25%;
-        border-title-color: $text-muted;
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "token-view--prompt",
+        "token-view--cursor",
+        "token-view--legend",
+    }
+    DEFAULT_CSS = framed(
+        "TokenView",
+        """
         border-subtitle-color: $text-muted;
-        padding: 0 1;
+        &:focus { border-subtitle-color: $text; }
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
         scrollbar-gutter: stable;
-        &:focus { border: round $border; border-title-color: $text; border-subtitle-color: $text; }
         & > .token-view--prompt { color: $text-muted; }
         & > .token-view--cursor {
             color: $block-cursor-foreground;
@@ -63,8 +64,8 @@ class TokenView(ScrollView, can_focus=True):
             text-style: bold;
         }
         & > .token-view--legend { color: $text-muted; }
-    }
-    """
+        """,
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "Left", show=False, tooltip="The previous token"),
         Binding("right", "move(1)", "Right", show=False, tooltip="The next token"),

@@ -48,6 +48,7 @@ from .preset_list import (
 )
 from .run_news import RunNews
 from .run_pane import RunPane
+from .train_help import MEANINGS, TOPICS
 
 _Found = TypeVar("_Found")
 _hidden = partial(Binding, show=False)
@@ -394,7 +395,7 @@ class TrainScreen(Screen[None]):
             self.app.push_screen(JournalScreen(folder, self.presets[current.config.preset]))
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen(focused=self.focused))
+        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS, TOPICS))
 
     async def action_sample(self) -> None:
         pane = self._pane.samples

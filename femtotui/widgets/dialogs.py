@@ -1,9 +1,7 @@
-"""Screens that take nobody else with them when they leave.
+"""Screens that close only themselves, dialogs that ask a question, and the screen of a terminal too small.
 
-Textual's `dismiss` takes the topmost screen away, whichever screen asked. A button's message may be handled
-after an Escape has closed its screen, or after a terminal that shrank has laid another one over it. A screen
-that has gone has nothing left to leave; one that is covered leaves when it is the topmost again, and one that
-is still being mounted, when its widgets are there: its own messages look for them.
+Textual's `dismiss` closes the topmost screen, whichever screen asked: a button's message may be handled after
+an Escape has closed its screen, or after a shrinking terminal has covered it with another one.
 """
 
 from __future__ import annotations
@@ -25,14 +23,19 @@ from textual.widgets import Button, Input, Static
 
 from ..text.safe import unwrapped
 
+WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide"), (160, "-huge")]
+HEIGHTS = [(0, "-flat"), (20, "-short"), (30, "-tall")]
+LEAST_WIDTH = 40
+LEAST_HEIGHT = 12
+
 
 class InTurn(Screen[ScreenResultType]):
-    """A screen whose `dismiss` takes away this screen and no other."""
+    """A screen whose `dismiss` closes this screen and no other: once it is mounted and the topmost."""
 
     _held: tuple[ScreenResultType | None] | None = None
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
-        """Leave with `result`: at once, or when this screen is mounted and the topmost."""
+        """Close with `result`, now or as soon as this screen can be closed; nothing if it is closed."""
         if self.is_mounted and self.app.screen is self:
             return super().dismiss(result)
         self._held = (result,)
@@ -45,11 +48,11 @@ class InTurn(Screen[ScreenResultType]):
 
 
 class ModalInTurn(ModalScreen[ScreenResultType], InTurn[ScreenResultType]):
-    """The same for a question asked above another screen."""
+    """The same for a dialog above another screen."""
 
 
 class TextQuestion(ModalInTurn[str | None]):
-    """Asks for a line of text; None if it was left."""
+    """Asks for a line of text; the result is None if it was cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
@@ -60,7 +63,7 @@ class TextQuestion(ModalInTurn[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(unwrapped(self._title))
-            dialog.border_subtitle = "enter keeps it, escape leaves"
+            dialog.border_subtitle = "enter saves it, escape cancels"
             yield Input(self._value, max_length=self._most, compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -72,7 +75,7 @@ class TextQuestion(ModalInTurn[str | None]):
 
 
 class YesNo(ModalInTurn[bool]):
-    """Asks whether to do something; `no` is where the keys are at first."""
+    """Asks for confirmation; the focus begins on No."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "answer(False)", "No"),
@@ -101,12 +104,8 @@ class YesNo(ModalInTurn[bool]):
         self.dismiss(answer)
 
 
-WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide"), (160, "-huge")]
-HEIGHTS = [(0, "-flat"), (20, "-short"), (30, "-tall")]
-
-
 class AskRow(Vertical):
-    """Hidden until `ask`; Enter answers, Escape does not."""
+    """A row with a question and an input, hidden until `ask`; Enter answers, Escape cancels."""
 
     DEFAULT_CSS = """
     AskRow {
@@ -116,11 +115,11 @@ class AskRow(Vertical):
         & > Input { height: 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "never mind")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Cancel")]
 
     @dataclass
     class Answered(Message):
-        """What was answered to the question of that name."""
+        """The answer to the question of that name."""
 
         question: str
         answer: str
@@ -134,7 +133,7 @@ class AskRow(Vertical):
         yield Input(compact=True)
 
     def ask(self, question: str, words: str, answer: str, suggester: Suggester | None = None) -> None:
-        """Ask, with an answer to begin from; `suggester` completes what is typed."""
+        """Ask, starting from `answer`; `suggester` completes what is typed."""
         self._question = question
         self.query_one(Static).update(Content(words))
         entry = self.query_one(Input)
@@ -144,7 +143,7 @@ class AskRow(Vertical):
         entry.focus()
 
     def action_close(self) -> None:
-        """No answer."""
+        """Hide the question without an answer."""
         self.display = False
         self.screen.focus_previous()
 
@@ -155,37 +154,29 @@ class AskRow(Vertical):
         self.post_message(self.Answered(self._question, event.value))
 
 
-LEAST_WIDTH = 40
-LEAST_HEIGHT = 12
-
-
 def fits(size: Size) -> bool:
-    """Whether there is room for the app."""
+    """Whether the app can be used in a terminal of this size."""
     return size.width >= LEAST_WIDTH and size.height >= LEAST_HEIGHT
 
 
 class TooSmallScreen(InTurn[None]):
-    """Asks for more room, and leaves by itself when there is."""
+    """Asks for a larger terminal, and closes itself once there is one."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="too-small")
 
     def on_mount(self) -> None:
-        self._tell(self.app.size)
+        self._show_size(self.app.size)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._tell(event.size)
-        self._leave_if_there_is_room()
+        self._show_size(event.size)
+        self.on_screen_resume()
 
     def on_screen_resume(self) -> None:
-        self._leave_if_there_is_room()
-
-    def _leave_if_there_is_room(self) -> None:
-        """The size of now counts: an event may tell of one that has passed."""
-        if fits(self.app.size):
+        if fits(self.app.size):  # the event's size may be outdated
             self.dismiss()
 
-    def _tell(self, size: Size) -> None:
+    def _show_size(self, size: Size) -> None:
         self.query_one("#too-small", Static).update(
             Content.assemble(
                 ("Please make the terminal larger\n", "bold"),
@@ -193,6 +184,6 @@ class TooSmallScreen(InTurn[None]):
                     f"now {size.width}×{size.height}, needs {LEAST_WIDTH}×{LEAST_HEIGHT}\n",
                     "$foreground-muted",
                 ),
-                ("the run is not disturbed", "$text-success"),
+                ("the run continues", "$text-success"),
             )
         )

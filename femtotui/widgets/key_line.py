@@ -1,8 +1,7 @@
-"""The line of keys at the bottom: one widget that draws a line, where Textual's Footer mounts one a key.
+"""The line of keys at the bottom: one widget that draws a line, where Textual's Footer mounts one per key.
 
-Every move of the focus changes what the keys do. Textual's Footer then takes its widgets away and mounts new
-ones, which costs as much as all that the app draws in half a second, and none at all while the app's window
-is not the active one, so that a page opened in the background has an empty line.
+Every move of the focus changes the keys. Footer then replaces its widgets, which costs as much as half a
+second of the app's drawing, and stays empty while the app's window is inactive.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _GAP = 2
 
 @dataclass(frozen=True)
 class KeyHint:
-    """A key as it is written, what it does in a word, and in a sentence; `press` is Textual's name of it."""
+    """A key as displayed, and its action in a word and in a sentence; `press` is its name in Textual."""
 
     display: str
     words: str
@@ -42,22 +41,17 @@ class KeyHint:
 
 
 def as_hints(bindings: Iterable[ActiveBinding], display: dict[str, str]) -> tuple[KeyHint, ...]:
-    """The bindings that want to be shown; one for every action, however many keys it has."""
+    """The bindings to show: one per action, however many keys it has."""
     hints: dict[str, KeyHint] = {}
     for _node, binding, enabled, tooltip in bindings:
         if binding.show and binding.action not in hints:
-            hints[binding.action] = KeyHint(
-                one_line(display[binding.key]),
-                one_line(binding.description),
-                binding.key,
-                tooltip,
-                enabled,
-            )
+            shown, words = one_line(display[binding.key]), one_line(binding.description)
+            hints[binding.action] = KeyHint(shown, words, binding.key, tooltip, enabled)
     return tuple(hints.values())
 
 
 def in_width(hints: Sequence[KeyHint], width: int) -> tuple[KeyHint, ...]:
-    """As many hints as there is room for, whole; where some are left out, there is room for a sign of it."""
+    """As many whole hints as fit, with room for an ellipsis if some are left out."""
     used, shown = 0, 0
     for number, hint in enumerate(hints):
         used += hint.width + (_GAP if number else 0)
@@ -68,7 +62,7 @@ def in_width(hints: Sequence[KeyHint], width: int) -> tuple[KeyHint, ...]:
 
 
 class KeyLine(Widget):
-    """What the keys do now, on one line. A click on a key presses it."""
+    """The current keys on one line. A click on a key presses it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "key-line--key",
@@ -111,11 +105,11 @@ class KeyLine(Widget):
 
     @property
     def shown(self) -> tuple[KeyHint, ...]:
-        """The keys there is room for."""
+        """The keys that fit."""
         return in_width(self._hints, self.content_size.width)
 
     def render_line(self, y: int) -> Strip:
-        """Each key and its word; a sign at the end if there are more."""
+        """Each key and its word; an ellipsis at the end if there are more."""
         width, base = self.content_size.width, self.rich_style
         if y or not width:
             return Strip.blank(width, base)

@@ -32,7 +32,7 @@ class Ticking(Protocol):
 
 
 class MessagesWaiting(Message):
-    """A trainer has said something; posted from reader threads."""
+    """Trainer messages are waiting; posted from reader threads."""
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, MessagesWaiting)

@@ -42,9 +42,9 @@ async def test_panels_and_chart_follow_the_steps(runs: Path) -> None:
         assert it.panel("elapsed") == ("0m 02s", it.panel("elapsed")[1])
         assert it.panel("ram")[0].endswith("MiB") and it.panel("ram")[1].startswith("peak ")
         assert it.panel("speed") == ("16.9 ms/step", "121k tok/s")
-        early = it.app.train.query_one(LossChart).latest_smoothed
+        early = it.app.train.query_one(LossChart).model.latest_smoothed
         await it.playing(600)
-        assert it.app.train.query_one(LossChart).latest_smoothed < early
+        assert it.app.train.query_one(LossChart).model.latest_smoothed < early
 
 
 async def test_the_screen_is_refreshed_a_few_times_a_second_whatever_comes(

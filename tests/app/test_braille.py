@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from femtotui.chart.braille import NOBODY, Window, curve_bits, dot_row, draw, level_bits
+from femtotui.chart.braille import NO_LAYER, Window, curve_bits, dot_row, level_bits, stack
 from femtotui.chart.glyphs import BLANK
 
 BITS = {(0, 0): 1, (1, 0): 2, (2, 0): 4, (3, 0): 64, (0, 1): 8, (1, 1): 16, (2, 1): 32, (3, 1): 128}
@@ -74,9 +74,10 @@ def test_what_is_above_and_below_is_cut_off() -> None:
 
 def test_the_later_series_owns_the_cell() -> None:
     x = np.array([0.0, 3.0])
-    cells = draw([(x, x), (x, np.zeros(2))], Window(0, 3, 0, 3), 2, 2)
-    assert cells.owners_HW.tolist() == [[NOBODY, 0], [1, 1]]
-    assert cells.codes_HW[0, 0] == BLANK
+    layers = [curve_bits(x, y, Window(0, 3, 0, 3), 2, 2) for y in (x, np.zeros(2))]
+    codes_HW, owners_HW = stack(layers)
+    assert owners_HW.tolist() == [[NO_LAYER, 0], [1, 1]]
+    assert codes_HW[0, 0] == BLANK
 
 
 def test_nothing_to_draw() -> None:

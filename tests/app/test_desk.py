@@ -216,10 +216,10 @@ def test_the_farewell_says_where_the_run_lies_and_how_to_go_on(actions: RunActio
     actions.start_preset("2")
     actions.manager.collect()
     run = tmp_path / "run-2"
-    assert farewell(actions.manager) == f"Run saved in {run}. To go on: femtotui train --resume {run}"
+    assert farewell(actions.manager) == f"Run saved in {run}. To resume: femtotui train --resume {run}"
     actions.start_preset("10")
     actions.manager.collect()
-    assert "1 more beside it" in farewell(actions.manager) and "\n" not in farewell(actions.manager)
+    assert "(and 1 more)" in farewell(actions.manager) and "\n" not in farewell(actions.manager)
 
 
 def test_options_hold_for_the_presets_they_fit() -> None:

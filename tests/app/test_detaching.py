@@ -45,7 +45,7 @@ async def test_d_lets_the_training_go_on_and_ends_the_app(tmp_path: Path) -> Non
         assert it.trainer.left
         assert not it.trainer.closed
         line = farewell(it.manager)
-        assert "goes on without the app (process 4242)" in line
+        assert "continues without the app (process 4242)" in line
         assert "femtotui attach" in line
 
 

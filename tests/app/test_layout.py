@@ -13,7 +13,7 @@ from femtotui.sampling.sample_screen import SampleScreen
 from femtotui.train.header import cut_to
 from femtotui.train.preset_list import PresetList
 from femtotui.widgets.dialogs import TooSmallScreen
-from femtotui.widgets.help_screen import HelpScreen
+from femtotui.widgets.help_screen import HelpScreen, key_rows
 
 
 async def test_too_small_a_terminal_asks_for_room_and_comes_back(runs: Path) -> None:
@@ -92,7 +92,9 @@ async def test_question_mark_explains_keys_and_panels(runs: Path) -> None:
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await it.pilot.pause()
         shown = str(it.app.screen.query_one("#help-text").render())
-        assert "pause" in shown and "checkpoint" in shown
+        assert "pause" in shown and "checkpoint" in shown and "the journal's own run" in shown
+        for key, tooltip in key_rows(it.app.train):
+            assert key in shown and tooltip in " ".join(shown.split()), tooltip
         await it.pilot.press("escape")
         await it.until(lambda: not isinstance(it.app.screen, HelpScreen))
 
@@ -105,3 +107,12 @@ def test_a_long_notice_is_cut_with_a_sign_and_keeps_its_last_line() -> None:
     told = cut_to(f"{words}\nr resumes", 40, 4).split("\n")
     assert len(told) == 4 and told[2].endswith(" …") and told[3] == "r resumes"
     assert cut_to("why\nn tries again", 40, 4) == "why\nn tries again"
+
+
+async def test_help_begins_with_the_keys_of_the_focused_panel(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.pilot.press("g", "question_mark")
+        await it.until(lambda: isinstance(it.app.screen, HelpScreen))
+        await it.pilot.pause()
+        shown = str(it.app.screen.query_one("#help-text").render())
+        assert shown.startswith("the chart\n") and "↑ z         zoom in about the cursor" in shown

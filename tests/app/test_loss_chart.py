@@ -176,7 +176,7 @@ async def test_without_smoothing_the_smoothed_value_is_the_loss() -> None:
     async with app.run_test(size=(100, 20)):
         app.chart.smoothing = 0.0
         app.chart.add_points([1, 2], [3.0, 2.5])
-        assert app.chart.latest_smoothed == 2.5
+        assert app.chart.model.latest_smoothed == 2.5
 
 
 async def test_time_without_times_falls_back_to_steps() -> None:

@@ -30,13 +30,16 @@ def test_good_settings_hold() -> None:
     ("text", "problem"),
     [
         (b"theme = 3", "settings.toml, line 1: `theme` needs a text"),
-        (b"\nchart = 'fine'", "settings.toml, line 2: `chart` must be auto, braille, blocks or ascii"),
-        (b"[keys]\npause = 5", "settings.toml, line 2: 5 is no key"),
-        (b"[keys]\n\npause = 'a key'", "settings.toml, line 3: 'a key' is no key"),
-        (b"theme = 'nord'\ncolour = 1", "settings.toml, line 2: there is no setting `colour`"),
-        (b"keys = 1", "settings.toml, line 1: `keys` must be a table"),
+        (
+            b"\nchart = 'fine'",
+            "settings.toml, line 2: `chart` must be 'ascii' or 'auto' or 'blocks' or 'braille', not 'fine'",
+        ),
+        (b"[keys]\npause = 5", "settings.toml, line 2: `pause` needs a text in quotes, not a whole number"),
+        (b"[keys]\n\npause = 'a key'", "settings.toml, line 3: `pause` must be a key such as"),
+        (b"theme = 'nord'\ncolour = 1", "settings.toml, line 2: `colour` is not a setting"),
+        (b"keys = 1", "settings.toml, line 1: `keys` needs a table"),
         (b"theme = \n", "at line 1"),
-        (b"\xff", "utf-8"),
+        (b"\xff", "is not UTF-8 text"),
         (b"a" * 70_000, "larger than"),
     ],
 )
@@ -50,7 +53,7 @@ def test_an_error_is_named_by_its_line_and_costs_no_more(text: bytes, problem: s
 
 def test_a_file_that_is_a_folder_and_one_that_is_not_there(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "none") == Settings()
-    assert "cannot be read" in load_settings(tmp_path).problems[0]
+    assert "is not a file" in load_settings(tmp_path).problems[0]
 
 
 def test_keys_for_no_action_and_keys_given_twice_are_refused() -> None:

@@ -1,0 +1,18 @@
+"""The frame of the panels that take the focus: a round border, brighter where the keys go."""
+
+from __future__ import annotations
+
+
+def framed(widget: str, css: str) -> str:
+    """The default CSS of a framed widget class of that name, with more rules of its own."""
+    return f"""
+    {widget} {{
+        height: 1fr;
+        min-height: 3;
+        border: round $foreground 25%;
+        border-title-color: $text-muted;
+        padding: 0 1;
+        &:focus {{ border: round $border; border-title-color: $text; }}
+        {css}
+    }}
+    """
