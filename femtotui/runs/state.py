@@ -140,7 +140,7 @@ class RunState:
         self.scores = [score for score in self.scores if score.step <= step]
 
     def _add_step(self, event: StepDone) -> None:
-        if self.steps and event.step <= self.steps[-1]:  # a sweep's worker resumed from a checkpoint
+        if event.step <= self.step:  # a sweep's worker resumed from a checkpoint
             self._forget_after(event.step - 1)
         self.step, self.elapsed_s, self.rss_mib = event.step, event.elapsed_s, event.rss_mib
         self._new_steps.append(event)

@@ -191,7 +191,7 @@ class TrialRunner:
             begins=isinstance(event, RunStarted),
             step=state.step,
             steps=self._order.config.train.steps,
-            loss=state.losses[-1] if state.losses else None,
+            loss=float(state.losses[-1]) if len(state.losses) else None,
             val_loss=val_loss,
             eval_step=eval_step,
             score=state.score.score if state.score else None,
