@@ -184,7 +184,7 @@ def _advice(blas: BlasReport, runs: Folder, cache: Folder, terminal: Terminal) -
 
 
 def terminal_advice(terminal: Terminal) -> list[str]:
-    """What to change in a terminal that the app would not look right in."""
+    """Advice for a terminal in which the app would not look right."""
     from ..widgets.dialogs import LEAST_HEIGHT, LEAST_WIDTH  # noqa: PLC0415  (loads Textual)
 
     advice = []
@@ -291,7 +291,7 @@ def _in_turn(
 
 
 def _blas_advice(variable: str, kernel: str, now: Probe, otherwise: Probe | None) -> str:
-    """How to undo a choice of the user that costs speed."""
+    """Advice against a choice of the user that costs speed, or ""."""
     if not variable or otherwise is None or otherwise.gflops < LEAST_GAIN * now.gflops:
         return ""
     ignored = (

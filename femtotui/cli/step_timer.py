@@ -35,7 +35,7 @@ class BenchOrder(ConfigStruct, frozen=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast a run trains.
+    """The training speed of a run.
 
     `gflops` counts the arithmetic of `step_gflop`, in the median time. `sgemm_gflops` is what the machine
     reaches in float32 products of 1024 x 1024 matrices on as many threads, and `gemm_share` the former as a

@@ -286,7 +286,7 @@ class SweepJson(SweepOutput):
 
 
 class SweepBar(SweepOutput):
-    """How many runs have ended, the time left, and the best so far, on one line; ended runs above it."""
+    """Ended runs, time left and best result on one line; the ended runs are listed above it."""
 
     def __init__(self, folder: SweepFolder) -> None:
         super().__init__(folder)

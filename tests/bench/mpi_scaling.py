@@ -1,4 +1,4 @@
-"""How one model scales over processes: measurements here, and a model of it for hosts on a network.
+"""Scaling of one model over processes: measurements here, and a model of it for hosts on a network.
 
 A step on N ranks takes
 

@@ -132,7 +132,7 @@ def begin_training(sizes: dict[str, int]) -> Training:
 
 
 def exponents(values: Sequence[float], costs: Sequence[float]) -> list[float]:
-    """How cost grows between neighbours: the p of cost ~ value^p."""
+    """Growth of the cost between neighbours: the p of cost ~ value^p."""
     return [
         math.log(costs[i + 1] / costs[i]) / math.log(values[i + 1] / values[i])
         for i in range(len(values) - 1)
