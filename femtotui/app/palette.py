@@ -11,7 +11,7 @@ from textual.command import Command, CommandList, CommandPalette, DiscoveryHit, 
 from textual.content import Content
 from textual.dom import DOMNode
 
-from ..text.formats import printable
+from ..text.safe import unwrapped
 from ..train.choosing import ChoosingScreen
 from ..widgets.dialogs import InTurn
 
@@ -32,7 +32,7 @@ class FemtoCommands(Provider):
                     yield self._named(deed), f"key {deed.key}", partial(self._run, deed, owner)
         if isinstance(screen, ChoosingScreen):
             for key, preset in screen.presets.items():
-                words = f"train #{key} {printable(preset.title)}"
+                words = f"train #{key} {unwrapped(preset.title)}"
                 yield (
                     words,
                     f"{preset.tokenizer.kind} · {preset.data.source}",

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from ..text.formats import TONES, Tone, printable
+from ..text.formats import TONES, Tone
 from .chart_model import ChartData, Overlay
 from .controls import ChartControls
 from .frame_data import Ink
@@ -82,7 +82,7 @@ class LossChart(ChartControls):
         """Show a line of words below the chart."""
         if self._verdict != (words, tone):
             self._verdict = (words, tone)
-            self.border_subtitle = Content.styled(f" {printable(words)} ", TONES[tone])
+            self.border_subtitle = Content.styled(f" {unwrapped(words)} ", TONES[tone])
 
     @property
     def latest_smoothed(self) -> float:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from femtotui.core.errors import FemtoError
 from femtotui.core.files import os_error_words
 
-from ..text.hints import with_hint
-from ..text.safe import say
+from ..text.safe import say, with_hint
 
 if TYPE_CHECKING:
     from pathlib import Path

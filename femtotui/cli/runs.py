@@ -10,12 +10,12 @@ import click
 
 from femtotui.core.errors import RunError
 from femtotui.core.files import written
+from femtotui.core.run_folder.info import RunFile
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..paths import lasting_path
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
-from ..trainer.remote import ADDRESS_NAME
 from .options import checkpoint_option, json_option, require_terminal, run_argument, runs_option
 from .output import print_json, print_path, print_rich, print_text, styled, table, terminal_width
 
@@ -56,7 +56,7 @@ def state(run: RunSummary) -> str:
     if run.info is None:
         return "damaged"
     if run.holder is not None:
-        return "detached" if (run.path / ADDRESS_NAME).exists() else "training"
+        return "detached" if (run.path / RunFile.TRAINER_ADDRESS).exists() else "training"
     if run.finished:
         return "finished"
     return "can go on" if run.can_continue else "not saved"

@@ -23,7 +23,7 @@ from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.suggester import Suggester
 from textual.widgets import Button, Input, Static
 
-from ..text.formats import printable
+from ..text.safe import unwrapped
 
 
 class InTurn(Screen[ScreenResultType]):
@@ -59,7 +59,7 @@ class TextQuestion(ModalInTurn[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(printable(self._title))
+            dialog.border_title = Content(unwrapped(self._title))
             dialog.border_subtitle = "enter keeps it, escape leaves"
             yield Input(self._value, max_length=self._most, compact=True)
 
@@ -87,7 +87,7 @@ class YesNo(ModalInTurn[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(printable(self._title))
+            dialog.border_title = Content(unwrapped(self._title))
             yield Static(Content(self._question))
             with Horizontal(classes="dialog-buttons"):
                 yield Button("No", id="no", compact=True)

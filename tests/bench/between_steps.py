@@ -16,7 +16,7 @@ from queue import SimpleQueue
 
 from harness import options, positive
 
-from femtotui.blas.environment import limit_blas_threads, prepare_blas
+from femtotui.blas.kernel import limit_blas_threads, prepare_blas
 
 prepare_blas()
 limit_blas_threads()

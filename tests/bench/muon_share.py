@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness import in_turn, options, positive, show
 
-from femtotui.blas.environment import prepare_blas
+from femtotui.blas.kernel import prepare_blas
 
 if TYPE_CHECKING:
     from femtotui.core.training.training import Training

@@ -12,7 +12,7 @@ import time
 
 from harness import options
 
-from femtotui.blas.environment import limit_blas_threads
+from femtotui.blas.kernel import limit_blas_threads
 
 limit_blas_threads()
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import FAINT, QUIET, dot, line, options, picture, show, text
 
-from femtotui.blas.environment import prepare_blas
+from femtotui.blas.kernel import prepare_blas
 
 prepare_blas()
 
@@ -93,8 +93,8 @@ class RandomTokens:
     def encode(self, text: bytes) -> NDArray[np.int32]:
         return np.random.default_rng(0).integers(0, self.vocab_size, len(text), np.int32)
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return b"?" if 0 <= token_id < self.vocab_size else b""
+    def decode(self, ids: Iterable[int]) -> bytes:
+        return b"".join(b"?" for token_id in ids if 0 <= token_id < self.vocab_size)
 
 
 def measure(name: str, value: int, seconds: float) -> Point:
