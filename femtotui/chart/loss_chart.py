@@ -11,6 +11,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from ..text.formats import TONES, Tone
+from ..text.safe import unwrapped
 from .chart_model import ChartData, Overlay
 from .controls import ChartControls
 from .frame_data import Ink
