@@ -186,7 +186,7 @@ def test_the_scaling_chart_is_drawn(tmp_path: Path) -> None:
     svg = ET.fromstring(out.read_text("utf-8"))
     shapes = [element.tag.rpartition("}")[2] for element in svg.iter()]
     assert shapes.count("circle") == 5
-    assert "ms a step against layers" in [element.text for element in svg.iter()]
+    assert "ms per step against layers" in [element.text for element in svg.iter()]
 
 
 def test_what_muons_update_costs_is_measured_beside_adamw(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from femtotui.core.config import AdamWConfig, Recipe
+from femtotui.core.config import AdamWConfig
 from femtotui.core.errors import ConfigError, FemtoError
 from femtotui.presets import load_preset, run_config
 
@@ -49,13 +49,13 @@ class BenchError(FemtoError):
     "presets",
     metavar="PRESET...",
     multiple=True,
-    help="Which to time (default: one of each size in the journal).",
+    help="The presets to time (default: one of each size in the journal).",
 )
 @click.option("--recipe", default="modern", show_default=True, help="The recipe to time.")
 @click.option(
     "--optimizer", type=click.Choice(["adamw"]), help="Time with this optimizer instead of the recipe's."
 )
-@click.option("--steps", type=int, default=30, show_default=True, help="How many steps to time.")
+@click.option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
 @thread_options
 @json_lines_option
 def bench(
@@ -67,9 +67,9 @@ def bench(
     chunk: int | None,
     as_json: bool,
 ) -> None:
-    """How fast this machine trains: real steps of presets, timed.
+    """Time training steps of presets on this machine.
 
-    Each preset is measured in a process of its own, on its own text; nothing is written or downloaded.
+    Each preset is timed in a separate process, on its own text; nothing is written or downloaded.
     """
     orders = bench_orders(
         presets or ONE_OF_EACH_SIZE,
@@ -99,7 +99,9 @@ def bench_orders(
     threads: int | None,
     chunk: int | None,
 ) -> list[BenchOrder]:
-    """An order for each preset, checked before anything is measured. `steps` are without the warm-up.
+    """An order per preset, checked before anything is measured; `adamw` is used with the recipe's settings.
+
+    `steps` are without the warm-up.
 
     Raises: FemtoError.
     """
@@ -114,7 +116,9 @@ def bench_orders(
             raise ConfigError(
                 f"a chunk of {config.train.chunk} sequences is more than the batch of {config.train.batch}"
             )
-        config = msgspec.structs.replace(config, recipe=_with_optimizer(config.recipe, optimizer))
+        if optimizer == "adamw" and not isinstance(config.recipe.optimizer, AdamWConfig):
+            only_adamw = msgspec.structs.replace(config.recipe, optimizer=config.recipe.optimizer.adamw)
+            config = msgspec.structs.replace(config, recipe=only_adamw)
         orders.append(BenchOrder(config=config, steps=steps, warmup=WARMUP_STEPS))
     return orders
 
@@ -133,14 +137,6 @@ def _measure_in_process(order: BenchOrder) -> Measurement:
     lines = done.stderr.decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {done.returncode}")
     raise BenchError(f"preset {order.config.preset}: {last}")
-
-
-def _with_optimizer(recipe: Recipe, optimizer: str | None) -> Recipe:
-    """The recipe with AdamW for all parameters, at its own settings for it, if that was asked for."""
-    if optimizer != "adamw" or isinstance(recipe.optimizer, AdamWConfig):
-        return recipe
-    replaced: Recipe = msgspec.structs.replace(recipe, optimizer=recipe.optimizer.adamw)
-    return replaced
 
 
 def bench_table(measurements: Sequence[Measurement]) -> Table:

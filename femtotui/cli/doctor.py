@@ -1,4 +1,4 @@
-"""`femtotui doctor`: what femtotui finds on this machine, measured and tried."""
+"""`femtotui doctor`: check the machine, BLAS, folders and terminal that femtotui runs with."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 import psutil
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.files import os_error_words
 
 from ..blas.kernel import (
     AUTO,
@@ -36,10 +35,13 @@ from ..blas.probe import Probe
 from ..paths import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 from ..text.formats import UNKNOWN, memory
 from .options import json_option
-from .output import print_json, print_rich, styled, table
+from .output import print_json, print_rich, problem_words, styled, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    Measure = Callable[..., Probe]
+    """Takes an environment, and `together` to use all cores at once too. Raises: ProbeError."""
 
 EXIT_BROKEN = 1
 USUAL_BATCH = 32
@@ -53,7 +55,7 @@ _MIB = 1024 * 1024
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Check what femtotui runs on here, how fast that is, and what is wrong with it."""
+    """Check this machine: its speed, what femtotui needs, and what is wrong with it."""
     report = examine()
     if as_json:
         print_json(report)
@@ -98,12 +100,6 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     encoding: str
     unicode: bool
-
-
-class Measure(Protocol):
-    """A measurement in an environment; `together`: also with all cores at once. Raises: ProbeError."""
-
-    def __call__(self, environment: Mapping[str, str], *, together: bool = False) -> Probe: ...
 
 
 class BlasReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +184,7 @@ def _advice(blas: BlasReport, runs: Folder, cache: Folder, terminal: Terminal) -
 
 
 def terminal_advice(terminal: Terminal) -> list[str]:
-    """What to change in a terminal that the app would not look right in."""
+    """Advice for a terminal in which the app would not look right."""
     from ..widgets.dialogs import LEAST_HEIGHT, LEAST_WIDTH  # noqa: PLC0415  (loads Textual)
 
     advice = []
@@ -233,8 +229,7 @@ def examine_folder(path: Path) -> Folder:
             file.write(b"femtotui")
         return Folder(path=str(path), problem="", free_mib=shutil.disk_usage(existing).free // _MIB)
     except (OSError, ValueError) as error:
-        words = os_error_words(error) if isinstance(error, OSError) else str(error)
-        return Folder(path=str(path), problem=words)
+        return Folder(path=str(path), problem=problem_words(error))
 
 
 def _terminal() -> Terminal:
@@ -296,7 +291,7 @@ def _in_turn(
 
 
 def _blas_advice(variable: str, kernel: str, now: Probe, otherwise: Probe | None) -> str:
-    """How to undo a choice of the user that costs speed."""
+    """Advice against a choice of the user that costs speed, or ""."""
     if not variable or otherwise is None or otherwise.gflops < LEAST_GAIN * now.gflops:
         return ""
     ignored = (
@@ -349,21 +344,16 @@ def _rows(report: DoctorReport) -> list[tuple[str, str]]:
 
 
 def _blas_rows(blas: BlasReport, numpy: str) -> list[tuple[str, str]]:
-    now, other = blas.now, blas.otherwise
-    kernel = (now.kernel if now else blas.asked) or "the library's own"
-    rows = [("NumPy", f"{numpy}, {_library(now)}"), ("kernel", f"{kernel} ({blas.reason})")]
-    if now:
-        rows.append(("speed", _speed(now)))
-    if now and other and other.kernel != now.kernel:
+    now, other, own = blas.now, blas.otherwise, "the library's own"
+    if now is None:
+        return [("NumPy", f"{numpy}, {UNKNOWN}"), ("kernel", f"{blas.asked or own} ({blas.reason})")]
+    name = _LIBRARIES.get(now.library, now.library) or "a BLAS library that threadpoolctl does not know"
+    library = f"{name} {'.'.join(now.version.split('.')[:3])}".strip()
+    kernel = f"{now.kernel or own} ({blas.reason})"
+    rows = [("NumPy", f"{numpy}, {library}"), ("kernel", kernel), ("speed", _speed(now))]
+    if other and other.kernel != now.kernel:
         rows.append((f"with {other.kernel}", _speed(other)))
     return rows
-
-
-def _library(probe: Probe | None) -> str:
-    if probe is None:
-        return UNKNOWN
-    name = _LIBRARIES.get(probe.library, probe.library) or "a BLAS library that threadpoolctl does not know"
-    return f"{name} {'.'.join(probe.version.split('.')[:3])}".strip()
 
 
 def _speed(probe: Probe) -> str:

@@ -31,7 +31,7 @@ COMMANDS = {
     "attach": ("runs", "attach", "Open the app on a run that trains in the background."),
     "bench": ("bench", "bench", "Time training steps of presets on this machine."),
     "data": ("presets", "data", "Download texts that are not part of femtotui."),
-    "doctor": ("doctor", "doctor", "Check what femtotui runs on here, and how fast that is."),
+    "doctor": ("doctor", "doctor", "Check this machine and its speed."),
     "eval": ("runs", "evaluate", "Score a run on the task of its data."),
     "export": ("runs", "export", "Write the weights of a run to a file."),
     "journal": ("runs", "journal", "Print the journal of all runs, or the entry of one."),
@@ -48,7 +48,9 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    _replace_unencodable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a question mark for a glyph that it cannot encode
     limit_blas_threads()
     try:
         code = cli.main(arguments, prog_name="femtotui", standalone_mode=False)
@@ -66,13 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("femtotui: stopped")
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
-
-
-def _replace_unencodable() -> None:
-    """Print a question mark for a glyph that the terminal or pipe cannot encode."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 class LazyGroup(click.Group):

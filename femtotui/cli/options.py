@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-RECIPE_HELP = "How to train: `modern` (ours) or `journal` (as the journal's author did)."
+RECIPE_HELP = "The training recipe: `modern` (ours) or `journal` (its author's)."
 RUNS_HELP = "The folder of all runs (default: FEMTOTUI_RUNS, or one in your data folder)."
 
 
@@ -107,10 +107,10 @@ data_option = click.option(
     metavar="PATH...",
     multiple=True,
     callback=_lasting_paths,
-    help="Train on your own text: files or globs, several, joined in order.",
+    help="Train on your own text: one or more files or globs, joined in order.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
-json_lines_option = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 checkpoint_option = click.option(
     "--checkpoint", metavar="WHICH", default="latest", help="`latest` (the default), `best`, or a step."
 )
@@ -119,8 +119,8 @@ checkpoint_option = click.option(
 def thread_options(command: _Command) -> _Command:
     """Add `--threads` and `--chunk`, both `int | None`."""
     for name, help_text in (
-        ("--chunk", "Sequences that a thread processes at a time (default: chosen)."),
-        ("--threads", "How many threads share a batch (default: one per core)."),
+        ("--chunk", "Sequences that a thread processes at a time (default: automatic)."),
+        ("--threads", "Threads that share a batch (default: one per core)."),
     ):
         command = click.option(name, type=int, callback=_at_least_one, help=help_text)(command)
     return command

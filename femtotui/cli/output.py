@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from femtotui.core.errors import FemtoError
+from femtotui.core.files import os_error_words
 
 from ..text.safe import say, with_hint
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 def say_error(error: FemtoError) -> None:
     """Print an error as the one line that a user gets for it."""
     say(f"femtotui: {error.title}: {with_hint(error)}")
+
+
+def problem_words(error: OSError | ValueError) -> str:
+    """Words for a path that cannot be used; ValueError is for a zero byte in its name."""
+    return os_error_words(error) if isinstance(error, OSError) else str(error)
 
 
 def print_text(text: str, end: str = "\n") -> None:
@@ -172,15 +178,9 @@ def download_bar() -> Iterator[Callable[[int, int], None]]:
         yield lambda _received, _total: None
         return
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
-    columns = TextColumn("downloading"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    columns = "downloading", BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("download", total=None)
         yield lambda received, total: progress.update(task, completed=received, total=total or None)

@@ -39,7 +39,7 @@ _NARROW_HEADERS = (
 @click.command()
 @json_option
 def presets(as_json: bool) -> None:
-    """The journal's twelve entries with what their author noted, and two presets after it."""
+    """List the presets: the journal's twelve entries with their author's results, and two others."""
     if as_json:
         print_json(presets_rows(list_presets()))
     else:
@@ -48,12 +48,12 @@ def presets(as_json: bool) -> None:
 
 @click.group()
 def data() -> None:
-    """Texts that are not part of femtotui."""
+    """Download texts that are not part of femtotui."""
 
 
 @data.command()
 def english() -> None:
-    """Download the English text of presets 11 to 14 (1.1 MB), and check it."""
+    """Download the English text of presets 11 to 14 (1.1 MB)."""
     from femtotui.presets.sources import english_is_cached  # noqa: PLC0415
 
     if english_is_cached():
@@ -74,10 +74,30 @@ def fetch_english() -> None:
 def presets_rows(presets: Sequence[Preset]) -> list[dict[str, object]]:
     """One dict per preset, for JSON: its settings flat, the journal's record beneath `journal`.
 
-    `peer` is what another program reached, where the preset is not the journal's. Units: `journal.loss` and
+    `peer` is another program's result, where the preset is not the journal's. Units: `journal.loss` and
     `peer.val_loss` are in nats per token, `journal.elapsed_s` and `peer.elapsed_s` in seconds.
     """
-    return [_row(preset) for preset in presets]
+    return [
+        {
+            "key": preset.key,
+            "title": preset.title,
+            "parameters": preset_parameters(preset),
+            "n_layers": preset.model.n_layers,
+            "width": preset.model.width,
+            "n_heads": preset.model.n_heads,
+            "context": preset.model.context,
+            "tokenizer": preset.tokenizer.kind,
+            "vocab_size": preset.model.vocab_size,
+            "data": preset.data.source,
+            "steps": preset.steps,
+            "batch": preset.batch,
+            "recipe": preset.recipe,
+            "notes": list(preset.notes),
+            "journal": to_builtins(preset.journal),
+            "peer": to_builtins(preset.peer),
+        }
+        for preset in presets
+    ]
 
 
 def presets_table(presets: Sequence[Preset], width: int) -> Table:
@@ -85,28 +105,6 @@ def presets_table(presets: Sequence[Preset], width: int) -> Table:
     wide = width >= WIDE
     headers, cells = (_WIDE_HEADERS, _wide_cells) if wide else (_NARROW_HEADERS, _narrow_cells)
     return table(headers, map(cells, presets), gap=1, no_wrap=wide, min_width=2)
-
-
-def _row(preset: Preset) -> dict[str, object]:
-    model = preset.model
-    return {
-        "key": preset.key,
-        "title": preset.title,
-        "parameters": preset_parameters(preset),
-        "n_layers": model.n_layers,
-        "width": model.width,
-        "n_heads": model.n_heads,
-        "context": model.context,
-        "tokenizer": preset.tokenizer.kind,
-        "vocab_size": model.vocab_size,
-        "data": preset.data.source,
-        "steps": preset.steps,
-        "batch": preset.batch,
-        "recipe": preset.recipe,
-        "notes": list(preset.notes),
-        "journal": to_builtins(preset.journal) if preset.journal else None,
-        "peer": to_builtins(preset.peer) if preset.peer else None,
-    }
 
 
 def _wide_cells(preset: Preset) -> Sequence[Cell]:
@@ -165,4 +163,4 @@ def _loss(preset: Preset) -> float | None:
 
 def _time(preset: Preset) -> str:
     known = preset.journal or preset.peer
-    return duration(known.elapsed_s) if known is not None and known.elapsed_s is not None else UNKNOWN
+    return duration(known.elapsed_s if known else None)

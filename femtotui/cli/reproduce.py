@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from femtotui.core.events import EvalDone, Event, RunFinished, RunStarted, ScoreDone
+from femtotui.presets import list_presets, load_preset
 
 from ..blas.kernel import prepare_blas
 from ..text.formats import UNKNOWN, duration, loss
@@ -35,18 +36,19 @@ _HEADERS = (">#", "journal", "recipe", "at its step", "success after", "end", "v
 
 @click.command()
 @click.argument("entries", metavar="[ENTRY]...", nargs=-1)
-@click.option("--recipe", type=click.Choice(tuple(_RECIPES)), default="both", show_default=True)
+@click.option(
+    "--recipe",
+    type=click.Choice(tuple(_RECIPES)),
+    default="both",
+    show_default=True,
+    help="The recipe to train with.",
+)
 @click.option("--seeds", type=click.IntRange(1, 100), help="Number of seeds, starting at 0.")
 @click.option("--seed", type=int, help="This seed only (default: 0).")
 @runs_option
 @json_lines_option
 def reproduce(
-    entries: tuple[str, ...],
-    recipe: str,
-    seeds: int | None,
-    seed: int | None,
-    runs: Path,
-    as_json: bool,
+    entries: tuple[str, ...], recipe: str, seeds: int | None, seed: int | None, runs: Path, as_json: bool
 ) -> None:
     """Train the journal's entries again (default: all presets), and compare with the results that it notes.
 
@@ -57,12 +59,19 @@ def reproduce(
         raise click.UsageError("give --seeds or --seed, not both")
     chosen = range(seeds) if seeds is not None else (seed or 0,)
     prepare_blas()
+    from ..experiments.reproduction import reproduce as train_again  # noqa: PLC0415  (loads NumPy)
+
+    recipes = _RECIPES[recipe]
     outcomes = []
     with saved_on_signals() as commands:
-        for outcome in _outcomes(entries, _RECIPES[recipe], chosen, runs, commands):
-            outcomes.append(outcome)
-            if as_json:
-                print_json_line(outcome)
+        for preset in [load_preset(entry) for entry in entries] or list_presets():
+            # Presets that are not the journal's use its recipe only if no other is asked for.
+            for name in recipes if preset.journal or len(recipes) == 1 else recipes[1:]:
+                for number in chosen:
+                    say(f"#{preset.key} {preset.title} · {name} · seed {number}")
+                    outcomes.append(train_again(preset, name, number, runs, ProgressLines(), commands))
+                    if as_json:
+                        print_json_line(outcomes[-1])
     if not as_json:
         print_rich(reproduce_table(outcomes))
 
@@ -80,26 +89,6 @@ def saved_on_signals() -> Iterator[SimpleQueue[Steering]]:
         except Interrupted:
             say("saved; run the same command again to continue")
             raise
-
-
-def _outcomes(
-    entries: tuple[str, ...],
-    recipes: tuple[str, ...],
-    seeds: range | tuple[int, ...],
-    runs: Path,
-    commands: SimpleQueue[Steering],
-) -> Iterator[ReproductionResult]:
-    from femtotui.presets import list_presets, load_preset  # noqa: PLC0415
-
-    from ..experiments.reproduction import reproduce as train_again  # noqa: PLC0415
-
-    presets = [load_preset(entry) for entry in entries] if entries else list_presets()
-    for preset in presets:
-        # Presets that are not the journal's are trained by its recipe only if it is the only one asked for.
-        for recipe in recipes if preset.journal or len(recipes) == 1 else recipes[1:]:
-            for seed in seeds:
-                say(f"#{preset.key} {preset.title} · {recipe} · seed {seed}")
-                yield train_again(preset, recipe, seed, runs, ProgressLines(), commands)
 
 
 class ProgressLines:
@@ -123,15 +112,21 @@ class ProgressLines:
 
 
 @click.command("why-layers")
-@click.option("--steps", type=click.IntRange(1, 1_000_000), default=600, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 1_000_000),
+    default=600,
+    show_default=True,
+    help="How many steps each.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same runs.")
 @runs_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: the final loss of each training.")
 def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
     """Why did more layers make it worse? The question of the journal's entry 3.
 
-    Trains 4 and 6 layers, with LayerNorm gains drawn near 0 and with gains of 1, everything else equal. The
-    first time takes a minute or two; after that the result is there at once.
+    Trains 4 and 6 layers, with LayerNorm gains initialised near 0 and at 1, everything else equal. This takes
+    a minute or two the first time; finished trainings are not repeated.
     """
     prepare_blas()
     from ..experiments.reproduction import train_trials  # noqa: PLC0415
@@ -177,12 +172,11 @@ def _cells(o: ReproductionResult) -> list[str]:
 def _theirs(o: ReproductionResult) -> str:
     """The result in the journal, or else of another program."""
     if o.journal_loss is not None and o.journal_step is not None:
-        took = duration(o.journal_seconds) if o.journal_seconds is not None else UNKNOWN
+        took = duration(o.journal_seconds)
         return f"{o.journal_loss:.4f} at {o.journal_step:,}, {took}, {o.journal_verdict}"
     if o.peer_loss is None:
         return UNKNOWN
-    took = duration(o.peer_seconds) if o.peer_seconds is not None else UNKNOWN
-    return f"{o.peer}: {o.peer_loss:.4f}, {took}"
+    return f"{o.peer}: {o.peer_loss:.4f}, {duration(o.peer_seconds)}"
 
 
 def _at_its_step(o: ReproductionResult) -> str:
@@ -205,24 +199,25 @@ def score_words(score: float, unit: str) -> str:
 
 
 def _median_cells(seeds: Sequence[ReproductionResult]) -> list[str]:
-    unit = seeds[0].unit
-    losses = [o.loss_at_journal_step for o in seeds if o.loss_at_journal_step is not None]
-    scores = [o.score_at_journal_step for o in seeds if o.score_at_journal_step is not None]
-    steps = [float(o.steps_to_success) for o in seeds if o.steps_to_success is not None]
-    seconds = [o.seconds_to_success for o in seeds if o.seconds_to_success is not None]
-    ended, judged = [o.val_loss for o in seeds], [o.score for o in seeds]
-    succeeded = sum(o.verdict == "success" for o in seeds)
+    def score(value: float) -> str:
+        return score_words(value, seeds[0].unit)
+
+    losses = _spread(seeds, "loss_at_journal_step", loss)
+    steps = _spread(seeds, "steps_to_success", "{:,.0f}".format)
     return [
         "",
         "",
         f"{seeds[0].recipe}, median of {len(seeds)}",
-        f"{_spread(losses, loss)}, {_spread(scores, lambda s: score_words(s, unit))}" if losses else UNKNOWN,
-        f"{_spread(steps, lambda n: f'{n:,.0f}')} steps, {_spread(seconds, duration)}" if steps else UNKNOWN,
-        f"{_spread(ended, loss)}, {_spread(judged, lambda s: score_words(s, unit))}",
-        f"{succeeded} of {len(seeds)} succeed",
+        f"{losses}, {_spread(seeds, 'score_at_journal_step', score)}" if losses else UNKNOWN,
+        f"{steps} steps, {_spread(seeds, 'seconds_to_success', duration)}" if steps else UNKNOWN,
+        f"{_spread(seeds, 'val_loss', loss)}, {_spread(seeds, 'score', score)}",
+        f"{sum(o.verdict == 'success' for o in seeds)} of {len(seeds)} succeed",
     ]
 
 
-def _spread(values: Sequence[float], words: Callable[[float], str]) -> str:
-    """The median, and the minimum and maximum of the values."""
+def _spread(seeds: Sequence[ReproductionResult], field: str, words: Callable[[float], str]) -> str:
+    """Median, minimum and maximum of a field; "" if no seed has a value."""
+    values = [float(value) for o in seeds if (value := getattr(o, field)) is not None]
+    if not values:
+        return ""
     return f"{words(median(values))} [{words(min(values))} to {words(max(values))}]"

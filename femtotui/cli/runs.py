@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from femtotui.core.events import ScoreDone
     from femtotui.core.run_folder.catalog import RunSummary
-    from femtotui.core.run_folder.entry import Entry
     from femtotui.core.run_folder.saved_model import WeightsFormat
 
     from .output import Cell
@@ -148,25 +147,18 @@ def journal(run: str | None, note: str | None, runs: Path, as_json: bool) -> Non
     if run is not None:
         entries = [gather_entry(find_run(runs, run))]
     else:
-        folders = [summary.path for summary in reversed(list_runs(runs))]
-        entries = [entry for path in folders if (entry := _entry_if_whole(path)) is not None]
+        entries = []
+        for summary in reversed(list_runs(runs)):
+            try:
+                entries.append(gather_entry(summary.path))
+            except RunError as error:  # a damaged run; the others are still printed
+                say(f"left out: {error}")
     if as_json:
         print_json(entries)
     elif entries:
         print_text("\n".join(entry_markdown(entry) for entry in entries), end="")
     else:
         say(f"no entries in {runs} yet; `femtotui train 2` makes one")
-
-
-def _entry_if_whole(folder: Path) -> Entry | None:
-    """The entry; for a damaged run a message on standard error, so that the others are still printed."""
-    from femtotui.core.run_folder.entry import gather_entry  # noqa: PLC0415
-
-    try:
-        return gather_entry(folder)
-    except RunError as error:
-        say(f"left out: {error}")
-        return None
 
 
 @click.command("eval")
@@ -177,15 +169,15 @@ def _entry_if_whole(folder: Path) -> Entry | None:
 def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
     """Score RUN (its folder, its name or a part of it; default: the latest) on the task of its data.
 
-    simple_dummy: the share of sampled words that obey every rule. addition_dummy: the held-out sums that are
-    answered exactly. Text and code: bits per byte against models that count tokens, pairs and triples.
-    Nothing is written.
+    simple_dummy: the share of sampled words that obey every rule. addition_dummy: the share of held-out sums
+    answered exactly. Text and code: bits per byte, against unigram, bigram and trigram models. Nothing is
+    written.
     """
     prepare_blas()
     from femtotui.core.run_folder.catalog import find_run  # noqa: PLC0415
 
     folder = find_run(runs, run)
-    score = thorough_score(folder, checkpoint)
+    score = _thorough_score(folder, checkpoint)
     if as_json:
         names = ("step", "evaluator", "score", "unit", "details", "verdict", "summary")
         print_json({"run": str(folder), **{name: getattr(score, name) for name in names}})
@@ -196,7 +188,7 @@ def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
             print_text(f"  {name}: {value:,.4f}" if isinstance(value, float) else f"  {name}: {value:,}")
 
 
-def thorough_score(folder: Path, which: str) -> ScoreDone:
+def _thorough_score(folder: Path, which: str) -> ScoreDone:
     """The thorough score of a run at a checkpoint. Raises: FemtoError."""
     from femtotui.presets.load import choose_evaluator  # noqa: PLC0415
 
@@ -205,13 +197,10 @@ def thorough_score(folder: Path, which: str) -> ScoreDone:
     training = open_trained(folder, which)
     try:
         evaluator = choose_evaluator(training.config.data)
-        val_loss = training.evaluate().val_loss
-        scores = [
-            score for score in evaluator.examine(training, val_loss, thorough=True) if score is not None
-        ]
+        found = evaluator.examine(training, training.evaluate().val_loss, thorough=True)
+        return [score for score in found if score is not None][-1]
     finally:
         training.close()
-    return scores[-1]
 
 
 @click.command()
@@ -255,22 +244,18 @@ def export(
 @click.argument("run", required=False)
 @runs_option
 def attach(run: str | None, runs: Path) -> int:
-    """Open the app on RUN, which trains in the background since d was pressed (default: the newest such)."""
+    """Open the app on RUN, which trains in the background after d was pressed (default: the newest)."""
     require_terminal("the app needs a terminal; `femtotui runs` lists what is being trained")
-    from ..app.start import attach_app  # noqa: PLC0415
-
-    return attach_app(_detached_run(runs, run))
-
-
-def _detached_run(folder: Path, run: str | None) -> Path:
     from femtotui.core.run_folder.catalog import find_run, list_runs  # noqa: PLC0415
 
+    from ..app.start import attach_app  # noqa: PLC0415
+
     if run is not None:
-        return find_run(folder, run)
-    for summary in list_runs(folder):
-        if summary.holder is not None and (summary.path / RunFile.TRAINER_ADDRESS).exists():
-            return summary.path
+        return attach_app(find_run(runs, run))
+    for summary in list_runs(runs):
+        if state(summary) == "detached":
+            return attach_app(summary.path)
     raise RunError(
-        f"no run in {folder} trains in the background: press d in the app to detach one, "
+        f"no run in {runs} trains in the background: press d in the app to detach one, "
         "or resume one with `femtotui train --resume latest`"
     )

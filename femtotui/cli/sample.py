@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from femtotui.core.errors import ConfigError, DataError, TokenizerError
-from femtotui.core.files import os_error_words
 
 from ..text.safe import incomplete_tail, plain_text, say
 from .options import runs_option
-from .output import discard_output
+from .output import discard_output, problem_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,20 +38,27 @@ _PROMPT_HELP = (
 @click.command()
 @click.argument("model", metavar="RUN|CHECKPOINT")
 @click.option("--prompt", metavar="TEXT", help=_PROMPT_HELP)
-@click.option("--prompt-file", metavar="FILE", help="The same, from a file; - is standard input.")
-@click.option("-n", "--tokens", "n_tokens", type=int, help="How many tokens (default: 100).")
+@click.option("--prompt-file", metavar="FILE", help="A file with the text to continue; - is standard input.")
+@click.option("-n", "--tokens", "n_tokens", type=int, help="Number of tokens to sample (default: 100).")
 @click.option("--temperature", type=float, help="0 always picks the most probable token (default: 1).")
-@click.option("--top-k", type=int, help="Keep the K most probable; 0 keeps all (default: 0).")
-@click.option("--top-p", type=float, help="Keep the most probable up to this share (default: 1, all).")
+@click.option("--top-k", type=int, help="Sample from the K most probable tokens; 0 is all (default: 0).")
+@click.option(
+    "--top-p", type=float, help="Sample from the most probable tokens up to this total (default: 1, all)."
+)
 @click.option("--journal", is_flag=True, help="The journal's settings: top-p 0.5, a newline, 100 tokens.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same text.")
 @click.option(
-    "--logprobs", type=int, metavar="K", help="A line per token: it, its probability, and the K likeliest."
+    "--logprobs",
+    type=int,
+    metavar="K",
+    help="Print a line per token: its probability and the K most probable tokens.",
 )
-@click.option("--score", metavar="FILE", help="Score this text instead of making one; - is standard input.")
+@click.option("--score", metavar="FILE", help="Score this text instead of sampling; - is standard input.")
 @click.option("--drop-unknown", is_flag=True, help="Leave out characters that the tokenizer lacks.")
 @runs_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: the text and its tokens in full.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object with the text and all its tokens."
+)
 def sample(
     model: str,
     prompt: str | None,
@@ -69,26 +75,36 @@ def sample(
     runs: Path,
     as_json: bool,
 ) -> int:
-    """Continue a prompt with a trained model, every token with its probability.
+    """Continue a prompt with a trained model, or score a text; on a terminal colours show probability.
 
-    RUN is a run's folder, its name or a part of it, or `latest`; of a run that is being trained, its last
-    checkpoint is read. CHECKPOINT is a .safetensors file.
+    RUN is a run's folder, its name or a part of it, or `latest`; a run that is training is read at its last
+    checkpoint. CHECKPOINT is a .safetensors file.
 
-    Past the model's context the last half of the context is read afresh, again and again.
+    Whenever the context is full, its last half is read afresh and sampling continues.
     """
-    _refuse_contradictions(prompt, prompt_file, score, n_tokens)
+    if prompt is not None and prompt_file is not None:
+        raise click.UsageError("give --prompt or --prompt-file, not both")
+    if score is not None and n_tokens is not None:
+        raise click.UsageError("--score makes no tokens: leave out -n")
+    if score == prompt_file == STDIN:
+        raise click.UsageError("standard input can be the prompt or the text to score, not both")
     sampling = _sampling(temperature, top_k, top_p, seed, logprobs, journal=journal)
     given = _given_prompt(prompt, prompt_file, may_read_stdin=score is None and not journal)
     text = _file_text(score) if score is not None else None
 
     from femtotui.core.run_folder.saved_model import open_saved  # noqa: PLC0415
-    from femtotui.core.sampling.sampler import JOURNAL_PROMPT  # noqa: PLC0415
+    from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_TOKENS  # noqa: PLC0415
 
     saved = open_saved(runs, model)
     for note in saved.notes:
         say(f"note: {note}")
     given, text = (_encodable(saved.sampler, part, drop=drop_unknown) for part in (given, text))
-    task = SampleTask(
+    if text is not None:
+        tokens = saved.sampler.score(given or b"", text, sampling)
+    else:
+        n = JOURNAL_TOKENS if n_tokens is None else n_tokens
+        tokens = saved.sampler.generate(given or b"", n, sampling)
+    request = SampleRequest(
         prompt=given or JOURNAL_PROMPT,
         prompt_given=bool(given),
         model=saved.name,
@@ -96,37 +112,15 @@ def sample(
         scored=text is not None,
         log_probs=logprobs is not None,
     )
-    tokens = _tokens(saved.sampler, given or b"", text, n_tokens, sampling)
+    output = SampleJson if as_json else SampleTerminal if sys.stdout.isatty() else SampleText
     try:
-        score_of_text, tokens_per_s = _show(tokens, sample_output(task, as_json=as_json))
+        score_of_text, tokens_per_s = _show(tokens, output(request))
     except BrokenPipeError:
         discard_output()
         return 0
     if not as_json and sys.stderr.isatty():
         say(f"{saved.name} · {score_of_text.n_tokens:,} tokens at {tokens_per_s:,.0f} tokens/s")
     return 0
-
-
-def _refuse_contradictions(
-    prompt: str | None, prompt_file: str | None, score: str | None, n_tokens: int | None
-) -> None:
-    if prompt is not None and prompt_file is not None:
-        raise click.UsageError("give --prompt or --prompt-file, not both")
-    if score is not None and n_tokens is not None:
-        raise click.UsageError("--score makes no tokens: leave out -n")
-    if score == STDIN and prompt_file == STDIN:
-        raise click.UsageError("standard input can be the prompt or the text to score, not both")
-
-
-def _tokens(
-    sampler: Sampler, prompt: bytes, text: bytes | None, n_tokens: int | None, sampling: Sampling
-) -> Iterator[SampledToken]:
-    """The tokens of `text`, scored, or else new ones."""
-    from femtotui.core.sampling.sampler import JOURNAL_TOKENS  # noqa: PLC0415
-
-    if text is not None:
-        return sampler.score(prompt, text, sampling)
-    return sampler.generate(prompt, JOURNAL_TOKENS if n_tokens is None else n_tokens, sampling)
 
 
 def _sampling(
@@ -170,10 +164,8 @@ def _file_text(name: str) -> bytes:
         else:
             with Path(name).open("rb") as file:
                 text = file.read(MAX_TEXT_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read {name}: {os_error_words(error)}") from error
-    except ValueError as error:  # a name with a zero byte in it
-        raise DataError(f"cannot read {name}: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
+        raise DataError(f"cannot read {name}: {problem_words(error)}") from error
     if len(text) > MAX_TEXT_BYTES:
         raise DataError(f"{name} is longer than {MAX_TEXT_BYTES // 2**20} MiB: give a part of it")
     return text
@@ -193,8 +185,8 @@ def _encodable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | N
 
 
 @dataclass(frozen=True)
-class SampleTask:
-    """What is sampled or, if `scored`, the text that was given.
+class SampleRequest:
+    """The model and prompt of a sample, or of a `scored` text.
 
     `log_probs` asks for a line per token in the journal's notation instead of the text.
     """
@@ -205,13 +197,6 @@ class SampleTask:
     seed: int | None
     scored: bool
     log_probs: bool
-
-
-def sample_output(task: SampleTask, *, as_json: bool) -> SampleText:
-    """The output that suits the reader of standard output."""
-    if as_json:
-        return SampleJson(task)
-    return SampleTerminal(task) if sys.stdout.isatty() else SampleText(task)
 
 
 def _show(tokens: Iterator[SampledToken], output: SampleText) -> tuple[TextScore, float]:
@@ -239,21 +224,21 @@ def _show(tokens: Iterator[SampledToken], output: SampleText) -> tuple[TextScore
 class SampleText:
     """The text alone, inert; for a scored text the figures; for log-probs, a line per token."""
 
-    def __init__(self, task: SampleTask) -> None:
-        self.task = task
+    def __init__(self, request: SampleRequest) -> None:
+        self.request = request
         self._pending = b""
         self._ends_line = True
 
     def begin(self) -> None:
-        if self.task.prompt_given and not self.task.log_probs and not self.task.scored:
-            self._write(self.task.prompt)
+        if self.request.prompt_given and not self.request.log_probs and not self.request.scored:
+            self._write(self.request.prompt)
 
     def token(self, token: SampledToken) -> None:
-        if self.task.log_probs:
+        if self.request.log_probs:
             from ..tokens.export_formats import log_prob_line  # noqa: PLC0415
 
             sys.stdout.write(log_prob_line(token) + "\n")
-        elif not self.task.scored:
+        elif not self.request.scored:
             self._pending += token.bytes
             whole = len(self._pending) - incomplete_tail(self._pending)
             self._write(self._pending[:whole])
@@ -263,7 +248,7 @@ class SampleText:
         self._write(self._pending)
         if not self._ends_line:
             sys.stdout.write("\n")
-        if self.task.scored:
+        if self.request.scored:
             sys.stdout.write(f"{score}\n")
         sys.stdout.flush()
 
@@ -279,9 +264,9 @@ class SampleJson(SampleText):
     def begin(self) -> None:
         from ..tokens.export_formats import JsonSample, text_of  # noqa: PLC0415
 
-        task, self._json = self.task, JsonSample()
-        fields = {"model": task.model, "prompt": text_of(task.prompt), "seed": task.seed}
-        sys.stdout.write(self._json.begin(**fields))
+        asked, self._json = self.request, JsonSample()
+        begin = self._json.begin(model=asked.model, prompt=text_of(asked.prompt), seed=asked.seed)
+        sys.stdout.write(begin)
 
     def token(self, token: SampledToken) -> None:
         sys.stdout.write(self._json.token(token))
@@ -299,23 +284,23 @@ class SampleJson(SampleText):
 class SampleTerminal(SampleText):
     """Every token on a colour for its probability, as it comes; the legend of the colours at the end."""
 
-    def __init__(self, task: SampleTask) -> None:
+    def __init__(self, request: SampleRequest) -> None:
         from rich.console import Console  # noqa: PLC0415
 
         from ..tokens.colours import TokenPaint  # noqa: PLC0415
 
-        super().__init__(task)
+        super().__init__(request)
         self._console = Console(highlight=False, markup=False, emoji=False)
         self._paint = TokenPaint.for_console(self._console)
         self._piece: list[SampledToken] = []
         self._printed = 0.0
 
     def begin(self) -> None:
-        if self.task.prompt_given and not self.task.log_probs:
-            self._console.print(self._paint.prompt(self.task.prompt), end="", soft_wrap=True)
+        if self.request.prompt_given and not self.request.log_probs:
+            self._console.print(self._paint.prompt(self.request.prompt), end="", soft_wrap=True)
 
     def token(self, token: SampledToken) -> None:
-        if self.task.log_probs:
+        if self.request.log_probs:
             super().token(token)
             return
         self._piece.append(token)
@@ -327,9 +312,9 @@ class SampleTerminal(SampleText):
         self._piece, self._printed = [], time.monotonic()
 
     def end(self, score: TextScore, tokens_per_s: float) -> None:  # noqa: ARG002
-        if not self.task.log_probs:
+        if not self.request.log_probs:
             self._print_piece()
             self._console.print(self._paint.rest(), soft_wrap=True)
             self._console.print(self._paint.legend(self._console.width))
-        if self.task.scored:
+        if self.request.scored:
             self._console.print(str(score))

@@ -1,8 +1,7 @@
 """`python -m femtotui.cli.step_timer`: times training steps, in a process that does nothing else.
 
-It reads one BenchOrder as JSON from standard input and writes a Measurement to standard output, or in words
-what is wrong with the order to standard error. A process of its own for each order keeps their peaks of
-memory apart.
+Reads one BenchOrder as JSON from standard input; writes a Measurement to standard output, or what is wrong
+with the order to standard error. One process per order separates their peaks of memory.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.config import ConfigStruct, ModelConfig, OptimizerConfig, RunConfig
+from femtotui.core.config import ConfigStruct, ModelConfig, RunConfig
 from femtotui.core.errors import FemtoError
 
 from ..blas.kernel import prepare_blas
@@ -36,13 +35,13 @@ class BenchOrder(ConfigStruct, frozen=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast a run trains.
+    """The training speed of a run.
 
     `gflops` counts the arithmetic of `step_gflop`, in the median time. `sgemm_gflops` is what the machine
     reaches in float32 products of 1024 x 1024 matrices on as many threads, and `gemm_share` the former as a
     share of the latter. `config` holds the sizes: layers, width, heads, context, batch, vocab.
 
-    Units: milliseconds a step, 10^9 floating-point operations a second, MiB.
+    Units: milliseconds per step, 10^9 floating-point operations per second, MiB.
     """
 
     preset: str
@@ -65,7 +64,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 def step_gflop(model: ModelConfig, batch: int) -> float:
     """The multiplications and additions of one training step, in 10^9; elementwise work is not counted.
 
-    With N = batch * T tokens: products with weights take 2 operations a weight and token forward, and twice
+    With N = batch * T tokens: products with weights take 2 operations per weight and token forward, and twice
     that backward, 6 N (12 d^2 L + d V) in all; attention, its masked half included, takes 12 N T d L.
     """
     t, d, n_layers, v = model.context, model.width, model.n_layers, model.vocab_size
@@ -86,7 +85,7 @@ def time_steps(training: Training, steps: int, warmup: int) -> list[float]:
 
 
 def measure(order: BenchOrder) -> Measurement:
-    """Do what is ordered, on the preset's own text or, where that would be a download, its stand-in.
+    """Time the steps, on the preset's own text or, where that would be a download, its stand-in.
 
     Raises: FemtoError.
     """
@@ -96,26 +95,34 @@ def measure(order: BenchOrder) -> Measurement:
 
     from ..blas.probe import blas_pool, product_rates  # noqa: PLC0415
 
-    training = _training(order.config)
+    training = begin_training(order.config)
     try:
         times = time_steps(training, order.steps, order.warmup)
     finally:
         training.close()
-    # The peak first: the yardstick's matrices are not the training's.
+    # The peak first: the matrices of the reference rate are not the training's.
     peak = peak_rss_mib()
     sgemm = float(np.median(product_rates(_GEMM_SIZE, training.threads, _GEMM_SECONDS)))
     pool = blas_pool()
     config, median = training.config, float(np.median(times))
-    rate = step_gflop(config.model, config.train.batch) / (median / 1e3)
+    model, batch = config.model, config.train.batch
+    rate = step_gflop(model, batch) / (median / 1e3)
     return Measurement(
         preset=config.preset,
         recipe=config.recipe.name,
-        optimizer=_optimizer_name(config.recipe.optimizer),
-        config=_sizes(config),
+        optimizer=str(type(config.recipe.optimizer).__struct_config__.tag),
+        config={
+            "layers": model.n_layers,
+            "width": model.width,
+            "heads": model.n_heads,
+            "context": model.context,
+            "batch": batch,
+            "vocab": model.vocab_size,
+        },
         steps=order.steps,
         ms_median=round(median, 3),
         ms_min=round(min(times), 3),
-        tokens_per_s=round(config.train.batch * config.model.context / (median / 1e3), 1),
+        tokens_per_s=round(batch * model.context / (median / 1e3), 1),
         gflops=round(rate, 2),
         sgemm_gflops=round(sgemm, 2),
         gemm_share=round(rate / sgemm, 4),
@@ -126,7 +133,7 @@ def measure(order: BenchOrder) -> Measurement:
     )
 
 
-def _training(config: RunConfig) -> Training:
+def begin_training(config: RunConfig) -> Training:
     from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: PLC0415
     from femtotui.core.training.training import Training  # noqa: PLC0415
     from femtotui.presets.sources import open_source  # noqa: PLC0415
@@ -135,24 +142,8 @@ def _training(config: RunConfig) -> Training:
     return Training.begin(config, source, build_tokenizer(config.tokenizer, source.train))
 
 
-def _sizes(config: RunConfig) -> dict[str, int]:
-    model = config.model
-    return {
-        "layers": model.n_layers,
-        "width": model.width,
-        "heads": model.n_heads,
-        "context": model.context,
-        "batch": config.train.batch,
-        "vocab": model.vocab_size,
-    }
-
-
-def _optimizer_name(optimizer: OptimizerConfig) -> str:
-    return str(type(optimizer).__struct_config__.tag)
-
-
 def main() -> int:
-    """Measure what standard input orders."""
+    """Carry out the order on standard input."""
     prepare_blas()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=BenchOrder)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,11 @@ _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or 
     "settings",
     metavar="NAME=V,V",
     multiple=True,
-    help="A setting and the values to try: lr=1e-3,3e-3.",
+    help="A setting and the values to try, as in lr=1e-3,3e-3; may be repeated.",
 )
 @data_option
-@click.option("--steps", type=int, help="The budget: steps of each run (default: the preset's).")
-@click.option("--seconds", type=float, help="The budget: seconds of training of each run.")
+@click.option("--steps", type=int, help="Steps of each run (default: the preset's).")
+@click.option("--seconds", type=float, help="Train each run for this many seconds.")
 @click.option(
     "--rank",
     type=click.Choice(("loss", "score", "time")),
@@ -66,7 +66,9 @@ _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or 
     "--workers", type=click.IntRange(1), help="Runs at a time on this machine (default: one per core)."
 )
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of each run (default: what the cores allow)."
+    "--threads",
+    type=click.IntRange(1),
+    help="Threads of each run (default: the cores shared among the runs).",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tls://10.0.0.5:8786.")
 @click.option(
@@ -77,10 +79,12 @@ _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or 
 @click.option("--resume", metavar="SWEEP", help="Train the missing runs of a sweep: its name, or `latest`.")
 @click.option("--watch", metavar="SWEEP", help="Watch a sweep that is running: its name, or `latest`.")
 @click.option(
-    "--screen", is_flag=True, help="Train in a separate process, and watch it on a screen that can be left."
+    "--screen",
+    is_flag=True,
+    help="Train in a separate process, and show it on a screen; leaving it does not stop the sweep.",
 )
 @runs_option
-@click.option("--csv", "as_csv", is_flag=True, help="The table as CSV instead of Markdown.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of Markdown.")
 @json_lines_option
 def sweep(
     presets: tuple[str, ...],
@@ -110,7 +114,11 @@ def sweep(
     The runs are kept among your others; the table is also in the runs folder, under sweeps.
     """
     if scheduler is not None:
-        _require_tls(scheduler, insecure_network)
+        if not (scheduler.startswith("tls://") or insecure_network):
+            raise click.UsageError(
+                f"{scheduler} is not tls://: whoever reaches it can read and change the sweep, and run code "
+                "on it and its workers; if they all may, add --insecure-network"
+            )
         require_extra("cluster", "distributed", "a sweep on other machines")
     asked: dict[str, object] = {
         "presets": presets,
@@ -139,14 +147,6 @@ def sweep(
     if screen:
         return _start_and_show(chosen, scheduler, workers)
     return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
-
-
-def _require_tls(scheduler: str, insecure_network: bool) -> None:
-    if not (scheduler.startswith("tls://") or insecure_network):
-        raise click.UsageError(
-            f"{scheduler} is not tls://: whoever reaches it can read and change the sweep, and run code "
-            "on it and its workers; if they all may, add --insecure-network"
-        )
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
@@ -199,7 +199,8 @@ def _train(
         try:
             _lead(folder, scheduler, workers, as_json=as_json)
         except (FemtoError, KeyboardInterrupt):
-            say(_rest(folder))
+            n, left = len(folder.info.trials), len(folder.missing())
+            say(f"{n - left} of {n} runs have ended; resume with: femtotui sweep --resume {folder.name}")
             raise
     outcomes, trials, by = folder.outcomes, folder.info.trials, folder.info.spec.rank_by
     if not as_json:
@@ -215,15 +216,16 @@ def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as
 
     missing = folder.missing()
     n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
+    output = SweepJson if as_json else SweepBar if sys.stderr.isatty() else SweepOutput
     with (
         CoordinatorFiles(folder) as files,
-        sweep_output(folder, as_json=as_json) as output,
+        contextlib.closing(output(folder)) as shown,
         _engine(folder.name, scheduler, n_workers) as engine,
     ):
         for event in Sweep(folder, engine, files.stop_requests).run():
             if isinstance(event, SweepReport):
                 files.write_report(event)
-            output.show(event)
+            shown.show(event)
 
 
 def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
@@ -261,26 +263,6 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     return EXIT_DONE
 
 
-def _rest(folder: SweepFolder) -> str:
-    left, n = len(folder.missing()), len(folder.info.trials)
-    return f"{n - left} of {n} runs have ended; resume with: femtotui sweep --resume {folder.name}"
-
-
-@contextlib.contextmanager
-def sweep_output(folder: SweepFolder, *, as_json: bool) -> Iterator[SweepOutput]:
-    """JSON lines, a progress bar on a terminal, or a line per run for a log."""
-    if as_json:
-        yield SweepJson(folder)
-    elif sys.stderr.isatty():
-        output = SweepBar(folder)
-        try:
-            yield output
-        finally:
-            output.bar.stop()
-    else:
-        yield SweepOutput(folder)
-
-
 class SweepOutput:
     """A line on standard error for each run that ends."""
 
@@ -293,6 +275,9 @@ class SweepOutput:
         elif not isinstance(event, SweepReport):
             say(f"note: {event.text}")
 
+    def close(self) -> None:
+        """End what is drawn."""
+
 
 class SweepJson(SweepOutput):
     """One JSON object per event and line on standard output; `event` is its kind."""
@@ -302,24 +287,37 @@ class SweepJson(SweepOutput):
 
 
 class SweepBar(SweepOutput):
-    """How many runs have ended, the time left, and the best so far, on one line; ended runs above it."""
+    """Ended runs, time left and best result on one line; the ended runs are listed above it."""
 
     def __init__(self, folder: SweepFolder) -> None:
         super().__init__(folder)
-        self.bar = ProgressBar(_BAR_WIDTH, " runs")
-        self.bar.start(0, len(folder.info.trials), "starting workers")
-        self._pace = SweepPace(folder)
+        self._bar = ProgressBar(_BAR_WIDTH, " runs")
+        self._bar.start(0, len(folder.info.trials), "starting workers")
+        self._begun = 0.0
+        self._first: dict[int, int] = {}
+        self._newest: dict[int, int] = {}
 
     def show(self, event: SweepEvent) -> None:
-        self._pace.add(event)
         super().show(event)
+        if isinstance(event, SweepReport):
+            self._begun = self._begun or time.monotonic()
+            self._first.setdefault(event.index, event.step)
+            self._newest[event.index] = event.step
+        elif isinstance(event, Outcome) and event.index in self._newest:
+            self._newest[event.index] = max(self._newest[event.index], event.step)
         best = next(iter(ranked(self.folder.outcomes, self.folder.info.spec.rank_by)), None)
+        done = sum(step - self._first[index] for index, step in self._newest.items())
+        rate = done / (time.monotonic() - self._begun) if done else 0.0
+        left = sum(t.config.train.steps - self._newest.get(t.index, 0) for t in self.folder.missing())
         figures = (
-            f"{self._pace.steps_per_s:,.0f} steps/s",
-            f"{duration(self._pace.seconds_left)} left",
+            f"{rate:,.0f} steps/s",
+            f"{duration(left / rate if rate else float('nan'))} left",
             f"best {loss(best.val_loss) if best else UNKNOWN}",
         )
-        self.bar.draw(len(self.folder.outcomes), " · ".join(figures))
+        self._bar.draw(len(self.folder.outcomes), " · ".join(figures))
+
+    def close(self) -> None:
+        self._bar.stop()
 
 
 def outcome_line(folder: SweepFolder, outcome: Outcome) -> str:
@@ -333,33 +331,3 @@ def outcome_line(folder: SweepFolder, outcome: Outcome) -> str:
         f"{ended} {outcome.state}: {settings}: validation {loss(outcome.val_loss)} at step {outcome.step:,}"
     )
     return f"{words} ({outcome.note})" if outcome.note else words
-
-
-class SweepPace:
-    """Steps per second of all runs together, and the time that the rest will take."""
-
-    def __init__(self, folder: SweepFolder) -> None:
-        self._folder = folder
-        self._begun: float | None = None
-        self._at: dict[int, int] = {}
-        self._before: dict[int, int] = {}
-
-    def add(self, event: SweepEvent) -> None:
-        if isinstance(event, SweepReport):
-            self._begun = self._begun or time.monotonic()
-            self._before.setdefault(event.index, event.step)
-            self._at[event.index] = event.step
-        elif isinstance(event, Outcome) and event.index in self._at:
-            self._at[event.index] = max(self._at[event.index], event.step)
-
-    @property
-    def steps_per_s(self) -> float:
-        seconds = time.monotonic() - self._begun if self._begun else 0.0
-        done = sum(step - self._before[index] for index, step in self._at.items())
-        return done / seconds if seconds else 0.0
-
-    @property
-    def seconds_left(self) -> float:
-        """NaN before any step is known."""
-        left = sum(t.config.train.steps - self._at.get(t.index, 0) for t in self._folder.missing())
-        return left / self.steps_per_s if self.steps_per_s else float("nan")

@@ -6,12 +6,13 @@ import errno
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from femtotui.core.events import (
     EvalDone,
@@ -59,7 +60,7 @@ _MPI_HELP = (
 @click.command(cls=SpreadingCommand)
 @click.argument("preset", required=False)
 @click.option("--recipe", help=RECIPE_HELP)
-@click.option("--steps", type=int, help="How many steps (default: the preset's).")
+@click.option("--steps", type=int, help="Number of steps (default: the preset's).")
 @click.option("--seed", type=int, help="The same seed gives the same run (default: 0).")
 @data_option
 @runs_option
@@ -120,7 +121,9 @@ def train(
             threads=threads or 0,
             chunk=chunk or 0,
         )
-        config = _with_checkpoints(config, checkpoint_seconds, keep)
+        wanted = {"checkpoint_seconds": checkpoint_seconds, "keep_checkpoints": keep}
+        changed = {name: value for name, value in wanted.items() if value is not None}
+        config = replace(config, train=replace(config.train, **changed))
         prepare_blas()
         session = _new(config, runs, download, leader)
         if warning := too_many_threads(threads):
@@ -130,22 +133,15 @@ def train(
     def record(session: Session) -> int:
         from ..trainer.headless import train_headless  # noqa: PLC0415
 
-        with training_output(as_json=as_json) as output:
-            return train_headless(session, output.show)
+        output = TrainingJson if as_json else TrainingBar if sys.stderr.isatty() else TrainingOutput
+        with closing(output()) as shown:
+            return train_headless(session, shown.show)
 
     if over_mpi:
         from ..mpi.launch import train_in_world  # noqa: PLC0415
 
         return train_in_world(open_session, record)
     return record(open_session())
-
-
-def _with_checkpoints(config: RunConfig, seconds: float | None, keep: int | None) -> RunConfig:
-    import msgspec  # noqa: PLC0415
-
-    wanted = {"checkpoint_seconds": seconds, "keep_checkpoints": keep}
-    asked = {name: value for name, value in wanted.items() if value is not None}
-    return msgspec.structs.replace(config, train=msgspec.structs.replace(config.train, **asked))
 
 
 def _new(config: RunConfig, folder: Path, download: bool | None, leader: Leader | None) -> Session:
@@ -174,21 +170,6 @@ def _resumed(
     if leader is not None:
         return leader.continue_run(path, threads, chunk)
     return continue_run(path, threads=threads, chunk=chunk)
-
-
-@contextmanager
-def training_output(*, as_json: bool) -> Iterator[TrainingOutput]:
-    """JSON lines, a progress bar on a terminal, or a line per evaluation for a log."""
-    if as_json:
-        yield TrainingJson()
-    elif sys.stderr.isatty():
-        output = TrainingBar()
-        try:
-            yield output
-        finally:
-            output.bar.stop()
-    else:
-        yield TrainingOutput()
 
 
 class TrainingOutput:
@@ -228,6 +209,9 @@ class TrainingOutput:
         elif isinstance(event, RunFinished):
             _print_result(event)
 
+    def close(self) -> None:
+        """End what is drawn."""
+
 
 class TrainingJson(TrainingOutput):
     """One JSON object per event and line on standard output."""
@@ -266,6 +250,9 @@ class TrainingBar(TrainingOutput):
                 self.bar.stop()
             case _:
                 pass
+
+    def close(self) -> None:
+        self.bar.stop()
 
     def _show_step(self, step: StepDone) -> None:
         self._loss = step.loss if self._loss is None else _blend(self._loss, step.loss)

@@ -14,9 +14,9 @@ from femtotui.presets import Preset
 UNKNOWN = "–"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | None) -> str:
     """A duration in its two largest units, from minutes on: `0m 44s`, `12m 41s`, `1h 02m`, `3d 04h`."""
-    if not math.isfinite(seconds):
+    if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     whole = max(0, int(seconds))
     days, hours, minutes = whole // 86_400, whole // 3600, whole // 60

@@ -172,11 +172,14 @@ def kinds() -> list[str]:
 def open_terminal(
     kind: str, arguments: Sequence[str], folder: Path, width: int = 80, height: int = 24
 ) -> Terminal:
-    """femtotui in a terminal, with its runs in `folder`."""
+    """femtotui in a terminal, with its runs in `folder`; `tmux in pty` has its bytes pass through tmux."""
     command = [sys.executable, "-m", "femtotui", "--runs", str(folder / "runs"), *arguments]
     hidden = {"COLUMNS", "LINES", "NO_COLOR", "TEXTUAL", "TEXTUAL_DRIVER", "TMUX", "TMUX_PANE"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment["LC_ALL"] = "C.UTF-8"
     if kind == "tmux":
         return TmuxTerminal(command, environment, folder, width, height)
+    if kind == "tmux in pty":
+        tmux = ["tmux", "-L", f"femtotui-{uuid.uuid4().hex[:12]}", "-f", os.devnull, "new-session"]
+        command = [*tmux, "-x", str(width), "-y", str(height), shlex.join(command)]
     return PtyTerminal(command, environment, width, height)

@@ -1,15 +1,15 @@
-"""Milliseconds to draw the loss chart of long runs: one of its own, its smoothed curve, and one laid over it.
+"""Milliseconds to draw the loss chart of a long run, its smoothed curve, and another run over it.
 
 python tests/bench/chart.py --points 1000 100000
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 
 import numpy as np
+from harness import options, positive
 
 from femtotui.chart.chart_model import ChartModel, Overlay
 from femtotui.chart.render import compose
@@ -28,8 +28,7 @@ def long_run(points: int) -> ChartModel:
     return chart
 
 
-def draw(chart: ChartModel) -> float:
-    """Milliseconds for one frame."""
+def frame_ms(chart: ChartModel) -> float:
     began = time.perf_counter()
     picture = chart.frame()
     assert picture is not None
@@ -38,16 +37,14 @@ def draw(chart: ChartModel) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--points", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--frames", type=int, default=50)
-    chosen = parser.parse_args()
-    for points in chosen.points:
+    parser = options(__doc__)
+    parser.add_argument("--points", type=positive, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--frames", type=positive, default=50)
+    asked = parser.parse_args()
+    for points in asked.points:
         chart = long_run(points)
-        times = [draw(chart) for _ in range(chosen.frames)]
-        print(f"{points:>9,} points: {statistics.median(times):.2f} ms, at least {min(times):.2f}")
+        times = [frame_ms(chart) for _ in range(asked.frames)]
+        print(f"{points:>9,} points: median {statistics.median(times):.2f} ms, least {min(times):.2f}")
 
 
 if __name__ == "__main__":

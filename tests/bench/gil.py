@@ -6,8 +6,8 @@ A thread's step is a string of NumPy calls. Each holds the lock for a moment (Py
 arguments) and then computes without it. Two things are measured on one thread: how many calls a step makes,
 and how long they take when there is next to nothing to compute, which is the time with the lock. The rest of
 a real step is computing, and is shared out among the threads. The replay gives each thread its calls in turn
-and one lock to all of them, first come, first served. It leaves out memory bandwidth and clock rates: what it
-shows is the lock's part alone. Without a lock (free-threaded Python) nobody waits: the speed-up is ideal.
+and one lock to all of them, first come, first served. It leaves out memory bandwidth and clock rates: it
+shows the lock's part alone. Without a lock (free-threaded Python) nobody waits: the speed-up is ideal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from harness import options
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -45,40 +48,38 @@ class Step:
 
 def measured_step(config: ModelConfig) -> Step:
     """Forward and backward on one thread, and the same with arrays as small as they get."""
-    whole = _fastest(config, BATCH)
+    whole = fastest_s(step_of(config, BATCH))
     # The same layers and so the same calls, on one token of the least width.
-    tiny = ModelConfig(
-        n_layers=config.n_layers, width=config.n_heads, n_heads=config.n_heads, context=1, vocab_size=2
-    )
-    locked = _fastest(tiny, 1)
-    return Step(_count_calls(tiny), locked, whole - locked)
+    heads = config.n_heads
+    tiny = ModelConfig(n_layers=config.n_layers, width=heads, n_heads=heads, context=1, vocab_size=2)
+    locked = fastest_s(step_of(tiny, 1))
+    return Step(count_calls(step_of(tiny, 1)), locked, whole - locked)
 
 
-def _workers(config: ModelConfig, batch: int) -> Workers:
+def step_of(config: ModelConfig, batch: int) -> Callable[[], object]:
+    """A step on random tokens, forward and backward, on one thread."""
     recipe = load_recipe("modern")
-    return Workers(Model(config, recipe, initial_parameters(config, recipe.init, 0)), config, batch, 1, batch)
-
-
-def _fastest(config: ModelConfig, batch: int) -> float:
-    workers = _workers(config, batch)
+    model = Model(config, recipe, initial_parameters(config, recipe.init, 0))
+    workers = Workers(model, config, batch, 1, batch)
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, config.context), np.int32)
+    return lambda: workers.loss_and_gradient(ids, ids, 0, 0)
+
+
+def fastest_s(step: Callable[[], object]) -> float:
     times = []
     for _ in range(STEPS):
         start = time.perf_counter()
-        workers.loss_and_gradient(ids, ids, 0, 0)
+        step()
         times.append(time.perf_counter() - start)
-    workers.team.close()
     return min(times)
 
 
-def _count_calls(config: ModelConfig) -> int:
+def count_calls(step: Callable[[], object]) -> int:
     """Calls in a step, as the interpreter's profiler counts them.
 
     Half or twice as many change the replay by a hundredth: it is the time with the lock that matters.
     """
-    workers = _workers(config, 1)
-    ids = np.zeros((1, config.context), np.int32)
-    workers.loss_and_gradient(ids, ids, 0, 0)
+    step()
     count = 0
 
     def profile(_frame: object, event: str, _argument: object) -> None:
@@ -86,9 +87,8 @@ def _count_calls(config: ModelConfig) -> int:
         count += event == "c_call"
 
     sys.setprofile(profile)
-    workers.loss_and_gradient(ids, ids, 0, 0)
+    step()
     sys.setprofile(None)
-    workers.team.close()
     return count
 
 
@@ -101,35 +101,29 @@ def replay(step: Step, threads: int) -> float:
     heapq.heapify(waiting)
     while waiting:
         ready, thread, left = heapq.heappop(waiting)
-        begin = max(ready, free_at)
-        free_at = begin + hold
-        done = free_at + compute
-        last = max(last, done)
+        free_at = max(ready, free_at) + hold
+        last = max(last, free_at + compute)
         if left > 1:
-            heapq.heappush(waiting, (done, thread, left - 1))
+            heapq.heappush(waiting, (free_at + compute, thread, left - 1))
     return last
 
 
 def main() -> None:
-    """Print one JSON object an entry: the step, and the speed-up with and without a lock."""
+    """Print one JSON object per entry: the step, and the speed-up with and without a lock."""
+    options(__doc__).parse_args()
     for entry in ("10", "2", "5"):
         step = measured_step(load_preset(entry).model)
         alone = step.locked_s + step.computing_s
-        print(
-            json.dumps(
-                {
-                    "entry": entry,
-                    "calls": step.calls,
-                    "locked_ms": round(1e3 * step.locked_s, 3),
-                    "computing_ms": round(1e3 * step.computing_s, 2),
-                    "speed_up": {n: round(alone / replay(step, n), 2) for n in THREADS},
-                    "without_a_lock": {
-                        n: round(alone / (step.locked_s + step.computing_s / n), 2) for n in THREADS
-                    },
-                }
-            ),
-            flush=True,
-        )
+        ideal = {n: round(alone / (step.locked_s + step.computing_s / n), 2) for n in THREADS}
+        figures = {
+            "entry": entry,
+            "calls": step.calls,
+            "locked_ms": round(1e3 * step.locked_s, 3),
+            "computing_ms": round(1e3 * step.computing_s, 2),
+            "speed_up": {n: round(alone / replay(step, n), 2) for n in THREADS},
+            "without_a_lock": ideal,
+        }
+        print(json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":

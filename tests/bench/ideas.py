@@ -3,7 +3,7 @@
     python tests/bench/ideas.py
 
 Both sides are timed in turn, and the least time of many is printed, in microseconds. What paid is in the
-core; what did not is here, so that nobody has to try it again: leaving out the masked half of attention and
+core; the rest is here, so that nobody has to try it again: leaving out the masked half of attention and
 turning the keys save a hundredth of a step between them, and cost more lines than they are worth.
 """
 
@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
+
+from harness import in_turn, options
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -23,16 +26,29 @@ from femtotui.core.model.attention import AttentionShape, attention_backward, at
 B, T, D, H, V = 16, 64, 64, 4, 256
 N, S = B * T, D // H
 ROUNDS = 300
-Idea = tuple[str, str, Callable[[], object], str, Callable[[], object]]
 
 
 def array(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def sums_as_products() -> Idea:
+def compare(
+    what: str, old: str, run_old: Callable[[], object], new: str, run_new: Callable[[], object]
+) -> None:
+    """Print the least times of both ways, in turn."""
+    old_us, new_us = map(min, in_turn(ROUNDS, partial(time_us, run_old), partial(time_us, run_new)))
+    print(f"{what:30} {old:18} {old_us:7.1f}   {new:24} {new_us:7.1f}   x {old_us / new_us:.2f}", flush=True)
+
+
+def time_us(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return 1e6 * (time.perf_counter() - start)
+
+
+def sums_as_products() -> None:
     x, ones, out = array(N, V), np.ones(V, np.float32), np.empty(N, np.float32)
-    return (
+    compare(
         "row sums of (1024, 256)",
         "sum(axis=1)",
         lambda: np.sum(x, axis=1, out=out),
@@ -41,13 +57,9 @@ def sums_as_products() -> Idea:
     )
 
 
-def softmax_without_maximum() -> Idea:
-    x, out, row, ones = (
-        array(N, V),
-        np.empty((N, V), np.float32),
-        np.empty(N, np.float32),
-        np.ones(V, np.float32),
-    )
+def softmax_without_maximum() -> None:
+    x, out = array(N, V), np.empty((N, V), np.float32)
+    row, ones = np.empty(N, np.float32), np.ones(V, np.float32)
 
     def careful() -> None:
         np.max(x, axis=1, out=row)
@@ -60,10 +72,10 @@ def softmax_without_maximum() -> Idea:
         np.matmul(out, ones, out=row)
         layers.sums_are_safe(row)
 
-    return ("softmax of (1024, 256)", "less its maximum", careful, "as it is, checked", checked)
+    compare("softmax of (1024, 256)", "less its maximum", careful, "as it is, checked", checked)
 
 
-def norms_folded() -> Idea:
+def norms_folded() -> None:
     x, xhat, row, work = array(N, D), array(N, D), array(N), array(N, D)
     mean, gain, bias, ones = np.full(D, 1 / D, np.float32), array(D), array(D), np.ones(N, np.float32)
 
@@ -81,13 +93,13 @@ def norms_folded() -> Idea:
         layers.rms_norm_backward(work, xhat, row, mean, row2, dx)
 
     array_d, array_d2, dx, row2 = array(D), array(D), array(N, D), array(N)
-    return ("layer norm, there and back", "as written", whole, "folded (RMS)", folded)
+    compare("layer norm, forward and backward", "as written", whole, "folded (RMS)", folded)
 
 
-def bias_in_the_product() -> Idea:
+def bias_in_the_product() -> None:
     x, w, b, y = array(N, D), array(D, 4 * D), array(4 * D), np.empty((N, 4 * D), np.float32)
     x_and_one, w_and_b = array(N, D + 16)[:, : D + 1], array(D + 1, 4 * D)
-    return (
+    compare(
         "x @ W + b, (1024, 64) to 256",
         "product, then sum",
         lambda: np.add(np.matmul(x, w, out=y), b, out=y),
@@ -96,7 +108,7 @@ def bias_in_the_product() -> Idea:
     )
 
 
-def embedding_gradient() -> Iterator[Idea]:
+def embedding_gradient() -> None:
     ids, dx = np.random.default_rng(0).integers(0, 15, N).astype(np.int32), array(N, D)
     table, one_hot, rows = np.zeros((V, D), np.float32), np.zeros((N, V), np.float32), np.arange(N)
 
@@ -108,11 +120,11 @@ def embedding_gradient() -> Iterator[Idea]:
     def ours() -> None:
         layers.embedding_backward(ids, dx, table, add=False)
 
-    yield ("embedding gradient", "np.add.at", lambda: np.add.at(table, ids, dx), "sorted, reduceat", ours)
-    yield ("embedding gradient", "one-hot product", product, "sorted, reduceat", ours)
+    compare("embedding gradient", "np.add.at", lambda: np.add.at(table, ids, dx), "sorted, reduceat", ours)
+    compare("embedding gradient", "one-hot product", product, "sorted, reduceat", ours)
 
 
-def masked_half_of_attention() -> Idea:
+def masked_half_of_attention() -> None:
     """Rows in two blocks, the first of which needs only half of the columns."""
     shape = AttentionShape.of(H, S, T, np.dtype(np.float32))
     qkv, out, dout, dqkv = array(N, 3 * D), array(N, D), array(N, D), array(N, 3 * D)
@@ -167,10 +179,10 @@ def masked_half_of_attention() -> Idea:
                     np.matmul(rows.swapaxes(-1, -2), source[:, :, at], out=part)
                     np.add(target[:, :, to], part, out=target[:, :, to])
 
-    return ("attention, there and back", "whole, then masked", whole, "without the masked half", halves)
+    compare("attention, forward and backward", "whole, then masked", whole, "without the masked half", halves)
 
 
-def keys_transposed() -> Idea:
+def keys_transposed() -> None:
     qkv, scores = array(N, 3 * D), np.empty((B, H, T, T), np.float32)
     q, k = (qkv[:, i * D : (i + 1) * D].reshape(B, T, H, S).transpose(0, 2, 1, 3) for i in range(2))
     turned = np.empty((B, H, S, T), np.float32)
@@ -179,7 +191,7 @@ def keys_transposed() -> Idea:
         np.copyto(turned, k.swapaxes(-1, -2))
         np.matmul(q, turned, out=scores)
 
-    return (
+    compare(
         "scores q @ k.T",
         "strided views",
         lambda: np.matmul(q, k.swapaxes(-1, -2), out=scores),
@@ -188,32 +200,23 @@ def keys_transposed() -> Idea:
     )
 
 
-def least_us(work: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
-    """The least times of two, in turn."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        for kept, run in zip(times, (work, other), strict=True):
-            start = time.perf_counter()
-            run()
-            kept.append(time.perf_counter() - start)
-    return 1e6 * min(times[0]), 1e6 * min(times[1])
+IDEAS = (
+    sums_as_products,
+    softmax_without_maximum,
+    norms_folded,
+    bias_in_the_product,
+    embedding_gradient,
+    masked_half_of_attention,
+    keys_transposed,
+)
 
 
 def main() -> None:
-    """Print a line an idea: what, the old way and its time, the new way and its time, and the ratio."""
-    ideas = [
-        sums_as_products(),
-        softmax_without_maximum(),
-        norms_folded(),
-        bias_in_the_product(),
-        *embedding_gradient(),
-        masked_half_of_attention(),
-        keys_transposed(),
-    ]
+    """Print a line per idea: the old way and its time, the new way and its time, and the ratio."""
+    options(__doc__).parse_args()
     with np.errstate(all="ignore"):
-        for what, old, run_old, new, run_new in ideas:
-            old_us, new_us = least_us(run_old, run_new)
-            print(f"{what:30} {old:18} {old_us:7.1f}   {new:24} {new_us:7.1f}   x {old_us / new_us:.2f}")
+        for idea in IDEAS:
+            idea()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""How one model scales over processes: what is measured here, and a model of it for hosts on a network.
+"""Scaling of one model over processes: measurements here, and a model of it for hosts on a network.
 
 A step on N ranks takes
 
     fixed + batch / N * per_sequence + 2 (N - 1) / N * bytes / bandwidth + 2 ceil(log2 N) * latency
 
 `fixed` (the optimizer, folding, Python) and `per_sequence` come from one rank with the whole and with half
-the batch, the bytes are those of the gradient (float32), and the last two terms are what a bandwidth-optimal
-Allreduce costs (Thakur, Rabenseifner and Gropp, 2005). Loopback's own latency and bandwidth are measured, so
-that the steps of two ranks are a prediction, set beside the measurement.
+the batch, the bytes are those of the gradient (float32), and the last two terms are the cost of a
+bandwidth-optimal Allreduce (Thakur, Rabenseifner and Gropp, 2005). Loopback's own latency and bandwidth are
+measured, so that the steps of two ranks are a prediction, set beside the measurement.
 
     python tests/bench/mpi_scaling.py --json scaling.json     measures, on a quiet machine, and prints tables
     python tests/bench/mpi_scaling.py --from scaling.json     prints them again
@@ -21,13 +21,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
+from harness import options
 
 BATCH = 32
 RANKS = (1, 2, 4, 8, 16, 32)
 MIB = 2**20
+MPIRUN = str(Path(sys.executable).parent / "mpirun")
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -41,25 +44,24 @@ class Size(msgspec.Struct, frozen=True):
 
 
 class Network(msgspec.Struct, frozen=True):
-    """Seconds until the first byte, and bytes a second after that."""
+    """Seconds until the first byte, and bytes per second after that."""
 
     name: str
     latency_s: float
     bandwidth: float
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.latency_s * 1e6:.0f} µs, {self.bandwidth / 1e6:,.0f} MB/s)"
+
 
 class Measured(msgspec.Struct, frozen=True):
-    """Milliseconds a step: one rank with the whole and half the batch, two ranks; bytes of the gradient."""
+    """Milliseconds per step: one rank with the whole and with half the batch, and two ranks."""
 
     size: Size
     parameters: int
     whole_ms: float
     half_ms: float
     two_ranks_ms: float
-
-    @property
-    def gradient_bytes(self) -> int:
-        return 4 * self.parameters
 
     @property
     def per_sequence_ms(self) -> float:
@@ -69,9 +71,20 @@ class Measured(msgspec.Struct, frozen=True):
     def fixed_ms(self) -> float:
         return self.whole_ms - BATCH * self.per_sequence_ms
 
+    def predicted_ms(self, ranks: int, network: Network) -> float:
+        """The model above."""
+        compute = self.fixed_ms + BATCH / ranks * self.per_sequence_ms
+        if ranks == 1:
+            return compute
+        moved = 2 * (ranks - 1) / ranks * 4 * self.parameters / network.bandwidth
+        return compute + 1e3 * (moved + 2 * math.ceil(math.log2(ranks)) * network.latency_s)
+
+    def speed_up(self, ranks: int, network: Network) -> float:
+        return self.predicted_ms(1, network) / self.predicted_ms(ranks, network)
+
 
 class Results(msgspec.Struct, frozen=True):
-    """All that was measured."""
+    """All measurements."""
 
     loopback: Network
     sizes: tuple[Measured, ...]
@@ -105,32 +118,26 @@ def step_ms(size: Size, batch: int, ranks: int, folder: Path) -> tuple[float, in
     """The lower quartile of a run's steps, which a busy moment does not move; and its parameters."""
     preset, text = folder / "preset.toml", folder / "text.txt"
     text.write_text("bacedi;\nhokuba;\ngifude;\n" * 400)
-    settings = {"layers": size.layers, "width": size.width, "heads": size.heads, "steps": size.steps}
-    preset.write_text(PRESET.format(batch=batch, text=text, **settings))
+    preset.write_text(PRESET.format(batch=batch, text=text, **msgspec.structs.asdict(size)))
     train = [sys.executable, "-m", "femtotui", "train", str(preset), "--threads", "1", "--json"]
-    launched = [mpirun(), "-n", str(ranks), *train, "--mpi"] if ranks > 1 else train
+    launched = [MPIRUN, "-n", str(ranks), *train, "--mpi"] if ranks > 1 else train
     done = subprocess.run([*launched, "--runs", str(folder / "runs")], capture_output=True, check=True)
     events = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
     times = [event["ms"] for event in events if event["event"] == "step_done"][1:]
     return statistics.quantiles(times, n=4, method="inclusive")[0], events[0]["parameters"]
 
 
-def mpirun() -> str:
-    return str(Path(sys.executable).parent / "mpirun")
-
-
 def measure_loopback() -> Network:
     """From the Allreduce of a few bytes and of many, between two ranks here."""
-    done = subprocess.run(
-        [mpirun(), "-n", "2", sys.executable, __file__, "--allreduce"], capture_output=True, check=True
-    )
+    command = [MPIRUN, "-n", "2", sys.executable, __file__, "--allreduce"]
+    done = subprocess.run(command, capture_output=True, check=True)
     small_s, large_s = (float(word) for word in done.stdout.split())
     # Two ranks: each byte crosses once, and there are two latencies.
     return Network("loopback", small_s / 2, 16 * MIB / (large_s - small_s))
 
 
 def time_allreduce() -> None:
-    """Prints seconds of an Allreduce of 8 bytes and of 16 MiB, waited for as a training does."""
+    """Print seconds of an Allreduce of 8 bytes and of 16 MiB, waited for as in training."""
     import numpy as np  # noqa: PLC0415
 
     from femtotui.mpi.launch import join_world  # noqa: PLC0415
@@ -141,84 +148,71 @@ def time_allreduce() -> None:
         vector, times = np.zeros(n, np.float32), []
         for _ in range(rounds):
             world.wait_for_all()
-            begun = now()
+            begun = time.perf_counter()
             world.add_up(vector, 0.0)
-            times.append(now() - begun)
+            times.append(time.perf_counter() - begun)
         found.append(statistics.quantiles(times, n=4)[0])
     if world.rank == 0:
         print(*found)
 
 
-def now() -> float:
-    import time  # noqa: PLC0415
-
-    return time.perf_counter()
-
-
-def predicted_ms(measured: Measured, ranks: int, network: Network) -> float:
-    """The model above."""
-    compute = measured.fixed_ms + BATCH / ranks * measured.per_sequence_ms
-    if ranks == 1:
-        return compute
-    moved = 2 * (ranks - 1) / ranks * measured.gradient_bytes / network.bandwidth
-    return compute + 1e3 * (moved + 2 * math.ceil(math.log2(ranks)) * network.latency_s)
-
-
 def measure() -> Results:
-    loopback = measure_loopback()
-    sizes = []
+    loopback, sizes = measure_loopback(), []
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            whole, parameters = step_ms(size, BATCH, 1, Path(folder))
-            half, _ = step_ms(size, BATCH // 2, 1, Path(folder))
-            two, _ = step_ms(size, BATCH, 2, Path(folder))
-        sizes.append(Measured(size, parameters, whole, half, two))
+            (whole, parameters), (half, _), (two, _) = (
+                step_ms(size, batch, ranks, Path(folder))
+                for batch, ranks in ((BATCH, 1), (BATCH // 2, 1), (BATCH, 2))
+            )
         if not 1 < whole / half <= 2:
             raise SystemExit(
                 f"{size.name}: {whole:.1f} ms with the whole batch and {half:.1f} with half of it cannot be: "
                 "this machine is too busy to measure on"
             )
+        sizes.append(Measured(size, parameters, whole, half, two))
         print(f"{size.name}: {whole:.1f} ms, half the batch {half:.1f}, two ranks {two:.1f}", file=sys.stderr)
     return Results(loopback, tuple(sizes))
 
 
+def print_table(*rows: list[str]) -> None:
+    header, *others = rows
+    for row in (header, ["---"] * len(header), *others):
+        print(f"| {' | '.join(row)} |")
+
+
 def print_tables(results: Results) -> None:
-    """Markdown: what was measured beside what the model says, and what it says of networks."""
+    """Markdown: the measurements beside the model's predictions, and its predictions for networks."""
     loopback = results.loopback
     print(f"Loopback: {loopback.latency_s * 1e6:.0f} µs, {loopback.bandwidth / 1e9:.2f} GB/s.\n")
-    print("| model | parameters | 1 rank, ms | fixed + a sequence, ms | 2 ranks, ms | model says | off by |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for m in results.sizes:
-        says = predicted_ms(m, 2, loopback)
-        parts = f"{m.fixed_ms:.1f} + {m.per_sequence_ms:.2f}"
-        off = f"{m.two_ranks_ms / says - 1:+.0%}"
-        row = (
-            m.size.name,
-            f"{m.parameters:,}",
-            f"{m.whole_ms:.1f}",
-            parts,
-            f"{m.two_ranks_ms:.1f}",
-            f"{says:.1f}",
-        )
-        print(f"| {' | '.join(row)} | {off} |")
+    print_table(
+        ["model", "parameters", "1 rank, ms", "fixed + sequence, ms", "2 ranks, ms", "predicted", "off by"],
+        *(
+            [
+                m.size.name,
+                f"{m.parameters:,}",
+                f"{m.whole_ms:.1f}",
+                f"{m.fixed_ms:.1f} + {m.per_sequence_ms:.2f}",
+                f"{m.two_ranks_ms:.1f}",
+                f"{m.predicted_ms(2, loopback):.1f}",
+                f"{m.two_ranks_ms / m.predicted_ms(2, loopback) - 1:+.0%}",
+            ]
+            for m in results.sizes
+        ),
+    )
     for network in NETWORKS:
-        print(f"\n{network.name} ({network.latency_s * 1e6:.0f} µs, {network.bandwidth / 1e6:.0f} MB/s):\n")
-        print(f"| model | {' | '.join(f'{n} hosts' for n in RANKS[1:])} | best |")
-        print(f"| --- {'| --- ' * len(RANKS)}|")
+        print(f"\n{network}:\n")
+        rows = []
         for m in results.sizes:
-            speeds = {
-                n: predicted_ms(m, 1, network) / predicted_ms(m, n, network) for n in range(1, BATCH + 1)
-            }
+            speeds = {n: m.speed_up(n, network) for n in range(1, BATCH + 1)}
             best = max(speeds, key=speeds.__getitem__)
-            cells = " | ".join(f"{speeds[n]:.2f}×" for n in RANKS[1:])
-            print(f"| {m.size.name} | {cells} | {best} host{'' if best == 1 else 's'}, {speeds[best]:.2f}× |")
+            at_best = f"{best} host{'' if best == 1 else 's'}, {speeds[best]:.2f}×"
+            rows.append([m.size.name, *(f"{speeds[n]:.2f}×" for n in RANKS[1:]), at_best])
+        print_table(["model", *(f"{n} hosts" for n in RANKS[1:]), "best"], *rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", type=Path, help="keep what was measured in this file")
+    parser = options(__doc__)
+    parser.add_argument("--json", type=Path, help="keep the measurements in this file")
     parser.add_argument("--from", dest="source", type=Path, help="measure nothing, read such a file")
     parser.add_argument("--allreduce", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()

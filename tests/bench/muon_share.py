@@ -1,4 +1,4 @@
-"""What Muon's update costs, as a share of a training step.
+"""Cost of Muon's update, as a share of a training step.
 
     python tests/bench/muon_share.py --preset 2 5 --rounds 5
 
@@ -9,12 +9,13 @@ The targets are those of the update.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import chain
+from statistics import median
 from typing import TYPE_CHECKING
+
+from harness import in_turn, options, positive, show
 
 from femtotui.blas.kernel import prepare_blas
 
@@ -27,7 +28,7 @@ WARMUP = 3
 
 @dataclass(frozen=True)
 class Share:
-    """Medians over all rounds; milliseconds a step, and shares of a step with Muon."""
+    """Medians over all rounds; milliseconds per step, and shares of a step with Muon."""
 
     preset: str
     muon_ms: float
@@ -37,9 +38,20 @@ class Share:
     more_than_adamw: float
     target: float | None
 
+    @property
+    def line(self) -> str:
+        target = ""
+        if self.target is not None:
+            verdict = "met" if self.update_share <= self.target else "MISSED"
+            target = f"   target {self.target:.0%}: {verdict}"
+        return (
+            f"{self.preset:>2} {self.muon_ms:9.2f} {self.adamw_ms:9.2f} {self.update_ms:10.2f} "
+            f"{self.update_share:8.1%} {self.more_than_adamw:14.1%}{target}"
+        )
+
 
 class TimedOptimizer:
-    """An optimizer that notes how long its steps take."""
+    """An optimizer that remembers how long its last step took."""
 
     def __init__(self, training: Training) -> None:
         self._optimizer = training._optimizer
@@ -56,70 +68,48 @@ class TimedOptimizer:
 
 
 def measure(preset: str, rounds: int, steps: int) -> Share:
-    """Times steps with Muon and with AdamW in turn."""
+    """Time steps with Muon and with AdamW in turn."""
     from femtotui.cli.bench import bench_orders  # noqa: PLC0415  (loads NumPy: BLAS is settled by now)
+    from femtotui.cli.step_timer import begin_training  # noqa: PLC0415
 
-    options = {"recipe": "modern", "steps": steps, "threads": None, "chunk": None}
+    settings = {"recipe": "modern", "steps": steps, "threads": None, "chunk": None}
     muon, adamw = (
-        _training(bench_orders([preset], optimizer=optimizer, **options)[0]) for optimizer in (None, "adamw")
+        begin_training(bench_orders([preset], optimizer=optimizer, **settings)[0].config)
+        for optimizer in (None, "adamw")
     )
     timed = TimedOptimizer(muon)
-    whole, update, plain = [], [], []
     for _ in range(WARMUP):
         muon.advance()
         adamw.advance()
-    for _ in range(rounds):
-        for _ in range(steps):
-            whole.append(muon.advance().ms)
-            update.append(timed.seconds * 1e3)
-        plain += [adamw.advance().ms for _ in range(steps)]
-    shares = [part / step for part, step in zip(update, whole, strict=True)]
-    muon_ms, adamw_ms = statistics.median(whole), statistics.median(plain)
+    with_muon, with_adamw = in_turn(
+        rounds,
+        lambda: [(muon.advance().ms, 1e3 * timed.seconds) for _ in range(steps)],
+        lambda: [adamw.advance().ms for _ in range(steps)],
+    )
+    whole, update = zip(*chain(*with_muon), strict=True)
+    muon_ms, adamw_ms = median(whole), median(chain(*with_adamw))
     muon.close()
     adamw.close()
     return Share(
         preset=preset,
         muon_ms=round(muon_ms, 3),
         adamw_ms=round(adamw_ms, 3),
-        update_ms=round(statistics.median(update), 3),
-        update_share=round(statistics.median(shares), 4),
+        update_ms=round(median(update), 3),
+        update_share=round(median(part / step for part, step in zip(update, whole, strict=True)), 4),
         more_than_adamw=round(1 - adamw_ms / muon_ms, 4),
         target=TARGETS.get(preset),
     )
 
 
-def _training(order) -> Training:
-    from femtotui.cli.step_timer import _training as begin  # noqa: PLC0415
-
-    return begin(order.config)
-
-
-def _line(share: Share) -> str:
-    target = ""
-    if share.target is not None:
-        verdict = "met" if share.update_share <= share.target else "MISSED"
-        target = f"   target {share.target:.0%}: {verdict}"
-    return (
-        f"{share.preset:>2} {share.muon_ms:9.2f} {share.adamw_ms:9.2f} {share.update_ms:10.2f} "
-        f"{share.update_share:8.1%} {share.more_than_adamw:14.1%}{target}"
-    )
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--preset", nargs="+", default=["2", "5"], metavar="KEY")
-    parser.add_argument("--rounds", type=int, default=5, help="how often the two change places")
-    parser.add_argument("--steps", type=int, default=10, help="steps of each in a round")
-    parser.add_argument("--json", action="store_true", help="one JSON object a preset")
-    arguments = parser.parse_args()
+    parser = options(__doc__, presets=["2", "5"], rounds=5, as_json=True)
+    parser.add_argument("--steps", type=positive, default=10, help="steps of each in a round")
+    asked = parser.parse_args()
     prepare_blas()
-    if not arguments.json:
+    if not asked.json:
         print(" #   Muon ms  AdamW ms  update ms   update   against AdamW", flush=True)
-    for preset in arguments.preset:
-        share = measure(preset, arguments.rounds, arguments.steps)
-        print(json.dumps(asdict(share)) if arguments.json else _line(share), flush=True)
+    for preset in asked.preset:
+        show(measure(preset, asked.rounds, asked.steps), asked.json)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Why entry 12 ends at another loss than the journal's: a model that has learnt nothing but how often each
-token comes sits at the entropy of that, and this depends on how the text is cut into 566 tokens.
+"""Why entry 12 ends at another loss than the journal's: a model that knows nothing but token frequencies
+has a loss of their entropy, which depends on how the text is cut into 566 tokens.
 
     femtotui data english
     python tests/bench/plateaus.py --english ~/.cache/femtotui/english.txt
@@ -10,11 +10,11 @@ words, ten an epoch. femtotui's own tokenizer begins with all 256 bytes and keep
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from harness import options
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from femtotui.core.config import TokenizerConfig
@@ -43,8 +43,7 @@ def across_words(text: str, *, bytes_first: bool) -> list[int]:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = options(__doc__)
     parser.add_argument("--english", type=Path, required=True)
     data = parser.parse_args().english.read_bytes()
     text = data.decode()
@@ -54,7 +53,7 @@ def main() -> None:
         "bytes, across words": across_words(text, bytes_first=True),
         "characters, across words": across_words(text, bytes_first=False),
     }.items():
-        print(f"{name:32}{len(text) / len(ids):6.2f} characters a token, unigram {entropy(ids):.3f} nats")
+        print(f"{name:32}{len(text) / len(ids):6.2f} characters per token, unigram {entropy(ids):.3f} nats")
 
 
 if __name__ == "__main__":

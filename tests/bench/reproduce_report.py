@@ -1,4 +1,4 @@
-"""The README's table and chart out of what `femtotui reproduce --json` printed.
+"""The README's table and chart from the output of `femtotui reproduce --json`.
 
     femtotui reproduce --seeds 3 --json > results.jsonl
     python tests/bench/reproduce_report.py results.jsonl --svg docs/reproduce.svg --readme README.md
@@ -9,75 +9,79 @@ show as their median, with the least and the most. A miss is shown as one.
 
 from __future__ import annotations
 
-import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from reproduce_chart import chart
+from harness import FAINT, INK, QUIET, dot, line, options, picture, text
 
 from femtotui.text.formats import UNKNOWN, duration
 
 BEGIN, END = "<!-- reproduce: begin -->", "<!-- reproduce: end -->"
 HEADER = (
-    "#",
-    "noted",
-    "journal recipe at that step",
-    "modern recipe at that step",
-    "success after",
-    "allowed",
-    "validation, score",
-    "verdict",
+    *("#", "noted", "journal recipe at that step", "modern recipe at that step"),
+    *("success after", "allowed", "validation, score", "verdict"),
 )
+ALT = "loss at the journal's step and seconds to success, for every entry, beside the journal's"
+
+WIDTH, LEFT, GAP, RIGHT = 920, 34, 70, 24
+TOP, ROW, BOTTOM = 78, 24, 34
+JOURNAL, AGAIN, MODERN = "#b9b9b9", "#c26a1b", "#0b6e99"
 
 Outcome = dict[str, Any]
-Results = dict[str, dict[str, list[Outcome]]]
-"""By entry and recipe, the outcomes of all seeds."""
+Recipes = dict[str, list[Outcome]]
+"""By recipe, the outcomes of all seeds."""
+
+Results = dict[str, Recipes]
+"""By entry."""
 
 
 def read_results(lines: Iterable[str]) -> Results:
     """Outcomes by entry, in the order of the numbers; a later line for the same seed counts."""
     found: dict[tuple[str, str, int], Outcome] = {}
-    for line in lines:
-        if line.strip():
-            outcome = json.loads(line)
-            found[outcome["entry"], outcome["recipe"], outcome["seed"]] = outcome
+    for outcome in (json.loads(row) for row in lines if row.strip()):
+        found[outcome["entry"], outcome["recipe"], outcome["seed"]] = outcome
     results: Results = {}
     for entry, recipe, seed in sorted(found, key=lambda key: (int(key[0]), key[1], key[2])):
         results.setdefault(entry, {}).setdefault(recipe, []).append(found[entry, recipe, seed])
     return results
 
 
-def markdown(results: Results, picture: str | None) -> str:
-    """The table, what it was made on, and the chart."""
-    rows = [_cells(entry, recipes) for entry, recipes in results.items()]
-    lines = [_row(HEADER), _row(["---"] * len(HEADER)), *map(_row, rows), "", _conditions(results)]
-    return "\n".join(lines + (["", f"![{_alt()}]({picture})"] if picture else [])) + "\n"
+def all_outcomes(results: Results) -> list[Outcome]:
+    return [o for recipes in results.values() for several in recipes.values() for o in several]
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+# -- the table -------------------------------------------------------------------------------------------
 
 
-def _cells(entry: str, recipes: dict[str, list[Outcome]]) -> list[str]:
+def markdown(results: Results, chart_path: str | None) -> str:
+    """The table, its conditions, and the chart."""
+    rows = [HEADER, ["---"] * len(HEADER), *(cells(entry, recipes) for entry, recipes in results.items())]
+    lines = [*(f"| {' | '.join(row)} |" for row in rows), "", conditions(results)]
+    return "\n".join(lines + (["", f"![{ALT}]({chart_path})"] if chart_path else [])) + "\n"
+
+
+def cells(entry: str, recipes: Recipes) -> list[str]:
     theirs, ours = recipes.get("journal", []), recipes.get("modern", [])
     judged = ours or theirs
     return [
         entry,
-        _noted(judged[0]),
-        _at_that_step(theirs),
-        _at_that_step(ours),
-        _success(ours),
+        noted(judged[0]),
+        at_that_step(theirs),
+        at_that_step(ours),
+        success(ours),
         duration(judged[0]["seconds_allowed"]),
-        f"{_spread([o['val_loss'] for o in judged], _loss)}, {_scores(judged, 'score')}",
-        _verdict(judged),
+        f"{spread(judged, 'val_loss', '{:.4f}'.format)}, {scores(judged, 'score')}",
+        verdict(judged),
     ]
 
 
-def _noted(o: Outcome) -> str:
+def noted(o: Outcome) -> str:
     if o["journal_step"] is not None:
         took = f", {duration(o['journal_seconds'])}" if o["journal_seconds"] is not None else ""
         return f"{o['journal_loss']:.4f} at {o['journal_step']:,}{took}, {o['journal_verdict']}"
@@ -85,97 +89,202 @@ def _noted(o: Outcome) -> str:
     return f"{o['peer']}: {o['peer_loss']:.4f}{took}"
 
 
-def _at_that_step(outcomes: list[Outcome]) -> str:
-    known = [o for o in outcomes if o["loss_at_journal_step"] is not None]
-    if known:
-        losses = _spread([o["loss_at_journal_step"] for o in known], _loss)
-        return f"{losses}, {_scores(known, 'score_at_journal_step')}"
-    times = [o["seconds_to_peer"] for o in outcomes if o["seconds_to_peer"] is not None]
-    return f"that loss after {_spread(times, _seconds)}" if times else UNKNOWN
+def at_that_step(outcomes: list[Outcome]) -> str:
+    if known := [o for o in outcomes if o["loss_at_journal_step"] is not None]:
+        losses = spread(known, "loss_at_journal_step", "{:.4f}".format)
+        return f"{losses}, {scores(known, 'score_at_journal_step')}"
+    if timed := [o for o in outcomes if o["seconds_to_peer"] is not None]:
+        return f"that loss after {spread(timed, 'seconds_to_peer', '{:.1f} s'.format)}"
+    return UNKNOWN
 
 
-def _success(outcomes: list[Outcome]) -> str:
+def success(outcomes: list[Outcome]) -> str:
     done = [o for o in outcomes if o["verdict"] == "success"]
     if not done:
         return UNKNOWN
-    steps = _spread([o["steps_to_success"] for o in done], lambda n: f"{n:,.0f}")
-    return f"{steps} steps, {_spread([o['seconds_to_success'] for o in done], duration)}"
+    steps = spread(done, "steps_to_success", "{:,.0f}".format)
+    return f"{steps} steps, {spread(done, 'seconds_to_success', duration)}"
 
 
-def _verdict(outcomes: list[Outcome]) -> str:
+def verdict(outcomes: list[Outcome]) -> str:
     done = [o for o in outcomes if o["verdict"] == "success"]
-    slow = any(o["seconds_to_success"] > o["seconds_allowed"] for o in done)
     if len(done) < len(outcomes):
         of = f" ({len(done)} of {len(outcomes)} seeds)" if len(outcomes) > 1 else ""
         return f"**missed**{of}: {outcomes[0]['goal']}"
+    slow = any(o["seconds_to_success"] > o["seconds_allowed"] for o in done)
     return "success, **over its time**" if slow else "success"
 
 
-def _scores(outcomes: list[Outcome], field: str) -> str:
+def scores(outcomes: list[Outcome], field: str) -> str:
     if outcomes[0]["unit"] == "share":
-        return _spread([o[field] for o in outcomes], lambda share: f"{share:.1%}")
-    return f"{_spread([o[field] for o in outcomes], lambda bits: f'{bits:.3f}')} {outcomes[0]['unit']}"
+        return spread(outcomes, field, "{:.1%}".format)
+    return f"{spread(outcomes, field, '{:.3f}'.format)} {outcomes[0]['unit']}"
 
 
-def _spread(values: Sequence[float], words: Callable[[float], str]) -> str:
-    """The median, and the ends where they differ."""
-    middle, least, most = (words(found) for found in (median(values), min(values), max(values)))
+def spread(outcomes: list[Outcome], field: str, words: Callable[[float], str]) -> str:
+    """The median of a field, and the ends where they differ."""
+    values = [o[field] for o in outcomes]
+    middle, least, most = words(median(values)), words(min(values)), words(max(values))
     return middle if least == most else f"{middle} ({least}–{most})"
 
 
-def _loss(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s"
-
-
-def _conditions(results: Results) -> str:
-    """Machine, date, seeds and data: what the figures hold for."""
-    outcomes = [o for recipes in results.values() for several in recipes.values() for o in several]
+def conditions(results: Results) -> str:
+    """Machine, date, seeds and data."""
+    outcomes = all_outcomes(results)
     machines = "; ".join(sorted({o["machine"] for o in outcomes}))
     days = sorted({o["created"][:10] for o in outcomes})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     seeds = max(len(several) for recipes in results.values() for several in recipes.values())
-    stand_ins = sorted({o["entry"] for o in outcomes if "stand-in" in o["data"]}, key=int)
-    words = f"Losses in nats a token, times of training; {machines}; {when}; up to {seeds} seeds."
-    if stand_ins:
+    words = f"Losses in nats per token, times of training; {machines}; {when}; up to {seeds} seeds."
+    if stand_ins := sorted({o["entry"] for o in outcomes if "stand-in" in o["data"]}, key=int):
         words += f" Trained on a stand-in, so that losses do not compare: {', '.join(stand_ins)}."
     return words
 
 
-def _alt() -> str:
-    return "loss at the journal's step and seconds to success, for every entry, beside the journal's"
-
-
-def put_between_marks(readme: str, text: str) -> str:
-    """The file's text with what stands between the marks replaced."""
+def put_between_marks(readme: str, table: str) -> str:
+    """The file's text with the text between the marks replaced."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"there is no {BEGIN} ... {END} to put it between")
-    return f"{before}{BEGIN}\n{text}{END}{after}"
+    return f"{before}{BEGIN}\n{table}{END}{after}"
+
+
+# -- the chart -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A horizontal axis from `left` to `right` for values from `low` to `high`."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def x(self, value: float) -> float:
+        low, high, at = self.low, self.high, value
+        if self.logarithmic:
+            low, high, at = math.log(low), math.log(high), math.log(max(value, self.low))
+        return self.left + (self.right - self.left) * (at - low) / (high - low)
+
+    def ticks(self) -> list[float]:
+        if self.logarithmic:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            return [10.0**k * m for k in powers for m in (1, 3) if self.low <= 10.0**k * m <= self.high]
+        span = self.high - self.low
+        step = next(size for size in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, math.inf) if span / size <= 8)
+        return [round(k * step, 2) for k in range(math.ceil(self.low / step), int(self.high // step) + 1)]
+
+
+def chart(results: Results) -> str:
+    """Losses at the left, times at the right, a row of dots per entry: the journal's beside ours."""
+    height = TOP + ROW * len(results) + BOTTOM
+    middle = (WIDTH - LEFT - RIGHT - GAP) / 2
+    losses = loss_axis(results, LEFT, LEFT + middle)
+    times = time_axis(results, LEFT + middle + GAP, WIDTH - RIGHT)
+    parts = [
+        text(14, 20, "The journal's entries, trained again", size=13),
+        *legend(),
+        text(losses.left, TOP - 18, "loss at the journal's step, nats per token"),
+        text(times.left, TOP - 18, "seconds: the journal's, and ours to success"),
+    ]
+    for axis in (losses, times):
+        for tick in axis.ticks():
+            parts.append(line([(axis.x(tick), TOP), (axis.x(tick), height - BOTTOM)], FAINT))
+            parts.append(text(axis.x(tick), height - BOTTOM + 16, f"{tick:g}", anchor="middle"))
+    for i, (entry, recipes) in enumerate(results.items()):
+        y = TOP + ROW * i + ROW / 2
+        parts.append(text(LEFT - 14, y + 4, entry, anchor="end"))
+        parts += draw_losses(recipes, losses, y) + draw_times(recipes, times, y)
+    return picture(WIDTH, height, parts)
+
+
+def legend() -> list[str]:
+    items = (
+        (JOURNAL, "noted by the journal (or by the peer: validation)"),
+        (AGAIN, "its recipe, here"),
+        (MODERN, "the modern recipe (hollow: no success)"),
+    )
+    parts, x = [], 20.0
+    for colour, words in items:
+        parts += [dot(x, 36, colour), text(x + 8, 40, words, fill=QUIET)]
+        x += 24 + 6.2 * len(words)
+    return [*parts, text(x, 40, "|  time allowed", fill=QUIET)]
+
+
+def median_and_range(values: Sequence[float], axis: Axis, y: float, colour: str) -> list[str]:
+    return [
+        line([(axis.x(min(values)), y), (axis.x(max(values)), y)], colour, width=2),
+        dot(axis.x(median(values)), y, colour),
+    ]
+
+
+def draw_losses(recipes: Recipes, axis: Axis, y: float) -> list[str]:
+    parts = [dot(axis.x(noted_loss(recipes)), y, JOURNAL, radius=5.5)]
+    for recipe, colour in (("journal", AGAIN), ("modern", MODERN)):
+        if values := compared_losses(recipes.get(recipe, [])):
+            parts += median_and_range(values, axis, y, colour)
+    return parts
+
+
+def draw_times(recipes: Recipes, axis: Axis, y: float) -> list[str]:
+    any_outcome = next(iter(recipes.values()))[0]
+    journal_seconds = any_outcome["journal_seconds"] or any_outcome["peer_seconds"]
+    allowed = axis.x(any_outcome["seconds_allowed"])
+    parts = [dot(axis.x(journal_seconds), y, JOURNAL, radius=5.5)] if journal_seconds else []
+    parts.append(line([(allowed, y - 8), (allowed, y + 8)], INK))
+    ours = recipes.get("modern", [])
+    times = [outcome["seconds_to_success"] for outcome in ours if outcome["verdict"] == "success"]
+    if times and len(times) == len(ours):
+        return parts + median_and_range(times, axis, y, MODERN)
+    if ours:
+        parts.append(dot(axis.x(median(outcome["seconds"] for outcome in ours)), y, MODERN, hollow=True))
+    return parts
+
+
+def compared_losses(outcomes: list[Outcome]) -> list[float]:
+    """At the journal's step; without one, the validation loss, as the peer's is."""
+    at_step = [o["loss_at_journal_step"] for o in outcomes if o["loss_at_journal_step"] is not None]
+    return at_step or [o["val_loss"] for o in outcomes]
+
+
+def noted_loss(recipes: Recipes) -> float:
+    outcome = next(iter(recipes.values()))[0]
+    return float(outcome["journal_loss"] if outcome["journal_loss"] is not None else outcome["peer_loss"])
+
+
+def loss_axis(results: Results, left: float, right: float) -> Axis:
+    values = [noted_loss(recipes) for recipes in results.values()]
+    for recipes in results.values():
+        for outcomes in recipes.values():
+            values += compared_losses(outcomes)
+    margin = 0.05 * (max(values) - min(values)) + 0.01
+    return Axis(left, right, min(values) - margin, max(values) + margin)
+
+
+def time_axis(results: Results, left: float, right: float) -> Axis:
+    fields = ("journal_seconds", "peer_seconds", "seconds_to_success", "seconds_allowed", "seconds")
+    values = [o[field] for o in all_outcomes(results) for field in fields if o[field]]
+    return Axis(left, right, 0.8 * min(values), 1.2 * max(values), logarithmic=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = options(__doc__)
     parser.add_argument("results", nargs="*", type=Path, help="files of JSON lines (default: standard input)")
-    parser.add_argument("--svg", type=Path, help="write the chart there")
-    parser.add_argument("--readme", type=Path, help="put the table there instead of printing it")
-    arguments = parser.parse_args()
-    texts = [path.read_text("utf-8") for path in arguments.results] or [sys.stdin.read()]
+    parser.add_argument("--svg", type=Path, help="write the chart to this file")
+    parser.add_argument("--readme", type=Path, help="put the table into this file instead of printing it")
+    asked = parser.parse_args()
+    texts = [path.read_text("utf-8") for path in asked.results] or [sys.stdin.read()]
     results = read_results(line for text in texts for line in text.splitlines())
     if not results:
         raise SystemExit("there are no results in that")
-    if arguments.svg:
-        arguments.svg.write_text(chart(results), "utf-8")
-    table = markdown(results, arguments.svg.as_posix() if arguments.svg else None)
-    if arguments.readme:
-        readme = arguments.readme.read_text("utf-8")
-        arguments.readme.write_text(put_between_marks(readme, table), "utf-8")
+    if asked.svg:
+        asked.svg.write_text(chart(results), "utf-8")
+    table = markdown(results, asked.svg.as_posix() if asked.svg else None)
+    if asked.readme:
+        asked.readme.write_text(put_between_marks(asked.readme.read_text("utf-8"), table), "utf-8")
     else:
         print(table, end="")
 

@@ -1,15 +1,16 @@
-"""How many tokens a second the sampler gives, on one BLAS thread.
+"""Tokens per second of the sampler, on one BLAS thread.
 
     python tests/bench/sampling.py [PRESET...]
 
 Random parameters cost as much as trained ones. The best of several rounds is printed, with the figures of
-every token, and once with the ten best alternatives looked at, too.
+every token, and once with its ten best alternatives as well.
 """
 
 from __future__ import annotations
 
-import sys
 import time
+
+from harness import options
 
 from femtotui.blas.kernel import limit_blas_threads
 
@@ -35,31 +36,32 @@ def sampler_of(preset: str, recipe: str) -> Sampler:
     return Sampler(model, config.recipe, initial_parameters(model, config.recipe.init, 0), tokenizer)
 
 
-def tokens_per_second(sampler: Sampler, sampling: Sampling, *, look: bool) -> float:
+def tokens_per_second(sampler: Sampler, sampling: Sampling, *, alternatives: bool = False) -> float:
     """The best of a few rounds."""
     best = 0.0
     for _ in range(ROUNDS):
         began = time.perf_counter()
         for token in sampler.generate(b"\n", TOKENS, sampling):
-            if look:
+            if alternatives:
                 _ = token.top
         best = max(best, TOKENS / (time.perf_counter() - began))
     return best
 
 
 def main() -> None:
-    """One line a preset and recipe."""
-    for preset in sys.argv[1:] or ("2",):
+    parser = options(__doc__)
+    parser.add_argument("presets", nargs="*", metavar="PRESET", default=["2"])
+    for preset in parser.parse_args().presets:
         for recipe in ("journal", "modern"):
             sampler = sampler_of(preset, recipe)
             speeds = {
-                "temperature 1": tokens_per_second(sampler, Sampling(), look=False),
-                "top-p 0.5": tokens_per_second(sampler, JOURNAL_SAMPLING, look=False),
-                "greedy": tokens_per_second(sampler, Sampling(temperature=0), look=False),
-                "with alternatives": tokens_per_second(sampler, Sampling(), look=True),
+                "temperature 1": tokens_per_second(sampler, Sampling()),
+                "top-p 0.5": tokens_per_second(sampler, JOURNAL_SAMPLING),
+                "greedy": tokens_per_second(sampler, Sampling(temperature=0)),
+                "with alternatives": tokens_per_second(sampler, Sampling(), alternatives=True),
             }
             figures = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
-            print(f"entry {preset}, {recipe}, tokens/s: {figures}")
+            print(f"entry {preset}, {recipe}, tokens/s: {figures}", flush=True)
 
 
 if __name__ == "__main__":

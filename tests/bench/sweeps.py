@@ -1,45 +1,55 @@
 """Twelve runs in a sweep on two local workers, beside two independent `femtotui train` processes.
 
 Both are timed from the command to its end, in turn. The sweep's time holds its start and end, and twelve
-times what each run costs beside its steps; that of the independent processes holds it twice.
+times the cost of a run beside its steps; that of the independent processes holds it twice.
 
     python tests/bench/sweeps.py --preset 2 --steps 600 --rounds 2
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
+
+from harness import in_turn, options, positive
 
 RUNS, WORKERS = 12, 2
 
 
-def femtotui(*arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "femtotui", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 class Pace(NamedTuple):
-    """Steps a second, and milliseconds of processor time a step: a busy machine only shows in the first."""
+    """Steps per second, and milliseconds of processor time per step, which a busy machine does not move."""
 
     rate: float
     cpu_ms: float
 
+    def __str__(self) -> str:
+        return f"{self.rate:.1f} steps/s ({self.cpu_ms:.2f} ms of processor time each)"
 
-def pace(steps: int, commands: list[tuple[str, ...]]) -> Pace:
-    """Runs commands side by side, which make so many steps together; all of it counts."""
-    begun, cpu = time.perf_counter(), children_cpu_s()
-    processes = [femtotui(*command) for command in commands]
-    if any(process.wait() for process in processes):
-        raise SystemExit("a training failed: try its command by hand")
-    return Pace(steps / (time.perf_counter() - begun), 1e3 * (children_cpu_s() - cpu) / steps)
+
+def pace(what: str, steps: int, commands: list[tuple[str, ...]]) -> Pace:
+    """Run commands side by side, which make `steps` steps together; all of it counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun, cpu = time.perf_counter(), children_cpu_s()
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "femtotui", *command, "--runs", folder],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for command in commands
+        ]
+        codes = [process.wait() for process in processes]
+        if any(codes):
+            raise SystemExit("a training failed: try its command by hand")
+        found = Pace(steps / (time.perf_counter() - begun), 1e3 * (children_cpu_s() - cpu) / steps)
+    print(f"{what}: {found}", flush=True)
+    return found
 
 
 def children_cpu_s() -> float:
@@ -48,51 +58,33 @@ def children_cpu_s() -> float:
     return times.children_user + times.children_system
 
 
-def independent(preset: str, steps: int, folder: str) -> Pace:
+def independent(preset: str, steps: int) -> Pace:
     """Two trainings side by side."""
-    settings = ("--steps", str(steps), "--threads", "1", "--runs", folder)
+    settings = ("--steps", str(steps), "--threads", "1")
     commands = [("train", preset, "--seed", str(seed), *settings) for seed in range(WORKERS)]
-    return pace(WORKERS * steps, commands)
+    return pace("independent", WORKERS * steps, commands)
 
 
-def swept(preset: str, steps: int, folder: str, n_workers: int = WORKERS, threads: int = 1) -> Pace:
+def swept(preset: str, steps: int, workers: int = WORKERS, threads: int = 1) -> Pace:
     """A sweep of twelve."""
-    workers = ("--workers", str(n_workers), "--threads", str(threads))
-    command = ("sweep", preset, "--steps", str(steps), "--seeds", str(RUNS), *workers, "--runs", folder)
-    return pace(RUNS * steps, [command])
-
-
-def compare_shapes(preset: str, steps: int, rounds: int) -> None:
-    """What two cores are better used for: two runs at a time, or two threads of one."""
-    for _ in range(rounds):
-        for workers, threads in ((2, 1), (1, 2)):
-            with tempfile.TemporaryDirectory() as folder:
-                found = swept(preset, steps, folder, workers, threads)
-            print(f"{workers} workers x {threads} threads: {words(found)}", flush=True)
-
-
-def words(found: Pace) -> str:
-    return f"{found.rate:.1f} steps/s ({found.cpu_ms:.2f} ms of processor time each)"
+    shape = ("--workers", str(workers), "--threads", str(threads))
+    command = ("sweep", preset, "--steps", str(steps), "--seeds", str(RUNS), *shape)
+    return pace(f"sweep, {workers} workers x {threads} threads", RUNS * steps, [command])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, rounds=2)
     parser.add_argument("--preset", default="10")
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=positive, default=600)
     parser.add_argument("--shapes", action="store_true", help="compare 2 workers x 1 thread with 1 x 2")
     asked = parser.parse_args()
+    sweep = partial(swept, asked.preset, asked.steps)
     if asked.shapes:
-        compare_shapes(asked.preset, asked.steps, asked.rounds)
+        in_turn(asked.rounds, sweep, partial(sweep, 1, 2))
         return
-    shares = []
-    for _ in range(asked.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            alone = independent(asked.preset, asked.steps, str(Path(folder) / "alone"))
-            sweep = swept(asked.preset, asked.steps, str(Path(folder) / "sweep"))
-        shares.append(sweep.rate / alone.rate)
-        print(f"independent {words(alone)}; sweep {words(sweep)}: {shares[-1]:.0%}", flush=True)
-    print(f"median share: {statistics.median(shares):.0%}")
+    alone, together = in_turn(asked.rounds, partial(independent, asked.preset, asked.steps), sweep)
+    shares = [sweep.rate / other.rate for sweep, other in zip(together, alone, strict=True)]
+    print(f"shares {', '.join(f'{share:.0%}' for share in shares)}; median {statistics.median(shares):.0%}")
 
 
 if __name__ == "__main__":
