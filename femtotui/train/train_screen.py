@@ -76,7 +76,9 @@ class TrainScreen(Screen[None]):
         Binding("n", "steer('new_run')", "new run", id="new", tooltip="Start this preset with a new seed"),
         Binding("e", "edit", "edit", id="edit", tooltip="Edit this preset, and save it as a preset of yours"),
         Binding("u", "runs", "runs", id="runs", tooltip="All runs: compare, overlay, rename, resume"),
-        Binding("question_mark", "help", "help", key_display="?", id="help", tooltip="Keys and panels"),
+        Binding(
+            "question_mark", "help", "help", key_display="?", id="help", tooltip="Explain the focused panel"
+        ),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Save and leave"),
         Binding("c", "checkpoint", "checkpoint", id="checkpoint", tooltip="Save a checkpoint now"),
         Binding("d", "steer('detach')", "detach", id="detach", tooltip="Leave; the training continues"),
@@ -197,9 +199,9 @@ class TrainScreen(Screen[None]):
             self._show_message(message)
         if before is not state.status:
             self.refresh_bindings()
-            if before is not None and state.status is Status.FINISHED:
+            if before and state.status is Status.FINISHED:
                 self._marks.read_verdicts()
-            if before is not None and state.status is Status.FAILED:
+            if before and state.status is Status.FAILED:
                 self.app.bell()
 
     def on_screen_resume(self) -> None:
@@ -238,8 +240,7 @@ class TrainScreen(Screen[None]):
         self._do(getattr(self.actions, name))
 
     def action_checkpoint(self) -> None:
-        if self.actions.current is not None:
-            self._news.expect_checkpoint(self.actions.current.state)
+        self._news.expect_checkpoint()
         self._do(self.actions.checkpoint)
 
     def action_chart(self, action: str, *arguments: int) -> None:
@@ -253,9 +254,9 @@ class TrainScreen(Screen[None]):
         chart = self._pane.chart
         if chart.has_focus and chart.reads:
             chart.action_hide_cursor()
-            return
-        self.remove_class("-presets-open", "-sampling")
-        self.set_focus(self._list if self._list_in_sight else None)
+        else:
+            self.remove_class("-presets-open", "-sampling")
+            self.set_focus(self._list if self._list_in_sight else None)
 
     # -- presets ---------------------------------------------------------------------------------------
 
@@ -361,12 +362,10 @@ class TrainScreen(Screen[None]):
         screen = RunsScreen(lambda: read_rows(manager.runs), manager.trash, self.glyphs, self.overlays.names)
         answer = await self.app.push_screen_wait(screen)
         self._runs.reload()
-        if answer is None:
-            return
-        self.overlays.show(answer.marked)
-        resume = answer.resume
-        if resume is not None:
-            self._do(lambda: self.actions.continue_run(resume))
+        if answer is not None:
+            self.overlays.show(answer.marked)
+            if answer.resume is not None:
+                self._do(partial(self.actions.continue_run, answer.resume))
 
     # -- other screens ---------------------------------------------------------------------------------
 
