@@ -57,7 +57,6 @@ class TrainScreen(Screen[None]):
     """Shows the manager's current run. The keys are passed on to RunActions and to the objects made below."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
-
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(digit, f"digit('{digit}')", show=False) for digit in "0123456789"),
         _hidden("slash", "filter", "filter", id="filter", tooltip="Find a preset by typing"),
@@ -98,8 +97,7 @@ class TrainScreen(Screen[None]):
         self.actions, self.glyphs = actions, glyphs
         self.presets = {preset.key: preset for preset in actions.choices.presets}
         self._list = PresetList(tuple(self.presets.values()), actions.choices.broken)
-        self._run_list, self._pane = RunList(), RunPane(glyphs)
-        manager = actions.manager
+        manager, self._run_list, self._pane = actions.manager, RunList(), RunPane(glyphs)
         self._number = PresetNumber(
             lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
         )
@@ -122,11 +120,7 @@ class TrainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Header()
-        with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield self._list
-                yield self._run_list
-            yield self._pane
+        yield Horizontal(Vertical(self._list, self._run_list, id="left"), self._pane, id="body")
         yield StatusLine()
         yield KeyLine()
 

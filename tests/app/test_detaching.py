@@ -63,7 +63,7 @@ async def test_what_an_earlier_session_left_is_offered_and_taken_up_by_r(
     async with training(tmp_path, size=(160, 36)) as it:
         assert it.news.startswith("r resumes the run left at step 1 · ")
         await it.pilot.press("r")
-        await it.until(lambda: f"going on with {left.path.name}" in it.news)
+        await it.until(lambda: f"resuming {left.path.name}" in it.news)
         continued = [c for c in it.trainer.commands if isinstance(c, Continue)]
         assert continued == [Continue(run=str(left.path), history=True)]
 
