@@ -74,9 +74,7 @@ class RunsScreen(InTurn[RunsAnswer]):
     """A table of runs over the curve of the one under the cursor, with the marked ones laid over it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space", "mark", "mark", id="runs-mark", tooltip="Lay this run over the chart, or take it off"
-        ),
+        Binding("space", "mark", "mark", id="runs-mark", tooltip="Overlay this run, or remove it"),
         Binding("c", "compare", "compare", id="runs-compare", tooltip="Compare with the marked run"),
         Binding("r", "resume", "resume", id="runs-resume", tooltip="Resume this run"),
         Binding("e", "rename", "rename", id="runs-rename", tooltip="Give this run a title"),

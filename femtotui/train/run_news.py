@@ -19,9 +19,10 @@ class RunNews:
         """The status at the last update; None for another run."""
         return self._status if state is self._state else None
 
-    def expect_checkpoint(self, state: RunState) -> None:
-        """Report the next checkpoint of this run."""
-        self._expected = (state, state.checkpoint_step)
+    def expect_checkpoint(self) -> None:
+        """Report the next checkpoint of the run."""
+        if self._state is not None:
+            self._expected = (self._state, self._state.checkpoint_step)
 
     def update(self, state: RunState) -> list[StatusMessage]:
         """The messages since the last update."""

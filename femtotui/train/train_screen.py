@@ -58,7 +58,6 @@ class TrainScreen(Screen[None]):
     """Shows the manager's current run. The keys are passed on to RunActions and to the objects made below."""
 
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
-
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(digit, f"digit('{digit}')", show=False) for digit in "0123456789"),
         _hidden("slash", "filter", "filter", id="filter", tooltip="Find a preset by typing"),
@@ -77,7 +76,9 @@ class TrainScreen(Screen[None]):
         Binding("n", "steer('new_run')", "new run", id="new", tooltip="Start this preset with a new seed"),
         Binding("e", "edit", "edit", id="edit", tooltip="Edit this preset, and save it as a preset of yours"),
         Binding("u", "runs", "runs", id="runs", tooltip="All runs: compare, overlay, rename, resume"),
-        Binding("question_mark", "help", "help", key_display="?", id="help", tooltip="Keys and panels"),
+        Binding(
+            "question_mark", "help", "help", key_display="?", id="help", tooltip="Explain the focused panel"
+        ),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Save and leave"),
         Binding("c", "checkpoint", "checkpoint", id="checkpoint", tooltip="Save a checkpoint now"),
         Binding("d", "steer('detach')", "detach", id="detach", tooltip="Leave; the training continues"),
@@ -97,8 +98,7 @@ class TrainScreen(Screen[None]):
         self.actions, self.glyphs = actions, glyphs
         self.presets = {preset.key: preset for preset in actions.choices.presets}
         self._list = PresetList(tuple(self.presets.values()), actions.choices.broken)
-        self._run_list, self._pane = RunList(), RunPane(actions, glyphs)
-        manager = actions.manager
+        manager, self._run_list, self._pane = actions.manager, RunList(), RunPane(actions, glyphs)
         self._number = PresetNumber(
             lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
         )
@@ -121,11 +121,7 @@ class TrainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Header()
-        with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield self._list
-                yield self._run_list
-            yield self._pane
+        yield Horizontal(Vertical(self._list, self._run_list, id="left"), self._pane, id="body")
         yield StatusLine()
         yield KeyLine()
 
@@ -198,9 +194,9 @@ class TrainScreen(Screen[None]):
             self._show_message(message)
         if before is not state.status:
             self.refresh_bindings()
-            if before is not None and state.status is Status.FINISHED:
+            if before and state.status is Status.FINISHED:
                 self._marks.read_verdicts()
-            if before is not None and state.status is Status.FAILED:
+            if before and state.status is Status.FAILED:
                 self.app.bell()
 
     def on_screen_resume(self) -> None:
@@ -239,8 +235,7 @@ class TrainScreen(Screen[None]):
         self._do(getattr(self.actions, name))
 
     def action_checkpoint(self) -> None:
-        if self.actions.current is not None:
-            self._news.expect_checkpoint(self.actions.current.state)
+        self._news.expect_checkpoint()
         self._do(self.actions.checkpoint)
 
     def action_chart(self, action: str, *arguments: int) -> None:
@@ -254,9 +249,9 @@ class TrainScreen(Screen[None]):
         chart = self._pane.chart
         if chart.has_focus and chart.reads:
             chart.action_hide_cursor()
-            return
-        self.remove_class("-presets-open", "-sampling")
-        self.set_focus(self._list if self._list_in_sight else None)
+        else:
+            self.remove_class("-presets-open", "-sampling")
+            self.set_focus(self._list if self._list_in_sight else None)
 
     # -- presets ---------------------------------------------------------------------------------------
 
@@ -362,12 +357,10 @@ class TrainScreen(Screen[None]):
         screen = RunsScreen(lambda: read_rows(manager.runs), manager.trash, self.glyphs, self.overlays.names)
         answer = await self.app.push_screen_wait(screen)
         self._runs.reload()
-        if answer is None:
-            return
-        self.overlays.show(answer.marked)
-        resume = answer.resume
-        if resume is not None:
-            self._do(lambda: self.actions.continue_run(resume))
+        if answer is not None:
+            self.overlays.show(answer.marked)
+            if answer.resume is not None:
+                self._do(partial(self.actions.continue_run, answer.resume))
 
     # -- other screens ---------------------------------------------------------------------------------
 

@@ -278,7 +278,7 @@ def test_news_reports_changes_and_the_checkpoint_that_was_asked_for(
     assert news.update(state)[0].words.startswith("paused at step 5; the run is saved")
     state.set_status(Status.TRAINING)
     assert [message.words for message in news.update(state)] == ["resumed"]
-    news.expect_checkpoint(state)
+    news.expect_checkpoint()
     assert news.update(state) == []
     state.checkpoint_step = 5
     assert [message.words for message in news.update(state)] == ["step 5 is saved"]
