@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from textual.app import App, ComposeResult
 
-from femtotui.cli.sample import SampleRequest, SampleTerminal
+from femtotui.cli.sample import SampleOptions, SampleTerminal
 from femtotui.core.events import SampleDone
 from femtotui.core.run_folder.entry import Entry, entry_markdown
 from femtotui.core.sampling.sampler import Alternative
@@ -62,7 +62,7 @@ def obeyed(text: str) -> list[str]:
 
 @given(parts)
 def test_on_a_coloured_terminal_nothing_but_colours_is_sent(data: list[bytes]) -> None:
-    output, sent = SampleTerminal(SampleRequest(data[0], True, "a model", 0, False, False)), io.StringIO()
+    output, sent = SampleTerminal(SampleOptions(data[0], True, "a model", 0, False, False)), io.StringIO()
     output._console = Console(
         file=sent, force_terminal=True, color_system="truecolor", width=40, highlight=False, markup=False
     )

@@ -104,7 +104,7 @@ def sample(
     else:
         n = JOURNAL_TOKENS if n_tokens is None else n_tokens
         tokens = saved.sampler.generate(given or b"", n, sampling)
-    request = SampleRequest(
+    request = SampleOptions(
         prompt=given or JOURNAL_PROMPT,
         prompt_given=bool(given),
         model=saved.name,
@@ -185,7 +185,7 @@ def _encodable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | N
 
 
 @dataclass(frozen=True)
-class SampleRequest:
+class SampleOptions:
     """The model and prompt of a sample, or of a `scored` text.
 
     `log_probs` asks for a line per token in the journal's notation instead of the text.
@@ -224,7 +224,7 @@ def _show(tokens: Iterator[SampledToken], output: SampleText) -> tuple[TextScore
 class SampleText:
     """The text alone, inert; for a scored text the figures; for log-probs, a line per token."""
 
-    def __init__(self, request: SampleRequest) -> None:
+    def __init__(self, request: SampleOptions) -> None:
         self.request = request
         self._pending = b""
         self._ends_line = True
@@ -284,7 +284,7 @@ class SampleJson(SampleText):
 class SampleTerminal(SampleText):
     """Every token on a colour for its probability, as it comes; the legend of the colours at the end."""
 
-    def __init__(self, request: SampleRequest) -> None:
+    def __init__(self, request: SampleOptions) -> None:
         from rich.console import Console  # noqa: PLC0415
 
         from ..tokens.colours import TokenPaint  # noqa: PLC0415
