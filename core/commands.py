@@ -23,10 +23,7 @@ class SaveCheckpoint(Command, frozen=True):
 
 
 class SetLearningRate(Command, frozen=True):
-    """Use another base learning rate from the next step on.
-
-    Raises: ConfigError where it is created, so that whoever typed the rate sees the error.
-    """
+    """Use another base learning rate from the next step on. Raises: ConfigError on creation."""
 
     base_lr: Rate
 

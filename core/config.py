@@ -1,8 +1,8 @@
 """The settings of a run: frozen, validated structs, read from presets (TOML) and run.json.
 
 Names are the field's; the screen shows the journal's words (`width` is its "embedding degree", `context`
-its "num_tokens"). Bounds stand in the annotations: msgspec checks them when it decodes, and `ConfigStruct`
-when a struct is built in Python.
+its "num_tokens"). Bounds are annotations: msgspec checks them when it decodes, and `ConfigStruct` when a
+struct is built in Python.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ class DataConfig(ConfigStruct, frozen=True):
 class Initialisation(ConfigStruct, frozen=True):
     """Initial parameters: standard deviations of normal distributions; biases start at 0.
 
-    With `scale_by_width` the matrices' is the one of width 64, and falls with the square root of the width.
-    `gain` is the LayerNorm gain: 1 everywhere, or drawn like a matrix (the journal's choice, which hurts).
+    With `scale_by_width`, `matrix_std` is that of width 64, scaled by sqrt(64 / width). `gain` is the
+    LayerNorm gain: 1 everywhere, or drawn like a matrix (the journal's choice, which is worse).
     `scale_residual` divides the two matrices per layer that write to the residual stream by sqrt(2 * layers).
     `position_amplitude` scales the sinusoid that is added to the token embedding.
     """
@@ -215,7 +215,7 @@ class ScheduleConfig(ConfigStruct, frozen=True):
 class Recipe(ConfigStruct, frozen=True):
     """Wiring, initialisation, optimizer, schedule and batching: everything but the size and the data.
 
-    `fresh_data` lets a synthetic source write new lines without end, so that a model cannot memorise them.
+    `fresh_data` makes a synthetic source generate endless new lines, which a model cannot memorise.
     """
 
     name: str
@@ -249,7 +249,7 @@ class TrainConfig(ConfigStruct, frozen=True):
 
 
 class RunConfig(ConfigStruct, frozen=True):
-    """Everything that decides a run's numbers: equal RunConfigs (with threads and chunk) give equal bits.
+    """All settings that affect a run's numbers: equal RunConfigs (with threads and chunk) give equal bits.
 
     `preset` is the preset's key: "1" to "14" for the packaged ones, a slug for a user preset.
     """

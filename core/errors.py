@@ -15,12 +15,18 @@ class FemtoError(Exception):
     title: ClassVar[str] = "Something went wrong"
 
 
+OUT_OF_MEMORY = (
+    "Out of memory",
+    "this machine has no memory left: choose a smaller model, batch or chunk, or fewer threads",
+)
+"""Title and message of a training that failed with a MemoryError."""
+
+
 class _SettingError(FemtoError):
     """An error about a setting.
 
-    `field` is the setting's dotted path as in TOML (`model.n_layers`), relative to the group that raised it
-    and empty if no single setting is at fault. `reason` says what is wrong with it (`must be ...`); the
-    message is both.
+    `field` is the setting's dotted path as in TOML (`model.n_layers`), relative to the group that raised it,
+    and empty if no single setting is wrong. `reason` says why (`must be ...`); the message is both.
     """
 
     def __init__(self, reason: str, field: str = "", prefix: str = "") -> None:
@@ -40,10 +46,18 @@ class PresetError(_SettingError):
     title = "Trouble with a preset"
 
 
+class UnknownPresetError(PresetError):
+    """A preset's name or number that does not exist."""
+
+
 class DataError(FemtoError):
     """Training text that is missing, empty, unreadable or too short."""
 
     title = "Trouble with the data"
+
+
+class TextUnavailableError(DataError):
+    """A packaged source whose text cannot be downloaded or has no stand-in here."""
 
 
 class TokenizerError(FemtoError):
@@ -53,7 +67,7 @@ class TokenizerError(FemtoError):
 
 
 class CheckpointError(FemtoError):
-    """A checkpoint that is damaged, foreign or does not fit the model."""
+    """A checkpoint that is damaged, of another program, or does not fit the model."""
 
     title = "Trouble with a checkpoint"
 

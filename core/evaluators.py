@@ -1,4 +1,4 @@
-"""What every evaluator is, and the helps they share."""
+"""Evaluators, which score a model's skill: sums, words that obey rules, or text against n-gram models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .events import ScoreDone
@@ -16,13 +16,13 @@ from .training.baselines import NgramLosses, ngram_losses
 if TYPE_CHECKING:
     from .training.training import Training
 
-ENOUGH = 0.9
-"""The share of tasks done right from which a model has learnt its task."""
+SUCCESS_SHARE = 0.9
+"""The share of correct answers from which a model has learnt its task."""
 
 
 @dataclass
 class Tally:
-    """Tasks that are either done right or not, counted as they are done."""
+    """Counts of tasks, and of those done right."""
 
     asked: int = 0
     right: int = 0
@@ -34,19 +34,19 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """Of the tasks so far, those done right; 0 before the first."""
+        """The share of tasks done right so far; 0 before the first."""
         return self.right / self.asked if self.asked else 0.0
 
     def score(
         self, step: int, evaluator: str, summary: str, details: Mapping[str, float], *, thorough: bool
     ) -> ScoreDone:
-        """The share as a score, with the evaluator's own words and figures."""
+        """The share as a score, with the evaluator's summary and figures."""
         return ScoreDone(
             step=step,
             evaluator=evaluator,
             score=self.share,
             unit="share",
-            verdict="success" if self.share >= ENOUGH else "fail",
+            verdict="success" if self.share >= SUCCESS_SHARE else "fail",
             summary=summary,
             details=dict(details),
             thorough=thorough,
@@ -54,22 +54,21 @@ class Tally:
 
 
 class Evaluator(Protocol):
-    """Examines a model on one kind of task."""
+    """Scores a model on one kind of task."""
 
     name: str
 
     def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
-        """Yields None between two small pieces of work, so that its caller can do something else or give up,
-        and the score last. `val_loss` is that of `training` as it is now; parameters are only read.
+        """Yield None after each small piece of work, so that the caller may stop, and the score last.
 
-        A quick examination (not `thorough`) takes a small sample of the tasks: it is for a training that
-        should not wait.
+        `val_loss` is the current one of `training`, whose parameters are only read. If not `thorough`, only a
+        small sample of the tasks is used, so that training does not wait long.
         """
         ...
 
 
 def sampler_of(training: Training) -> Sampler:
-    """A sampler over a copy of the parameters as they are now."""
+    """A sampler with a copy of the current parameters."""
     config = training.config
     return Sampler(config.model, config.recipe, training.parameters_P, training.tokenizer)
 
@@ -77,7 +76,7 @@ def sampler_of(training: Training) -> Sampler:
 def drawn_bytes(
     sampler: Sampler, prompt: bytes, n_tokens: int, sampling: Sampling, stop: bytes = b""
 ) -> bytes:
-    """What follows `prompt`, up to `n_tokens` tokens, ending early once `stop` has been drawn."""
+    """A continuation of `prompt` by up to `n_tokens` tokens, ending early after `stop`."""
     drawn = bytearray()
     for token in sampler.generate(prompt, n_tokens, sampling):
         drawn += token.bytes
@@ -96,14 +95,14 @@ _GREEDY = Sampling(temperature=0, alternatives=0)
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum to do."""
+    """A sum of two numbers."""
 
     a: int
     b: int
 
     @property
     def prompt(self) -> bytes:
-        # Without the space before the answer: a BPE token may hold both.
+        # The space belongs to the answer: a BPE token may contain both.
         return f"\n{self.a} + {self.b} =".encode()
 
     @property
@@ -116,7 +115,7 @@ class Sum:
 
     @property
     def carries(self) -> int:
-        """How often a column passes one on when this is done on paper."""
+        """The number of carries in column addition."""
         a, b, carry, count = self.a, self.b, 0, 0
         while a or b:
             carry = int(a % 10 + b % 10 + carry >= 10)
@@ -126,7 +125,7 @@ class Sum:
 
 
 class SumsEvaluator:
-    """Asks the sums of the validation text, which are never trained on: each once, alone after a newline."""
+    """Asks each sum of the validation text, which are never trained on, after a newline."""
 
     name = "addition_dummy"
 
@@ -156,24 +155,24 @@ class SumsEvaluator:
 
 
 def held_out_sums(validation: bytes) -> list[Sum]:
-    """The different sums of a validation text, in the order in which they first come."""
+    """The different sums of a validation text, in order of first occurrence."""
     found = (Sum(int(match[1]), int(match[2])) for match in _SUM.finditer(validation))
     return list(dict.fromkeys(found))
 
 
 QUICK_STREAMS = 10
 THOROUGH_STREAMS = 60
-LEAST_TOKENS = 64
+MIN_TOKENS = 64
 
 _FORM = "semicolon"
-"""The rule of the lines themselves: every word is followed by `;` and a newline."""
+"""The rule of lines: every word is followed by `;` and a newline."""
 
 BrokenRules = Callable[[str, Sequence[str]], list[str]]
-"""Names the rules that a word breaks, given the words before it."""
+"""Returns the names of the rules that a word breaks, given the words before it."""
 
 
 class WordsEvaluator:
-    """Lets the model write, at temperature 1 and uncut, and holds every whole word to the rules."""
+    """Samples words, at temperature 1 without top-k or top-p, and checks every whole word by the rules."""
 
     def __init__(self, name: str, broken_rules: BrokenRules, rules: Sequence[str]) -> None:
         self.name = name
@@ -184,8 +183,8 @@ class WordsEvaluator:
         """See Evaluator.examine."""
         del val_loss
         sampler = sampler_of(training)
-        # A stream as long as the context: a longer one would be read twice.
-        n_tokens = max(LEAST_TOKENS, training.config.model.context)
+        # Beyond the context, the model would read half of the text again.
+        n_tokens = max(MIN_TOKENS, training.config.model.context)
         words, broken = Tally(), Counter[str]()
         for seed in range(THOROUGH_STREAMS if thorough else QUICK_STREAMS):
             text = drawn_bytes(sampler, b"\n", n_tokens, Sampling(seed=seed, alternatives=0))
@@ -196,7 +195,7 @@ class WordsEvaluator:
         yield self._score(training.step, words, broken, thorough=thorough)
 
     def _faults(self, text: str) -> Iterator[list[str]]:
-        """The rules that each whole line of `text` breaks."""
+        """The names of the rules that each whole line of `text` breaks."""
         previous: list[str] = []
         for line in text.split("\n")[:-1]:
             word = line.removesuffix(";")
@@ -220,14 +219,14 @@ class WordsEvaluator:
 
 
 class TextEvaluator:
-    """A model has learnt something of its text once it beats counting triples of tokens."""
+    """Bits per byte on the validation text; a success if better than a trigram model."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._counted: NgramLosses | None = None
 
     def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
-        """See Evaluator.examine. The counts are made once; after that nothing is left to hurry about."""
+        """See Evaluator.examine. N-grams are counted only once."""
         if self._counted is None:
             yield None
             batches = training.batches
@@ -242,12 +241,7 @@ class TextEvaluator:
     def _score(
         self, training: Training, val_loss: float, counted: NgramLosses, *, thorough: bool
     ) -> ScoreDone:
-        losses = {
-            "model": val_loss,
-            "unigram": counted.unigram,
-            "bigram": counted.bigram,
-            "trigram": counted.trigram,
-        }
+        losses = {"model": val_loss, **asdict(counted)}
         bits = {name: loss / math.log(2) / training.batches.bytes_per_token for name, loss in losses.items()}
         beaten = val_loss < counted.trigram
         return ScoreDone(
@@ -257,7 +251,7 @@ class TextEvaluator:
             unit="bits a byte",
             verdict="success" if beaten else "fail",
             summary=(
-                f"{bits['model']:.3f} bits a byte, {'better' if beaten else 'no better'} than a trigram "
+                f"{bits['model']:.3f} bits per byte, {'better' if beaten else 'no better'} than a trigram "
                 f"model's {bits['trigram']:.3f}"
             ),
             details={

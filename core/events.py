@@ -142,7 +142,7 @@ class Resumed(Event, frozen=True):
 
 
 class RunFinished(Event, frozen=True):
-    """The last event of a run that was not interrupted. `train_loss` is the mean of the last 20 steps.
+    """The last event of a run that ended normally. `train_loss` is the mean of the last 20 steps.
 
     `reason` is `finished` (all steps done) or `stopped` (on request; it can be resumed).
     """

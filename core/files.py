@@ -19,9 +19,9 @@ import msgspec
 from .errors import ConfigError, FemtoError, RunError
 
 TEMPORARY_SUFFIX = ".tmp"
-_WRITE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-# Without O_NONBLOCK, a pipe that nobody writes to would be waited for. Windows has neither.
-_AS_IT_LIES = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+# Without O_NONBLOCK, opening a pipe without a writer would block. Windows has neither flag.
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _WORDS = {
     errno.ENOSPC: "the disk is full: free some space, or choose another folder",
@@ -51,7 +51,7 @@ def os_error_words(error: Exception) -> str:
 
 @contextmanager
 def reraise_os_errors(error_type: type[FemtoError], action: str) -> Iterator[None]:
-    """Turn what the system refuses in the body into an `error_type`: `cannot <action>: <reason>`."""
+    """Turn system errors in the body into an `error_type`: `cannot <action>: <reason>`."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte, text in the wrong encoding
@@ -98,7 +98,7 @@ def replace_atomically(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         temporary.unlink(missing_ok=True)  # left by a killed process of this pid, or planted as a link
-        descriptor = os.open(temporary, _WRITE_ANEW, mode)
+        descriptor = os.open(temporary, _CREATE_NEW, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
@@ -125,7 +125,7 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network and user-space file systems have no such call; their files are whole all the same.
+        # Some network and user-space file systems do not support it.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
     finally:
@@ -171,7 +171,7 @@ def open_own(path: str | Path, flags: int, mode: int = 0o666) -> int:
     Raises: OSError, also for a link, a pipe or a device; with O_CREAT, for a file with a second hard link.
     """
     own_folder(Path(path))  # O_NOFOLLOW refuses links again below, where the system has it
-    descriptor = os.open(path, flags | _AS_IT_LIES, mode)
+    descriptor = os.open(path, flags | _NO_LINKS, mode)
     try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):

@@ -1,4 +1,4 @@
-"""Memory figures cheap enough to read at every step, and descriptions of processor, cores and BLAS."""
+"""Memory figures, cached to be cheap at every step, and descriptions of processor, cores and BLAS."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,41 +17,29 @@ _MIB = 1024 * 1024
 _MAX_AGE_S = 0.2
 
 
-class _Cached:
-    """A memory figure that is queried at most five times a second."""
-
-    def __init__(self, read_bytes: Callable[[], int]) -> None:
-        self._read_bytes = read_bytes
-        self._mib = 0.0
-        self._expires = 0.0
-
-    def mib(self) -> float:
-        now = time.monotonic()
-        if now >= self._expires:
-            self._mib = self._read_bytes() / _MIB
-            self._expires = now + _MAX_AGE_S
-        return self._mib
-
-
-@cache
-def _resident_memory() -> _Cached:
-    process = psutil.Process()
-    return _Cached(lambda: process.memory_info().rss)
-
-
-@cache
-def _available_memory() -> _Cached:
-    return _Cached(lambda: psutil.virtual_memory().available)
-
-
 def rss_mib() -> float:
     """Resident memory of this process, at most 0.2 s old. Units: MiB."""
-    return _resident_memory().mib()
+    return _rss_mib(int(time.monotonic() / _MAX_AGE_S))
+
+
+@lru_cache(maxsize=1)
+def _rss_mib(_tick: int) -> float:
+    return float(_process().memory_info().rss) / _MIB
+
+
+@cache
+def _process() -> psutil.Process:
+    return psutil.Process()
 
 
 def available_mib() -> float:
     """Free memory of the machine, at most 0.2 s old. Units: MiB."""
-    return _available_memory().mib()
+    return _available_mib(int(time.monotonic() / _MAX_AGE_S))
+
+
+@lru_cache(maxsize=1)
+def _available_mib(_tick: int) -> float:
+    return float(psutil.virtual_memory().available) / _MIB
 
 
 def peak_rss_mib() -> float:
@@ -62,7 +49,7 @@ def peak_rss_mib() -> float:
 
 
 def _linux_peak_mib() -> float:
-    # Not getrusage: there a process starts with the peak of the one that launched it.
+    # getrusage includes the peak of the parent process.
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -83,7 +70,7 @@ def _other_peak_mib() -> float:
 
 
 def describe_machine() -> str:
-    """The processor and how many cores of it this process may use: "AMD EPYC 9454, 2 cores"."""
+    """The processor and the number of cores that this process may use: "AMD EPYC 9454, 2 cores"."""
     cores = _usable_cores()
     return f"{_processor_name()}, {cores} core{'' if cores == 1 else 's'}"
 

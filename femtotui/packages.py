@@ -1,4 +1,4 @@
-"""The versions that two processes must share to train the same: femtotui's and NumPy's."""
+"""Installed packages: the versions that processes must share to train together, and the optional extras."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from . import __version__
 
 
 def versions_here() -> str:
-    """`femtotui 1.2.3, NumPy 2.3.4`; reads no module, so NumPy need not be imported."""
+    """The versions here, as `femtotui 1.2.3, NumPy 2.3.4`; does not import NumPy."""
     return f"femtotui {__version__}, NumPy {importlib.metadata.version('numpy')}"
 
 
 class ExtraMissingError(FemtoError):
-    """A part of femtotui that is not installed by itself."""
+    """An optional dependency that is not installed."""
 
     title = "That needs an extra"
 
 
 def require_extra(extra: str, module: str, what: str) -> None:
-    """Raises: ExtraMissingError, with what to install, if `module` is not there. Imports nothing."""
+    """Check, without importing it, that `module` is installed. Raises: ExtraMissingError."""
     if importlib.util.find_spec(module) is None:
         raise ExtraMissingError(
             f"{what} needs {module}, which is not installed: pip install 'femtotui[{extra}]'"

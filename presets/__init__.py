@@ -1,6 +1,6 @@
-"""femtotui.presets: the journal's twelve entries and two after it, the recipes, and where text comes from.
+"""femtotui.presets: the journal's twelve entries and two later ones, recipes, and sources of text.
 
-Reading order: schema, toml_file, problems, load, configure, sources.
+Reading order: schema, toml_file, load, sources, english.
 """
 
 from .load import list_presets, list_recipes, load_preset, load_recipe, run_config

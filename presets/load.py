@@ -1,4 +1,4 @@
-"""Finding presets and recipes, the package's own and a person's."""
+"""Loading presets and recipes, and making run configurations from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from femtotui.core.config import DataConfig, MuonConfig, Recipe, RunConfig, TrainConfig
-from femtotui.core.errors import ConfigError, PresetError
+from femtotui.core.errors import ConfigError, PresetError, UnknownPresetError
 from femtotui.dummy_data import simple_dummy
 
 from .schema import Preset, require_printable
@@ -33,30 +33,31 @@ def list_presets() -> tuple[Preset, ...]:
 
 
 def load_preset(key: str) -> Preset:
-    """The preset of a journal entry ("2", or its title), or one's own: the path of a .toml file.
+    """The preset of a journal entry ("2", or its title), or a user preset: the path of a .toml file.
 
-    Raises: PresetError for an unknown key, naming the nearest, and for a file that will not do.
+    Raises: UnknownPresetError, naming the nearest; PresetError for an invalid file.
     """
     if key in _entry_files():
         return _entry(key)
     if key.lower().endswith(_SUFFIX) or "/" in key or "\\" in key:
-        return _own_preset(key)
+        return _user_preset(key)
     for preset in list_presets():
         if preset.title.casefold() == key.strip().casefold():
             return preset
-    raise PresetError(_unknown_preset(key))
+    nearest, last = _nearest(key), list(_entry_files())[-1]
+    hint = f" (did you mean {nearest.key}, {nearest.title}?)" if nearest else ""
+    raise UnknownPresetError(
+        f"there is no preset `{visible(key)}`{hint}: give 1 to {last}, a title, or the path of a .toml file"
+    )
 
 
 def list_recipes() -> tuple[Recipe, ...]:
-    """Every recipe there is, by name."""
+    """Every recipe, sorted by name."""
     return tuple(_recipe(name) for name in _recipe_files())
 
 
 def load_recipe(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises: PresetError for an unknown name, naming the ones there are.
-    """
+    """The recipe of that name. Raises: PresetError for an unknown name, listing the known ones."""
     names = list(_recipe_files())
     if name not in names:
         hint = did_you_mean(name, names) or f": there are {', '.join(names)}"
@@ -77,10 +78,10 @@ def _recipe_files() -> dict[str, Traversable]:
 
 
 def _packaged(*folder: str) -> list[Traversable]:
-    import importlib.resources  # noqa: PLC0415 - slower to import than all else here, and not always needed
+    import importlib.resources  # noqa: PLC0415 - slow to import, and not always needed
 
-    place = importlib.resources.files("femtotui.presets").joinpath(*folder)
-    return sorted(place.iterdir(), key=lambda file: file.name.removesuffix(_SUFFIX))
+    resources = importlib.resources.files("femtotui.presets").joinpath(*folder)
+    return sorted(resources.iterdir(), key=lambda file: file.name.removesuffix(_SUFFIX))
 
 
 @functools.cache
@@ -97,7 +98,7 @@ def _recipe(name: str) -> Recipe:
     return recipe
 
 
-def _own_preset(path: str) -> Preset:
+def _user_preset(path: str) -> Preset:
     name = visible(path)
     preset = to_settings(parse_toml(read_file(path), name), Preset, name)
     if preset.key in _entry_files():
@@ -107,18 +108,8 @@ def _own_preset(path: str) -> Preset:
     return preset
 
 
-def _unknown_preset(key: str) -> str:
-    nearest = _nearest(key)
-    hint = f" (did you mean {nearest.key}, {nearest.title}?)" if nearest else ""
-    last = list(_entry_files())[-1]
-    return (
-        f"there is no preset `{visible(key)}`{hint}: give 1 to {last}, a title, or the path of a .toml file; "
-        "`femtotui presets` lists them"
-    )
-
-
 def _nearest(key: str) -> Preset | None:
-    """The preset whose title has the words most like those of `key`; a bare number is like none."""
+    """The preset whose title is most similar to `key`, which must contain a letter."""
     words = key.casefold().split()
     if not any(character.isalpha() for character in key):
         return None
@@ -128,7 +119,7 @@ def _nearest(key: str) -> Preset | None:
 
 
 def _likeness(words: list[str], title: str) -> float:
-    """How well each of `words` is met by some word of the title, 0 to 1."""
+    """The mean similarity, 0 to 1, of each of `words` to the nearest word of the title."""
     title_words = title.casefold().split()
     best = (
         max(difflib.SequenceMatcher(None, word, other).ratio() for other in title_words) for word in words
@@ -146,12 +137,12 @@ def run_config(
     threads: int = 0,
     chunk: int = 0,
 ) -> RunConfig:
-    """The settings of a run of `preset`; what is None, 0 or empty is the preset's, or chosen later.
+    """The configuration of a run of `preset`; None, 0 or empty means the preset's value, or chosen later.
 
-    `data` are paths or globs of one's own text. With them a char or bpe vocabulary is no longer known
-    (`model.vocab_size` 0): it will be that text's.
+    `data` are paths or globs of the user's text. A char or bpe vocabulary is then determined by that text
+    (`model.vocab_size` is 0).
 
-    Raises: ConfigError for a value that cannot be, PresetError for an unknown recipe.
+    Raises: ConfigError for an invalid value, PresetError for an unknown recipe.
     """
     train = TrainConfig(
         steps=preset.steps if steps is None else steps,
@@ -175,7 +166,7 @@ def run_config(
 
 
 def _at_rates(recipe: Recipe, preset: Preset) -> Recipe:
-    """The recipe at the preset's own rates: AdamW's, falling to the same share of it, and Muon's."""
+    """The recipe with the preset's rates: `base_lr`, with `min_lr` in proportion, and Muon's."""
     if preset.muon_lr is not None and isinstance(recipe.optimizer, MuonConfig):
         optimizer = msgspec.structs.replace(recipe.optimizer, lr=preset.muon_lr)
         recipe = msgspec.structs.replace(recipe, optimizer=optimizer)
@@ -204,8 +195,8 @@ def _with_data(config: RunConfig, paths: tuple[str, ...]) -> RunConfig:
 
 
 def choose_evaluator(data: DataConfig) -> Evaluator:
-    """The evaluator that judges what a model has learnt from this data."""
-    # NumPy comes with it.
+    """The evaluator for models trained on this data."""
+    # Imports NumPy.
     from femtotui.core.evaluators import SumsEvaluator, TextEvaluator, WordsEvaluator  # noqa: PLC0415
 
     match data.source:

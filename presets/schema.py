@@ -1,7 +1,7 @@
 """The contents of a preset's TOML file: the settings of a run, and the journal's record of it.
 
-Presets may come from anyone, and their texts end up on screens and their keys in folder names. So keys are
-slugs and every text is printable: no line breaks, no control characters, no terminal escapes.
+Presets may come from anyone; their texts are shown on screens, and their keys are parts of folder names. So
+keys are slugs and every text is printable: no line breaks, control characters or terminal escapes.
 """
 
 from __future__ import annotations
@@ -141,10 +141,7 @@ class Preset(ConfigStruct, frozen=True):
 
 
 def require_printable(**texts: str | None) -> None:
-    """Refuse text that could do more to a terminal than be read.
-
-    Raises: ConfigError, naming the text.
-    """
+    """Refuse text with control characters or line breaks. Raises: ConfigError, naming the text."""
     for name, text in texts.items():
         if text and not text.isprintable():
             raise ConfigError(f"must be one line of printable text, not {_shortened(text)}", name)

@@ -23,7 +23,7 @@ from textual.screen import Screen
 
 from femtotui.app.app import FemtoApp
 from femtotui.app.settings import Settings
-from femtotui.blas.environment import limit_blas_threads
+from femtotui.blas.kernel import limit_blas_threads
 from femtotui.presets import load_preset
 from femtotui.runs.actions import RunActions
 from femtotui.runs.choices import Choices

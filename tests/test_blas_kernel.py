@@ -270,8 +270,8 @@ def test_the_probe_measures_all_cores_together() -> None:
         ("kill -ILL $$", "the process was ended by SIGILL"),
         ("echo first >&2; echo no NumPy here >&2; exit 3", "ended with code 3: no NumPy here"),
         ("exit 3", "ended with code 3"),
-        ("echo hello", "a result that makes no sense"),
-        ("echo '{}'", "a result that makes no sense"),
+        ("echo hello", "an invalid result"),
+        ("echo '{}'", "an invalid result"),
         ("sleep 60", "no result within 0.2 seconds"),
     ],
 )
@@ -326,7 +326,7 @@ SAY = "import os, sys; print(os.environ.get('OPENBLAS_CORETYPE'), file=sys.stder
     [
         "from femtotui.cli.main import main; main(['train', '10', '--steps', '1'])",
         "from femtotui.trainer.process import main; main()",
-        "from femtotui.blas.environment import prepare_blas; prepare_blas()",
+        "from femtotui.blas.kernel import prepare_blas; prepare_blas()",
     ],
 )
 def test_every_process_that_trains_has_its_kernel_before_numpy(tmp_path: Path, start: str) -> None:
@@ -334,7 +334,7 @@ def test_every_process_that_trains_has_its_kernel_before_numpy(tmp_path: Path, s
 
 
 def test_auto_takes_what_the_user_set_away(tmp_path: Path) -> None:
-    program = f"from femtotui.blas.environment import prepare_blas; prepare_blas(); {SAY}"
+    program = f"from femtotui.blas.kernel import prepare_blas; prepare_blas(); {SAY}"
     set_by_user = {"OPENBLAS_CORETYPE": "Prescott"}
     assert in_a_process(tmp_path, program, **set_by_user) == "Prescott"
     assert in_a_process(tmp_path, program, **set_by_user, FEMTOTUI_BLAS_KERNEL="auto") in ("None", CANDIDATE)
@@ -342,7 +342,7 @@ def test_auto_takes_what_the_user_set_away(tmp_path: Path) -> None:
 
 
 def test_it_is_left_alone_when_numpy_is_already_loaded(tmp_path: Path) -> None:
-    program = f"import numpy; from femtotui.blas.environment import prepare_blas; prepare_blas(); {SAY}"
+    program = f"import numpy; from femtotui.blas.kernel import prepare_blas; prepare_blas(); {SAY}"
     assert in_a_process(tmp_path, program, FEMTOTUI_BLAS_KERNEL="Chosen") == "None"
 
 

@@ -21,6 +21,7 @@ import pytest
 from femtotui.cli.runs import state
 from femtotui.core.errors import RunError
 from femtotui.core.run_folder.catalog import list_runs, unfinished_run
+from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.lock import holder_of
 from femtotui.runs.manager import RunManager
 from femtotui.runs.state import Status
@@ -28,7 +29,6 @@ from femtotui.trainer import remote
 from femtotui.trainer.client import Trainer
 from femtotui.trainer.protocol import MAX_COMMAND_BYTES
 from femtotui.trainer.remote import (
-    ADDRESS_NAME,
     Address,
     RemoteListener,
     RemoteProcess,
@@ -90,7 +90,7 @@ def test_it_goes_on_alone_and_is_listed(detached: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     if os.name != "nt":
-        assert stat.S_IMODE((detached / ADDRESS_NAME).stat().st_mode) == 0o600
+        assert stat.S_IMODE((detached / RunFile.TRAINER_ADDRESS).stat().st_mode) == 0o600
 
 
 def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detached: Path) -> None:
@@ -121,7 +121,7 @@ def test_who_attaches_sees_all_that_happened_and_can_steer_leave_and_stop(detach
         time.sleep(0.02)
     (run,) = list_runs(detached.parent)
     assert run.can_continue
-    assert not (detached / ADDRESS_NAME).exists()
+    assert not (detached / RunFile.TRAINER_ADDRESS).exists()
     assert not list(detached.glob("*.sock"))
 
 
@@ -150,7 +150,7 @@ def test_a_client_with_a_wrong_key_is_refused(detached: Path) -> None:
     for secret in ("0" * 64, "", address.secret[:-1]):
         with pytest.raises(AuthenticationError):
             msgspec.structs.replace(address, secret=secret).connect()
-    (detached / ADDRESS_NAME).write_bytes(
+    (detached / RunFile.TRAINER_ADDRESS).write_bytes(
         msgspec.json.encode(msgspec.structs.replace(address, secret="0" * 64))
     )
     with pytest.raises(RunError, match=r"did not accept the key in trainer.json"):
@@ -245,10 +245,10 @@ def test_what_a_killed_detached_trainer_left_is_gone_on_with(detached: Path) -> 
 
 def test_an_address_that_is_damaged_or_newer_is_an_error_in_words(tmp_path: Path) -> None:
     assert read_address(tmp_path) is None
-    (tmp_path / ADDRESS_NAME).write_text("{")
+    (tmp_path / RunFile.TRAINER_ADDRESS).write_text("{")
     with pytest.raises(RunError, match="is damaged"):
         read_address(tmp_path)
     newer = msgspec.json.encode(Address(format=9, pid=1, secret="x"))
-    (tmp_path / ADDRESS_NAME).write_bytes(newer)
+    (tmp_path / RunFile.TRAINER_ADDRESS).write_bytes(newer)
     with pytest.raises(RunError, match="newer femtotui"):
         read_address(tmp_path)

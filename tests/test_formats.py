@@ -16,7 +16,7 @@ from femtotui.core.run_folder.entry import write_entry
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.core.run_folder.info import Progress, RunFile, read_progress, write_progress
 from femtotui.runs.library import write_title
-from femtotui.trainer.remote import ADDRESS_NAME, Address, read_address
+from femtotui.trainer.remote import Address, read_address
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> RunFolder:
     made = saved_run(tmp_path)
     write_title(made.path, "a title")
     write_progress(made.path, PROGRESS)
-    (made.path / ADDRESS_NAME).write_bytes(msgspec.json.encode(Address(pid=1, secret="s")))
+    (made.path / RunFile.TRAINER_ADDRESS).write_bytes(msgspec.json.encode(Address(pid=1, secret="s")))
     return made
 
 
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "run.json": RunFolder.open,
     "tokenizer.json": lambda path: RunFolder.open(path).tokenizer(),
     "progress.json": read_progress,
-    ADDRESS_NAME: read_address,
+    RunFile.TRAINER_ADDRESS: read_address,
     RunFile.TITLE: lambda path: write_title(path, "another"),
 }
 

@@ -120,7 +120,7 @@ def test_another_thread_count_is_said_to_cost_the_last_bits(run: RunFolder) -> N
     other = continue_run(run.path, threads=2)
     other.close()
     assert other.training.threads == 2
-    assert "2 threads of 2 sequences instead of 1 of 4: the run goes on equal to rounding" in other.notes[0]
+    assert "2 threads of 2 sequences instead of 1 of 4: the run continues equal" in other.notes[0]
 
 
 def test_the_entry_says_with_how_many_threads_it_went_on(tmp_path: Path) -> None:

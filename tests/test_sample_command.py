@@ -110,7 +110,7 @@ def test_a_single_checkpoint_file_is_enough_for_bytes(run: RunFolder, tmp_path: 
         (("--top-p", "0"), "top-p must be above 0"),
         (("--top-p", "1.1"), "top-p must be above 0"),
         (("--top-k", "-1"), "top-k must be 0"),
-        (("-n", "0"), "number of tokens must be from 1"),
+        (("-n", "0"), "tokens must be from 1"),
         (("--logprobs", "0"), "--logprobs must be at least 1"),
         (("--prompt-file", "nowhere"), "cannot read nowhere: it is not there"),
         (("--score", "nowhere"), "cannot read nowhere: it is not there"),

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from femtotui.blas.environment import limited_blas
+from femtotui.blas.kernel import limited_blas
 from femtotui.core.commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.events import (

@@ -6,18 +6,18 @@ For each sequence and head, with q, k, v of shape (T, S):
     s = the sums of E's rows                                  (T,)
     o = (E @ v) / s                                           (T, S)
 
-The scale 1/sqrt(S) is already in q: `model` folds it into the weights once a step. E is kept as it is and
-never divided by s; dividing o, which is narrower, is enough. For the backward, with P = E / s:
+The scale 1/sqrt(S) is already in q: `folding` multiplies it into the weights once per step. E is never
+divided by s; dividing o, which is narrower, is enough. For the backward, with P = E / s:
 
     dv = P.T @ do          = E.T @ (do / s)
     dP = do @ v.T
-    dscores = P * (dP - sum(dP * P))  and  sum(dP * P) = sum(do * o),  a row each
+    dscores = P * (dP - sum(dP * P))  and  sum(dP * P) = sum(do * o),  per row
             = E * ((do / s) @ v.T - sum((do / s) * o))
     dq = dscores @ k,  dk = dscores.T @ q
 
-so that (do / s) is all that it takes of s. Heads are strided views of the wide arrays, which BLAS takes as
-they are: nothing is transposed in memory. Sums over a head's S columns, spread over them again, are products
-with `spread_HD` (1 where the column belongs to the head), since NumPy is slow on rows of 16.
+so s enters through (do / s) only. Heads are strided views of the wide arrays, which BLAS accepts: nothing is
+transposed in memory. Sums over a head's S columns, repeated for each of them, are products with `spread_HD`
+(1 where the column belongs to the head), since NumPy is slow on rows of 16.
 
 Source: Vaswani et al., "Attention Is All You Need" (2017); the sum over do * o as in Dao et al.,
 "FlashAttention" (2022), appendix B.
@@ -29,13 +29,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import FloatArray
-from .layers import sums_are_safe
+from .layers import FloatArray, sums_are_safe
 
 
 @dataclass(frozen=True)
 class AttentionShape:
-    """How an (N, 3D) array of queries, keys and values divides, and the constants that go with it."""
+    """The layout of an (N, 3D) array of queries, keys and values, and constant arrays for it."""
 
     n_heads: int
     context: int
@@ -54,7 +53,7 @@ class AttentionShape:
         )
 
     def heads(self, x_ND: FloatArray) -> FloatArray:
-        """A view (B, H, T, S) of an array (N, D), which may be a slice of columns of a wider one."""
+        """A view (B, H, T, S) of an array (N, D), which may be columns of a wider one."""
         x_BTHS = np.reshape(x_ND, (-1, self.context, self.n_heads, x_ND.shape[1] // self.n_heads), copy=False)
         return x_BTHS.transpose(0, 2, 1, 3)
 
@@ -71,7 +70,7 @@ def attention_forward(
 ) -> None:
     """Fill `out_ND`, and `exp_BHTT` and `reciprocal_NH` (E and 1/s) for the backward.
 
-    `mask_BHTT` is the dropout mask of the attention weights, or None.
+    `mask_BHTT` is the dropout mask of the attention weights.
     """
     d = out_ND.shape[1]
     q, k, v = (shape.heads(qkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
@@ -81,7 +80,7 @@ def attention_forward(
     np.multiply(exp_BHTT, shape.causal_TT, out=exp_BHTT)
     np.matmul(exp_BHTT, shape.ones_T, out=sums_BHT)
     if not sums_are_safe(reciprocal_NH):
-        _exponentials_below_their_maximum(q, k, shape, exp_BHTT)
+        _stable_exponentials(q, k, shape, exp_BHTT)
         np.matmul(exp_BHTT, shape.ones_T, out=sums_BHT)
     np.reciprocal(reciprocal_NH, out=reciprocal_NH)
     weights = exp_BHTT if mask_BHTT is None else np.multiply(exp_BHTT, mask_BHTT, out=work_BHTT)
@@ -90,10 +89,10 @@ def attention_forward(
     np.multiply(out_ND, work_ND, out=out_ND)
 
 
-def _exponentials_below_their_maximum(
+def _stable_exponentials(
     q_BHTS: FloatArray, k_BHTS: FloatArray, shape: AttentionShape, exp_BHTT: FloatArray
 ) -> None:
-    """E once more for scores too large or too small to exponentiate as they are: rarely needed, slower."""
+    """E with each row's maximum subtracted, for scores that overflow or vanish without: rare, and slower."""
     np.matmul(q_BHTS, k_BHTS.swapaxes(-1, -2), out=exp_BHTT)
     np.copyto(exp_BHTT, -np.inf, where=shape.causal_TT == 0)
     np.subtract(exp_BHTT, exp_BHTT.max(axis=-1, keepdims=True), out=exp_BHTT)
@@ -113,7 +112,7 @@ def attention_backward(
     work_BHTT: FloatArray,
     mask_BHTT: FloatArray | None,
 ) -> None:
-    """Fill `dqkv_N3D`; `dout_ND` is used up."""
+    """Fill `dqkv_N3D`; `dout_ND` is overwritten."""
     d = out_ND.shape[1]
     q, k, v = (shape.heads(qkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
     dq, dk, dv = (shape.heads(dqkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
@@ -143,10 +142,10 @@ def cached_attention_step(
     *,
     careful: bool,
 ) -> None:
-    """Attention of the token at position `t`, whose key and value join those before it, into `out_H1S`.
+    """Write the attention of the token at position `t` to `out_H1S`, adding its key and value to the cache.
 
-    R is S + 1: where `cache_2HTR` holds a one after each value, the sum of the exponentials comes out after
-    the mixed values. `careful` takes each head's maximum out of its scores first.
+    R is S + 1: `cache_2HTR` holds a one after each value, so the product also gives the sum of the
+    exponentials. `careful` subtracts each head's maximum score first.
     """
     cache_2HTR[:, :, t, :-1] = qkv_3HS[1:]
     keys_HTR, values_HTR = cache_2HTR[:, :, : t + 1]

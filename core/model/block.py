@@ -5,19 +5,19 @@
     x = x + feed_forward(norm2(x))         x = norm2(h + attention(h))
                                            x = x + feed_forward(x)
 
-The branches are the same; only what flows round them differs. In the journal's wiring the residual stream
-itself passes through both norms. Weights are folded: see `folding`, also for what is left of a norm.
+The branches are the same. In the journal's wiring the residual stream itself passes through both norms.
+Weights are folded; `folding` also explains what remains of a norm.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import Wiring
 from .attention import attention_backward, attention_forward
 from .folding import FoldedLayer
 from .layers import (
+    FloatArray,
     centre_rows,
     gelu_backward,
     gelu_forward,
@@ -31,7 +31,7 @@ from .workspace import LayerCache, Workspace
 
 
 def block_forward(wiring: Wiring, w: FoldedLayer, c: LayerCache, ws: Workspace, *, training: bool) -> None:
-    """Replace the residual stream `ws.x_ND` by what the layer makes of it."""
+    """Replace the residual stream `ws.x_ND` by the layer's output."""
     if wiring == "journal":
         h_ND = _layer_norm_forward(ws, c.xhat1_ND, c.rrms1_N, w.gain1_D, w.bias1_D, c.norm1_NA)
         _attention_branch_forward(w, c, ws, training=training)
@@ -53,7 +53,7 @@ def block_backward(
 ) -> None:
     """Replace `ws.dx_ND`, the gradient of the layer's output, by that of its input; fill or add to `dw`.
 
-    Each branch leaves the gradient of what it read in `ws.dnorm_ND`.
+    Each branch leaves the gradient of its input in `ws.dnorm_ND`.
     """
     if wiring == "journal":
         _feed_forward_branch_backward(w, dw, c, ws, spare)
@@ -79,7 +79,7 @@ def _layer_norm_forward(
     bias_D: FloatArray,
     norm_NA: FloatArray,
 ) -> FloatArray:
-    """The whole norm of `ws.x_ND`; returns its output without the column of ones."""
+    """Layer norm of `ws.x_ND`; returns the output without its column of ones."""
     norm_ND = norm_NA[:, :-1]
     centre_rows(ws.x_ND, ws.mean_D, ws.row_N, xhat_ND)
     rms_norm_forward(xhat_ND, ws.mean_D, xhat_ND, rrms_N, ws.work_ND)
@@ -97,7 +97,7 @@ def _layer_norm_backward(
     dbias_D: FloatArray,
     spare: FloatArray | None,
 ) -> None:
-    """The whole norm's, in place of `ws.dx_ND`."""
+    """Backward of `_layer_norm_forward`, in place in `ws.dx_ND`."""
     scale_and_shift_backward(ws.dx_ND, xhat_ND, gain_D, ws.ones_N, dgain_D, dbias_D, ws.work_ND, spare)
     rms_norm_backward(ws.dx_ND, xhat_ND, rrms_N, ws.mean_D, ws.row_N, ws.work_ND)
     centre_rows(ws.dx_ND, ws.mean_D, ws.row_N, ws.dx_ND)

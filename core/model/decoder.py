@@ -1,16 +1,16 @@
-"""The model one token at a time, with the keys and values of the tokens before it kept.
+"""The model one token at a time, with cached keys and values.
 
-It holds the parameters as `folding` leaves them, a copy, so that training can go on changing them meanwhile.
-`model` is the reference: both give the same logits.
+It holds a copy of the folded parameters, so that training can change its own meanwhile. `gpt` is the
+reference: both give the same logits.
 
-A token of a small model is a hundred NumPy calls on a few hundred numbers each, so calls are what it costs:
+A token of a small model is a hundred NumPy calls on a few hundred numbers each, so the calls are the cost:
 
-    biases              the vectors that go into a product end in a one, the weights in the bias as a row
-    sums of exp(q @ k)  values end in a one, too, so that the product with them brings the sum along
-    arrays              are all made once and written with `out=`
+    biases              vectors end in a one, and weights have the bias as a row
+    sums of exp(q @ k)  values end in a one, too, so one product gives the sum as well
+    arrays              are allocated once and written with `out=`
 
-Exponentials are taken of scores as they are. Should they ever overflow or all vanish, the logits are not
-finite, and the token is done again with each head's maximum taken out.
+Scores are exponentiated as they are. If they overflow or all vanish, the logits are not finite, and the token
+is computed again with each head's maximum subtracted.
 """
 
 from __future__ import annotations
@@ -22,47 +22,49 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from ..arrays import FloatArray, IdArray
 from ..config import ModelConfig, Recipe
 from ..errors import ModelError
 from .attention import cached_attention_step
 from .block import block_forward
 from .folding import FoldedLayer
 from .gpt import Model
-from .layers import LAYER_NORM_EPS, embedding_forward, gelu_of_vector
+from .layers import LAYER_NORM_EPS, FloatArray, IdArray, embedding_forward, gelu_block
 from .workspace import Pool, Workspace
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's weights with every bias as a last row; G is F + 1."""
+    """One layer's weights, and two of them with the bias as a last row; G is F + 1."""
 
     folded: FoldedLayer
-    qkv_A3D: FloatArray
     projection_AD: FloatArray
-    up_AF: FloatArray
     down_GD: FloatArray
+
+    @classmethod
+    def of(cls, w: FoldedLayer) -> _Layer:
+        projection_AD = np.vstack([w.projection_DD, w.projection_bias_D])
+        return cls(w, projection_AD, np.vstack([w.down_FD, w.down_bias_D]))
 
 
 class Decoder:
-    """Reads texts of `context` tokens at most, and goes on from there token by token."""
+    """Reads up to `context` tokens at once, then continues token by token."""
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
         self.config, self.dtype = config, flat_P.dtype
-        self._model = model = Model(config, recipe, flat_P)  # folds at once, and never looks again
+        self._model = model = Model(config, recipe, flat_P)
         self._is_journal = recipe.wiring == "journal"
         self._embedding_VD, self._head_AV = model.weights.embedding_VD, model.weights.head_AV
-        self._layers = tuple(map(_layer, model.weights.layers))
-        self._make_room()
+        self._layers = tuple(map(_Layer.of, model.weights.layers))
+        self._allocate()
 
     def sibling(self) -> Decoder:
-        """One with the same weights and a memory of its own, for another thread: it costs next to nothing."""
+        """A decoder with the same weights and its own cache, for another thread; it is cheap."""
         other = copy(self)
-        other._make_room()
+        other._allocate()
         return other
 
-    def _make_room(self) -> None:
-        """Everything that changes as tokens are read; R is S + 1."""
+    def _allocate(self) -> None:
+        """Allocate everything that changes as tokens are read; R is S + 1."""
         config, dtype, d, h = self.config, self.dtype, self.config.width, self.config.n_heads
         self.position = 0
         self._workspaces: dict[tuple[int, int], Workspace] = {}
@@ -72,7 +74,7 @@ class Decoder:
         self._norm_A, self._mixed_A, self._hidden_G = (np.ones(n + 1, dtype) for n in (d, d, 4 * d))
         self._x_D, self._branch_D, self._qkv_3D = (np.zeros(n, dtype) for n in (d, d, 3 * d))
         self._mixed_H1R, self._gelu_F = np.zeros((h, 1, d // h + 1), dtype), np.zeros(4 * d, dtype)
-        # Views, made once: making one costs as much as a product here.
+        # Views: making one costs as much as a product here.
         self._norm_D, self._hidden_F = self._norm_A[:-1], self._hidden_G[:-1]
         self._mixed_H1S = self._mixed_A[:-1].reshape(h, 1, -1)
         self._qkv_3HS = self._qkv_3D.reshape(3, h, -1)
@@ -80,12 +82,9 @@ class Decoder:
     # -- many tokens at once -----------------------------------------------------------------------------
 
     def read(self, ids_T: IdArray) -> FloatArray:
-        """Forget everything, take in 1 to `context` tokens, and return the logits (V) of the one after.
+        """Clear the cache, read 1 to `context` tokens, and return the logits (V) of the next one.
 
-        Raises
-        ------
-        ModelError
-            When the logits are not finite numbers.
+        Raises: ModelError if the logits are not finite.
         """
         t, d, h = ids_T.size, self.config.width, self.config.n_heads
         ws = self._workspace(t)
@@ -100,14 +99,11 @@ class Decoder:
             return _require_finite(self._logits())
 
     def logits(self, ids_BT: IdArray) -> FloatArray:
-        """The logits (B, T, V) after every token of B texts; T is `context` at most. Forgets nothing.
+        """The logits (B, T, V) after every token of B texts, T at most `context`; the cache is not touched.
 
-        They lie in a workspace that the next call writes over.
+        They lie in a workspace that the next call overwrites.
 
-        Raises
-        ------
-        ModelError
-            When the logits are not finite numbers.
+        Raises: ModelError if the logits are not finite.
         """
         b, t = ids_BT.shape
         model = copy(self._model)
@@ -117,7 +113,7 @@ class Decoder:
         return _require_finite(logits_NV).reshape(b, t, -1)
 
     def _workspace(self, t: int, b: int = 1) -> Workspace:
-        """Room for `b` texts of `t` tokens; that of the last two shapes is kept."""
+        """The workspace for `b` texts of `t` tokens; those of the last two shapes are kept."""
         if (t, b) not in self._workspaces:
             while len(self._workspaces) > 1:
                 self._workspaces.pop(next(iter(self._workspaces)))
@@ -129,14 +125,9 @@ class Decoder:
     # -- one token ---------------------------------------------------------------------------------------
 
     def feed(self, token_id: int) -> FloatArray:
-        """Take one more token; return the logits (V) of the one after it.
+        """Read one more token; return the logits (V) of the next one.
 
-        Raises
-        ------
-        IndexError
-            When `context` tokens are in already.
-        ModelError
-            When the logits are not finite numbers.
+        Raises: IndexError after `context` tokens; ModelError if the logits are not finite.
         """
         with np.errstate(all="ignore"):
             logits_V = self._step(token_id, careful=False)
@@ -171,19 +162,19 @@ class Decoder:
         np.add(h_D, branch_D, out=x_D)
 
     def _attention_branch(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
-        self._norm_A.dot(layer.qkv_A3D, out=self._qkv_3D)
+        self._norm_A.dot(layer.folded.qkv_A3D, out=self._qkv_3D)
         cached_attention_step(
             self._qkv_3HS, cache_2HTR, self.position, self._mixed_H1S, self._mixed_H1R, careful=careful
         )
         self._mixed_A.dot(layer.projection_AD, out=self._branch_D)
 
     def _feed_forward_branch(self, layer: _Layer) -> None:
-        self._norm_A.dot(layer.up_AF, out=self._hidden_F)
-        gelu_of_vector(self._hidden_F, self._gelu_F)
+        self._norm_A.dot(layer.folded.up_AF, out=self._hidden_F)
+        gelu_block(self._hidden_F, self._gelu_F, self._gelu_F)
         self._hidden_G.dot(layer.down_GD, out=self._branch_D)
 
     def _normalise(self) -> None:
-        """The root mean square taken out of `_x_D`, into `_norm_D`."""
+        """Divide `_x_D` by its root mean square, into `_norm_D`."""
         x_D = self._x_D
         scale = 1 / math.sqrt(x_D.dot(x_D) * self._reciprocal_width + LAYER_NORM_EPS)
         np.multiply(x_D, scale, out=self._norm_D)
@@ -204,16 +195,6 @@ class Decoder:
         self._normalise()
         logits_V: FloatArray = self._norm_A.dot(self._head_AV)
         return logits_V
-
-
-def _layer(folded: FoldedLayer) -> _Layer:
-    return _Layer(
-        folded,
-        folded.qkv_A3D,
-        np.vstack([folded.projection_DD, folded.projection_bias_D]),
-        folded.up_AF,
-        np.vstack([folded.down_FD, folded.down_bias_D]),
-    )
 
 
 def _require_finite(logits_V: FloatArray) -> FloatArray:

@@ -1,27 +1,27 @@
-"""What is linear round a product is folded into its weight, once a step, so that no activation pays for it.
+"""Folding: linear operations around a product are applied to its weight, once per step.
 
-A step touches each weight once, but each activation N times as often. So whatever can be done to the weights
-beforehand is, and the gradient is brought back to the parameters afterwards:
+A step touches each weight once, but each activation N times. So everything that can be applied to the weights
+is, and the gradient is brought back to the parameters afterwards:
 
     queries      q = x @ W                     the attention scale 1/sqrt(S) goes into W
     biases       x @ W + b                     = [x, 1] @ [W; b]: activations carry a column of ones
     GELU         its argument scaled by a, its result by 1/(2a): see `layers.gelu_forward`
 
 In the prenorm wiring the layer norms dissolve as well. LN(x) = rms(x C) * gain + bias, where C = I - 1/D
-takes a row's mean out and rms() divides it by its root mean square:
+subtracts a row's mean and rms() divides it by its root mean square:
 
     gain, bias   (xhat * gain + bias) @ W      = [xhat, 1] @ [gain[:, None] * W; bias @ W]
-    centring     the residual stream is only ever read through LN, so its mean is never seen. Whatever is
-                 written to it is centred beforehand: embedding @ C, positions @ C, projection @ C, down @ C
+    centring     the residual stream is only read through LN, so its mean has no effect. Everything written to
+                 it is centred beforehand: embedding @ C, positions @ C, projection @ C, down @ C
 
-What remains of a norm is rms(), half the work. In the journal's wiring the stream itself runs through both
+What remains of a norm is rms(), half the work. In the journal's wiring the stream itself passes through both
 norms of a layer, so only the final norm's gain and bias can be folded, into the head.
 
 The gradients follow by the chain rule. For folded W' = gain[:, None] * W and b' = bias @ W + b:
 
     dW = gain[:, None] * dW' + outer(bias, db'),   dgain = sum(W * dW', axis=1),   dbias = W @ db',   db = db'
 
-and C is symmetric: what was written through C gets its gradient through C.
+and, as C is symmetric, the gradient of x @ C is multiplied by C as well.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import ModelConfig, Wiring
-from .layers import GELU_SCALE
+from .layers import GELU_SCALE, FloatArray
 from .parameters import LayerTensors, Tensors
+
+_UNCHANGED_IN_JOURNAL = (
+    *("projection_DD", "projection_bias_D", "down_FD", "down_bias_D"),
+    *("gain1_D", "bias1_D", "gain2_D", "bias2_D"),
+)
 
 
 @dataclass(frozen=True)
 class FoldedLayer:
-    """One layer's folded weights; A is D + 1.
-
-    The norms' own are used in the journal's wiring only and empty in the other.
-    """
+    """One layer's folded weights; A is D + 1. Gains and biases are empty in the prenorm wiring."""
 
     qkv_A3D: FloatArray
     projection_DD: FloatArray
@@ -60,7 +61,7 @@ class FoldedLayer:
 class Folded:
     """A flat vector of folded weights, or of their gradients, with views into it.
 
-    `memory` is what the vector lies in, at its beginning.
+    The vector is the beginning of `memory`.
     """
 
     memory: FloatArray
@@ -73,7 +74,7 @@ class Folded:
     def empty(
         cls, config: ModelConfig, wiring: Wiring, dtype: np.dtype[np.floating], least: int = 0
     ) -> Folded:
-        """Zeros, in memory for `least` elements or as many as it takes."""
+        """Zeros, in memory for at least `least` elements."""
         d, v, n, a = config.width, config.vocab_size, config.n_layers, config.width + 1
         own = d if wiring == "journal" else 0
         shapes: list[tuple[int, ...]] = [(v, d)]
@@ -89,12 +90,12 @@ class Folded:
 
 
 def centre(x: FloatArray, out: FloatArray) -> None:
-    """out = x @ C: each row without its mean."""
+    """Write x @ C to `out`: each row minus its mean."""
     np.subtract(x, x.mean(axis=-1, keepdims=True), out=out)
 
 
 class Folding:
-    """Folds `parameters` into `weights`, and a gradient of these back, in pieces that threads can share.
+    """Folds `parameters` into `weights`, and unfolds gradients, in pieces that threads can share.
 
     Piece 0 is the embedding and the head, piece i > 0 is layer i - 1.
     """
@@ -106,7 +107,7 @@ class Folding:
         self._query_scale = 1 / math.sqrt(config.head_size)
 
     def fold(self, piece: int) -> None:
-        """Bring one piece of the weights up to date with the parameters."""
+        """Compute one piece of the weights from the parameters."""
         p, w = self.parameters, self.weights
         if piece > 0:
             self._fold_layer(p.layers[piece - 1], w.layers[piece - 1])
@@ -118,7 +119,7 @@ class Folding:
         _fold_norm(p.head_DV, p.head_bias_V, p.gain_D, p.bias_D, w.head_AV)
 
     def unfold(self, piece: int, dw: Folded, dp: Tensors) -> None:
-        """Turn one piece of the gradient of the weights, using it up, into that of the parameters."""
+        """Turn one piece of the weights' gradient, which is overwritten, into that of the parameters."""
         p = self.parameters
         if piece > 0:
             self._unfold_layer(p.layers[piece - 1], dw.layers[piece - 1], dp.layers[piece - 1])
@@ -133,8 +134,8 @@ class Folding:
     def _fold_layer(self, p: LayerTensors, w: FoldedLayer) -> None:
         d = p.gain1_D.size
         if self.wiring == "journal":
-            for own, folded in zip(_shared(p), _shared_folded(w), strict=True):
-                np.copyto(folded, own)
+            for name in _UNCHANGED_IN_JOURNAL:
+                np.copyto(getattr(w, name), getattr(p, name))
             w.qkv_A3D[:-1], w.qkv_A3D[-1] = p.qkv_D3D, 0
             w.up_AF[:-1], w.up_AF[-1] = p.up_DF, p.up_bias_F
         else:
@@ -155,8 +156,8 @@ class Folding:
         np.multiply(dw.down_FD, 1 / (2 * GELU_SCALE), out=dw.down_FD)
         np.copyto(dp.up_bias_F, dw.up_AF[-1])
         if self.wiring == "journal":
-            for dfolded, down in zip(_shared_folded(dw), _shared(dp), strict=True):
-                np.copyto(down, dfolded)
+            for name in _UNCHANGED_IN_JOURNAL:
+                np.copyto(getattr(dp, name), getattr(dw, name))
             np.copyto(dp.qkv_D3D, dw.qkv_A3D[:-1])
             np.copyto(dp.up_DF, dw.up_AF[:-1])
             return
@@ -168,21 +169,10 @@ class Folding:
         _unfold_norm(p.up_DF, p.gain2_D, p.bias2_D, dw.up_AF, dp.up_DF, dp.gain2_D, dp.bias2_D)
 
 
-def _shared(p: LayerTensors) -> tuple[FloatArray, ...]:
-    """What the journal's wiring takes as it is."""
-    branches = (p.projection_DD, p.projection_bias_D, p.down_FD, p.down_bias_D)
-    return (*branches, p.gain1_D, p.bias1_D, p.gain2_D, p.bias2_D)
-
-
-def _shared_folded(w: FoldedLayer) -> tuple[FloatArray, ...]:
-    branches = (w.projection_DD, w.projection_bias_D, w.down_FD, w.down_bias_D)
-    return (*branches, w.gain1_D, w.bias1_D, w.gain2_D, w.bias2_D)
-
-
 def _fold_norm(
     w_DO: FloatArray, b_O: FloatArray | None, gain_D: FloatArray, bias_D: FloatArray, folded_AO: FloatArray
 ) -> None:
-    """[gain * W; bias @ W + b]."""
+    """Write [gain * W; bias @ W + b] to `folded_AO`."""
     np.multiply(w_DO, gain_D[:, None], out=folded_AO[:-1])
     np.matmul(bias_D, w_DO, out=folded_AO[-1])
     if b_O is not None:

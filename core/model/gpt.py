@@ -1,25 +1,26 @@
-"""The GPT: embedding, layers, final norm, head, loss, and all of it backwards.
+"""The GPT: embedding, layers, final norm, head and loss, with their backward passes.
 
-`Model` holds one flat parameter vector and the weights that a step folds out of it; it holds no activations.
-A thread brings its own `Workspace` and gradient, so that several can work on shares of one batch at the same
-time.
+`Model` holds one flat parameter vector and its folded weights, but no activations. Each thread has its own
+`Workspace` and gradient, so that several can work on one batch at the same time.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import FloatArray, IdArray, product_into
 from ..config import ModelConfig, Recipe
 from .block import block_backward, block_forward
 from .folding import Folded, Folding, centre
 from .layers import (
+    FloatArray,
+    IdArray,
     centre_rows,
     cross_entropy_backward,
     cross_entropy_forward,
     embedding_backward,
     embedding_forward,
     linear_forward,
+    product_into,
     rms_norm_backward,
     rms_norm_forward,
 )
@@ -42,20 +43,17 @@ class Model:
         self.refresh()
 
     def refresh(self) -> None:
-        """Fold the parameters anew; needed after every change of them."""
+        """Fold the parameters again, after every change of them."""
         for piece in range(self.folding.n_pieces):
             self.folding.fold(piece)
 
     def empty_gradient(self) -> Folded:
-        """Room for a gradient of the folded weights, which `folding` turns into one of the parameters.
-
-        Its memory is large enough for that one, too.
-        """
+        """An array for the gradient of the folded weights; its memory also holds one of the parameters."""
         flat_P = self.parameters.flat_P
         return Folded.empty(self.config, self.wiring, flat_P.dtype, least=flat_P.size)
 
     def forward(self, inputs_N: IdArray, ws: Workspace, *, training: bool = False) -> FloatArray:
-        """Logits (N, V) in `ws`. `inputs_N` are whole sequences, one after the other."""
+        """Logits (N, V) in `ws`; `inputs_N` are concatenated sequences."""
         embedding_forward(inputs_N, self.weights.embedding_VD, self.positions_TD, ws.x_ND)
         if training and ws.embedding_mask_ND is not None:
             np.multiply(ws.x_ND, ws.embedding_mask_ND, out=ws.x_ND)
@@ -71,7 +69,7 @@ class Model:
         linear_forward(ws.norm_NA, self.weights.head_AV, None, ws.logits_NV)
 
     def loss(self, inputs_N: IdArray, targets_N: IdArray, ws: Workspace, *, training: bool = False) -> float:
-        """The summed cross-entropy in nats. Leaves softmax in `ws`, not yet divided by its sums."""
+        """The summed cross-entropy in nats. Leaves softmax in `ws`, not divided by its sums."""
         self.forward(inputs_N, ws, training=training)
         return cross_entropy_forward(
             ws.logits_NV, targets_N, ws.rows_N, ws.ones_V, ws.sums_N, lambda: self._make_logits(ws)
@@ -87,9 +85,9 @@ class Model:
         *,
         add: bool,
     ) -> float:
-        """The summed loss of these sequences, and the gradient of the mean loss over `n_total` tokens.
+        """The summed loss of these sequences.
 
-        The gradient is written, or with `add` added to what `gradient` holds.
+        The gradient of the mean loss over `n_total` tokens is written, or with `add` added, to `gradient`.
         """
         loss = self.loss(inputs_N, targets_N, ws, training=True)
         spare = ws.spare_W if add else None

@@ -1,32 +1,44 @@
-"""The layers of a GPT but for attention: forward beside backward, derived by hand.
+"""The layers of a GPT except attention: forward beside backward, derived by hand.
 
-Every function writes into arrays that it is given, so that a training step allocates nothing. What a backward
-needs from its forward is passed from one to the other by name. Sums over rows or columns are products with a
-vector of ones: BLAS does them several times as fast as `sum(axis)`.
-
-`spare` arguments: see `arrays.product_into`.
+Every function writes to arrays that it is given, so that a training step allocates nothing; what a backward
+needs from its forward is an argument of both. Sums over rows or columns are products with a vector of ones:
+BLAS is several times as fast as `sum(axis)`. For `spare` arguments see `product_into`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IdArray, product_into
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+"""float32 in training, float64 in the gradient checks."""
+
+IdArray: TypeAlias = NDArray[np.int32]
 
 LAYER_NORM_EPS = 1e-5
 GELU_BLOCK = 65_536
-"""Elements of the feed-forward's hidden layer that are worked on at once, so that they stay in the cache."""
+"""Elements of the feed-forward's hidden layer that are processed at once, so that they stay in the cache."""
 
 
-# Linear: y = x @ w + b; where x carries a column of ones, b is the last row of w
+def product_into(a: FloatArray, b: FloatArray, out: FloatArray, spare: FloatArray | None) -> None:
+    """Write `out = a @ b`; with a `spare` vector of at least `out.size` elements, add: `out += a @ b`."""
+    if spare is None:
+        np.matmul(a, b, out=out)
+    else:
+        part = spare[: out.size].reshape(out.shape)
+        np.matmul(a, b, out=part)
+        np.add(out, part, out=out)
+
+
+# Linear: y = x @ w + b; where x has a column of ones, b is the last row of w
 
 
 def linear_forward(x_NI: FloatArray, w_IO: FloatArray, b_O: FloatArray | None, y_NO: FloatArray) -> None:
-    """y = x @ w + b."""
+    """Compute y = x @ w + b."""
     np.matmul(x_NI, w_IO, out=y_NO)
     if b_O is not None:
         np.add(y_NO, b_O, out=y_NO)
@@ -42,9 +54,9 @@ def linear_backward(
     db_O: FloatArray | None,
     spare: FloatArray | None,
 ) -> None:
-    """dx = dy @ w.T, dw = x.T @ dy, db = the sum of dy's rows.
+    """Compute dx = dy @ w.T, dw = x.T @ dy, and db = the sum of dy's rows.
 
-    `w_JO` is all of w, or without its last row where that is the bias: a column of ones wants no gradient.
+    `w_JO` is w without its last row where that is the bias: a column of ones needs no gradient.
     """
     np.matmul(dy_NO, w_JO.T, out=dx_NJ)
     product_into(x_NI.T, dy_NO, dw_IO, spare)
@@ -52,7 +64,7 @@ def linear_backward(
         product_into(ones_N, dy_NO, db_O, spare)
 
 
-# RMS norm: xhat = x * rrms, rrms = 1 / sqrt(mean(x^2) + eps). Layer norm is this on rows without their mean
+# RMS norm: xhat = x * rrms, rrms = 1 / sqrt(mean(x^2) + eps); layer norm does this to centred rows
 
 
 def rms_norm_forward(
@@ -60,8 +72,8 @@ def rms_norm_forward(
 ) -> None:
     """Divide each row by its root mean square. `mean_D` holds 1/D everywhere.
 
-    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019); see `folding` for why it is
-    a whole layer norm here.
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019); `folding` does the rest of a
+    layer norm.
     """
     np.multiply(x_ND, x_ND, out=work_ND)
     np.matmul(work_ND, mean_D, out=rrms_N)
@@ -79,10 +91,7 @@ def rms_norm_backward(
     row_N: FloatArray,
     work_ND: FloatArray,
 ) -> None:
-    """dxhat becomes dx = rrms * (dxhat - xhat * mean(dxhat * xhat)), in place.
-
-    The mean is what a stretch of the row would have changed: the norm takes it out again.
-    """
+    """Turn dxhat into dx = rrms * (dxhat - xhat * mean(dxhat * xhat)), in place."""
     np.multiply(dx_ND, xhat_ND, out=work_ND)
     np.matmul(work_ND, mean_D, out=row_N)
     np.multiply(xhat_ND, row_N[:, None], out=work_ND)
@@ -91,7 +100,7 @@ def rms_norm_backward(
 
 
 def centre_rows(x_ND: FloatArray, mean_D: FloatArray, row_N: FloatArray, out_ND: FloatArray) -> None:
-    """Take each row's mean out: forward and backward are the same."""
+    """Subtract each row's mean: forward and backward are the same."""
     np.matmul(x_ND, mean_D, out=row_N)
     np.subtract(x_ND, row_N[:, None], out=out_ND)
 
@@ -106,7 +115,7 @@ def scale_and_shift_backward(
     work_ND: FloatArray,
     spare: FloatArray | None,
 ) -> None:
-    """Of y = xhat * gain + bias: dy becomes dxhat, in place."""
+    """Backward of y = xhat * gain + bias: turn dy into dxhat, in place."""
     product_into(ones_N, dy_ND, dbias_D, spare)
     np.multiply(dy_ND, xhat_ND, out=work_ND)
     product_into(ones_N, work_ND, dgain_D, spare)
@@ -125,14 +134,14 @@ _BETA = _C0 / GELU_SCALE
 
 
 def gelu_forward(v_NF: FloatArray, dgelu_NF: FloatArray | None, work_2W: FloatArray) -> None:
-    """Replace v = a * u by h = 2 * a * gelu(u), and keep dh/dv for the backward, while both are in the cache.
+    """Replace v = a * u by h = 2 * a * gelu(u), and compute dh/dv while both are in the cache.
 
-    With a = `GELU_SCALE`, which saves three passes over the widest array of the model; `folding` puts it and
-    its undoing into the weights before and after. With t = 1 + tanh(v^3 + beta * v):
+    a = `GELU_SCALE` saves three passes over the widest array of the model; `folding` multiplies the weights
+    before by it and divides those after. With t = 1 + tanh(v^3 + beta * v):
 
         h = v * t,   dh/dv = t + h * (2 - t) * (3 * v^2 + beta)
 
-    `dgelu_NF` is None when there will be no backward. `work_2W` is two vectors of `GELU_BLOCK` elements.
+    `dgelu_NF` is None if there is no backward. `work_2W` is two vectors of `GELU_BLOCK` elements.
 
     Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), the tanh form.
     """
@@ -141,12 +150,7 @@ def gelu_forward(v_NF: FloatArray, dgelu_NF: FloatArray | None, work_2W: FloatAr
     for start in range(0, flat_v.size, GELU_BLOCK):
         v = flat_v[start : start + GELU_BLOCK]
         square, t = work_2W[0, : v.size], work_2W[1, : v.size]
-        np.multiply(v, v, out=square)
-        np.add(square, _BETA, out=t)
-        np.multiply(t, v, out=t)
-        np.tanh(t, out=t)
-        np.add(t, 1, out=t)
-        np.multiply(v, t, out=v)
+        gelu_block(v, square, t)
         if flat_dgelu is not None:
             dgelu = flat_dgelu[start : start + GELU_BLOCK]
             np.multiply(square, 3, out=square)
@@ -158,18 +162,18 @@ def gelu_forward(v_NF: FloatArray, dgelu_NF: FloatArray | None, work_2W: FloatAr
 
 
 def gelu_backward(dh_NF: FloatArray, dgelu_NF: FloatArray) -> None:
-    """dh becomes dv = dh * dh/dv."""
+    """Turn dh into dv = dh * dh/dv, in place."""
     np.multiply(dh_NF, dgelu_NF, out=dh_NF)
 
 
-def gelu_of_vector(v_F: FloatArray, work_F: FloatArray) -> None:
-    """The same of one short vector, in place, for decoding."""
-    np.multiply(v_F, v_F, out=work_F)
-    np.add(work_F, _BETA, out=work_F)
-    np.multiply(work_F, v_F, out=work_F)
-    np.tanh(work_F, out=work_F)
-    np.add(work_F, 1, out=work_F)
-    np.multiply(v_F, work_F, out=v_F)
+def gelu_block(v: FloatArray, square: FloatArray, t: FloatArray) -> None:
+    """Replace v by h, filling `square` with v^2 and `t`; one array may serve as both if neither is needed."""
+    np.multiply(v, v, out=square)
+    np.add(square, _BETA, out=t)
+    np.multiply(t, v, out=t)
+    np.tanh(t, out=t)
+    np.add(t, 1, out=t)
+    np.multiply(v, t, out=v)
 
 
 # Embedding: x = table[ids] + positions
@@ -178,17 +182,17 @@ def gelu_of_vector(v_F: FloatArray, work_F: FloatArray) -> None:
 def embedding_forward(
     ids_N: IdArray, table_VD: FloatArray, positions_TD: FloatArray, x_ND: FloatArray
 ) -> None:
-    """Look up each token's row and add its position's; x holds whole sequences, one after the other."""
+    """Look up each token's row and add its position's; x is concatenated sequences."""
     np.take(table_VD, ids_N, axis=0, out=x_ND, mode="clip")
     x_BTD = x_ND.reshape(-1, *positions_TD.shape)
     np.add(x_BTD, positions_TD, out=x_BTD)
 
 
 def embedding_backward(ids_N: IdArray, dx_ND: FloatArray, dtable_VD: FloatArray, *, add: bool) -> None:
-    """Each row of the table gathers the gradients of all places where its token stood.
+    """Sum the gradients of all positions of each token into its row of the table.
 
-    Sorted by token, equal ones lie together and `reduceat` sums each group in one pass: eight times as fast
-    as `np.add.at` at width 64. This is the one place where a step allocates, a few arrays the size of dx.
+    Sorted by token, `reduceat` sums each group in one pass: eight times as fast as `np.add.at` at width 64.
+    It allocates a few arrays the size of dx, the only ones in a step.
     """
     if not add:
         dtable_VD.fill(0)
@@ -201,11 +205,11 @@ def embedding_backward(ids_N: IdArray, dx_ND: FloatArray, dtable_VD: FloatArray,
 # Softmax and cross-entropy: loss = log(sum(exp(logits))) - logits[target], summed over rows
 
 SAFE_SUM = 1e30
-"""Sums of exponentials between 1/SAFE_SUM and SAFE_SUM are exact enough with no maximum taken out."""
+"""Sums of exponentials between 1/SAFE_SUM and SAFE_SUM are precise without subtracting the maximum."""
 
 
 def sums_are_safe(sums: FloatArray) -> bool:
-    """Whether exponentials could be summed as they were: False for too large, too small and NaN."""
+    """Whether sums of exponentials are precise: False for too large, too small and NaN."""
     return bool(sums.max() < SAFE_SUM and sums.min() > 1 / SAFE_SUM)
 
 
@@ -219,8 +223,8 @@ def cross_entropy_forward(
 ) -> float:
     """The summed loss in nats; logits become their exponentials, `sums_N` the sums of their rows.
 
-    Looking for each row's maximum costs as much as the exponentials, and logits seldom need it. So it is
-    taken out only when the sums turn out unsafe, after `remake_logits` has filled `logits_NV` once more.
+    Finding each row's maximum costs as much as the exponentials, and is seldom needed. So it is subtracted
+    only if the sums turn out unsafe, after `remake_logits` has filled `logits_NV` again.
     """
     picked_N = logits_NV[rows_N, targets_N]
     np.exp(logits_NV, out=logits_NV)
@@ -237,10 +241,10 @@ def cross_entropy_forward(
 def cross_entropy_backward(
     exp_NV: FloatArray, targets_N: IdArray, rows_N: NDArray[np.intp], sums_N: FloatArray, n_total: int
 ) -> None:
-    """Make `exp_NV` and `sums_N` into dlogits = exp * sums[:, None], for the mean loss over `n_total` tokens.
+    """Turn `exp_NV` and `sums_N` into dlogits = exp * sums[:, None], for the mean loss over `n_total` tokens.
 
-    dlogits = (softmax - onehot) / n_total. The division by the row's sum is left for the caller to do on
-    the narrow side of the next product, where it costs D and not V multiplications a row.
+    dlogits = (softmax - onehot) / n_total. The caller multiplies by the sums on the narrow side of the next
+    product, where it costs D and not V multiplications per row.
     """
     exp_NV[rows_N, targets_N] -= sums_N
     np.multiply(sums_N, n_total, out=sums_N)
@@ -251,9 +255,9 @@ def cross_entropy_backward(
 
 
 def dropout_mask(uniform: FloatArray, dropout: float) -> None:
-    """Turn uniform random numbers into the mask, in place. Multiplying by it is forward and backward.
+    """Turn uniform random numbers into the mask, in place. Multiplying by it is both forward and backward.
 
-    Source: Srivastava et al., "Dropout" (2014), in its inverted form: nothing changes when sampling.
+    Source: Srivastava et al., "Dropout" (2014), in its inverted form: sampling needs no scaling.
     """
     np.greater_equal(uniform, dropout, out=uniform, casting="unsafe")
     np.multiply(uniform, 1 / (1 - dropout), out=uniform)

@@ -1,8 +1,7 @@
 """The parameter table: every tensor of the model by name, shape and offset in ONE flat vector.
 
-With one vector, the optimizer, the gradient norm, snapshots and checkpoints work on one array. Tensors of one
-kind are contiguous over the layers, so that a kind can also be viewed as one stack (L, in, out). Weights are
-(in, out).
+The optimizer, the gradient norm, snapshots and checkpoints work on that vector. Tensors of one kind are
+contiguous over the layers and can be viewed as a stack (L, in, out). Weights are (in, out).
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import Initialisation, ModelConfig
+from .layers import FloatArray
 
 
 class Parameter(NamedTuple):
@@ -85,7 +84,7 @@ class LayerTensors:
 
 @dataclass(frozen=True)
 class Tensors:
-    """A flat vector (parameters, gradients or moments) seen as the model's tensors."""
+    """Views of a flat vector (parameters, gradients or moments) as the model's tensors."""
 
     flat_P: FloatArray
     by_name: Mapping[str, FloatArray]

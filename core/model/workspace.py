@@ -1,4 +1,4 @@
-"""Every array that one thread needs to take a chunk of sequences through the model, allocated once."""
+"""The arrays that one thread needs for a chunk of sequences, allocated once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray
 from ..config import ModelConfig, Wiring
 from .attention import AttentionShape
-from .layers import GELU_BLOCK, dropout_mask
+from .layers import GELU_BLOCK, FloatArray, dropout_mask
 
 CACHE_LINE = 64
 
 
 class Pool:
-    """Hands out arrays; after `rewind`, the same memory again in the same order, for smaller shapes.
+    """Allocates arrays; after `rewind`, reuses their memory in the same order for smaller shapes.
 
-    A batch that does not divide evenly ends in a smaller chunk, which works in the larger one's memory.
+    A batch that does not divide evenly ends in a smaller chunk, which uses the larger one's memory.
     """
 
     def __init__(self, dtype: np.dtype[np.floating[Any]]) -> None:
@@ -31,8 +30,8 @@ class Pool:
     def rewind(self) -> None:
         self._next = 0
 
-    def take(self, *shape: int) -> FloatArray:
-        """An array that starts on a cache line; its contents are whatever was there."""
+    def allocate(self, *shape: int) -> FloatArray:
+        """An uninitialised array that starts on a cache line."""
         size = math.prod(shape)
         if self._next == len(self._blocks):
             self._blocks.append(self._aligned(size))
@@ -40,9 +39,9 @@ class Pool:
         self._next += 1
         return block[:size].reshape(shape)
 
-    def take_with_ones(self, n: int, d: int) -> FloatArray:
+    def allocate_with_ones(self, n: int, d: int) -> FloatArray:
         """An array (n, d + 1) whose last column is 1; rows start on cache lines if `d` fills whole ones."""
-        wide = self.take(n, d + CACHE_LINE // self.dtype.itemsize)
+        wide = self.allocate(n, d + CACHE_LINE // self.dtype.itemsize)
         wide[:, d] = 1
         return wide[:, : d + 1]
 
@@ -55,10 +54,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class LayerCache:
-    """What one layer's forward keeps for its backward.
+    """One layer's activations that its backward needs.
 
-    `norm1_NA` and `norm2_NA` are what the norms give to the products after them, with a column of ones; in
-    the prenorm wiring that is `xhat` itself, see `folding`.
+    `norm1_NA` and `norm2_NA` are the norms' outputs with a column of ones; in the prenorm wiring that is
+    `xhat` itself, see `folding`.
     """
 
     xhat1_ND: FloatArray
@@ -86,7 +85,7 @@ class DropoutMasks:
 
 
 class Workspace:
-    """Room for `b` sequences. Without `training` layers share one cache, and nothing can go backwards."""
+    """Arrays for `b` sequences. Without `training` all layers share one cache, and there is no backward."""
 
     def __init__(self, config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, training: bool) -> None:
         pool.rewind()
@@ -97,43 +96,43 @@ class Workspace:
         self.attention_shape = AttentionShape.of(h, config.head_size, t, dtype)
         self.mean_D, self.ones_V, self.ones_N = np.full(d, 1 / d, dtype), np.ones(v, dtype), np.ones(n, dtype)
         self.rows_N: NDArray[np.intp] = np.arange(n)
-        self.x_ND, self.y_ND, self.work_ND = (pool.take(n, d) for _ in range(3))
-        self.norm_NA, self.rrms_N = pool.take_with_ones(n, d), pool.take(n)
+        self.x_ND, self.y_ND, self.work_ND = (pool.allocate(n, d) for _ in range(3))
+        self.norm_NA, self.rrms_N = pool.allocate_with_ones(n, d), pool.allocate(n)
         self.xhat_ND = self.norm_NA[:, :-1]
-        self.logits_NV, self.sums_N, self.row_N = pool.take(n, v), pool.take(n), pool.take(n)
-        self.work_NH, self.work_BHTT = pool.take(n, h), pool.take(b, h, t, t)
-        self.gelu_2W = pool.take(2, GELU_BLOCK)
+        self.logits_NV, self.sums_N, self.row_N = pool.allocate(n, v), pool.allocate(n), pool.allocate(n)
+        self.work_NH, self.work_BHTT = pool.allocate(n, h), pool.allocate(b, h, t, t)
+        self.gelu_2W = pool.allocate(2, GELU_BLOCK)
         n_caches = config.n_layers if training else 1
         kept = [_layer_cache(config, wiring, b, pool, training=training) for _ in range(n_caches)]
         self.layers = tuple(kept[i % n_caches] for i in range(config.n_layers))
-        self.embedding_mask_ND = pool.take(n, d) if training and config.dropout else None
+        self.embedding_mask_ND = pool.allocate(n, d) if training and config.dropout else None
         if training:
-            self.dx_ND, self.dnorm_ND = pool.take(n, d), pool.take(n, d)
-            self.scaled_NA = pool.take(n, d + 1)
-            self.dqkv_N3D, self.dhidden_NF = pool.take(n, 3 * d), pool.take(n, 4 * d)
-            self.spare_W = pool.take(max(4 * d * (d + 1), (d + 1) * v))
+            self.dx_ND, self.dnorm_ND = pool.allocate(n, d), pool.allocate(n, d)
+            self.scaled_NA = pool.allocate(n, d + 1)
+            self.dqkv_N3D, self.dhidden_NF = pool.allocate(n, 3 * d), pool.allocate(n, 4 * d)
+            self.spare_W = pool.allocate(max(4 * d * (d + 1), (d + 1) * v))
 
 
 def _layer_cache(config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, training: bool) -> LayerCache:
     t, d, h = config.context, config.width, config.n_heads
     n = b * t
-    norm1_NA, norm2_NA = pool.take_with_ones(n, d), pool.take_with_ones(n, d)
+    norm1_NA, norm2_NA = pool.allocate_with_ones(n, d), pool.allocate_with_ones(n, d)
     is_journal = wiring == "journal"
     return LayerCache(
-        xhat1_ND=pool.take(n, d) if is_journal else norm1_NA[:, :-1],
-        rrms1_N=pool.take(n),
+        xhat1_ND=pool.allocate(n, d) if is_journal else norm1_NA[:, :-1],
+        rrms1_N=pool.allocate(n),
         norm1_NA=norm1_NA,
-        qkv_N3D=pool.take(n, 3 * d),
-        exp_BHTT=pool.take(b, h, t, t),
-        reciprocal_NH=pool.take(n, h),
-        mixed_ND=pool.take(n, d),
-        xhat2_ND=pool.take(n, d) if is_journal else norm2_NA[:, :-1],
-        rrms2_N=pool.take(n),
+        qkv_N3D=pool.allocate(n, 3 * d),
+        exp_BHTT=pool.allocate(b, h, t, t),
+        reciprocal_NH=pool.allocate(n, h),
+        mixed_ND=pool.allocate(n, d),
+        xhat2_ND=pool.allocate(n, d) if is_journal else norm2_NA[:, :-1],
+        rrms2_N=pool.allocate(n),
         norm2_NA=norm2_NA,
-        hidden_NF=pool.take(n, 4 * d),
-        dgelu_NF=pool.take(n if training else 0, 4 * d),
+        hidden_NF=pool.allocate(n, 4 * d),
+        dgelu_NF=pool.allocate(n if training else 0, 4 * d),
         masks=(
-            DropoutMasks(pool.take(b, h, t, t), pool.take(n, d), pool.take(n, d))
+            DropoutMasks(pool.allocate(b, h, t, t), pool.allocate(n, d), pool.allocate(n, d))
             if training and config.dropout
             else None
         ),
@@ -141,7 +140,7 @@ def _layer_cache(config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, tra
 
 
 def draw_masks(ws: Workspace, dropout: float, seed: int, step: int, first_sequence: int) -> None:
-    """Fill the masks in `ws`; its first sequence is number `first_sequence` of the batch."""
+    """Draw the dropout masks in `ws`, whose first sequence is number `first_sequence` of the batch."""
     if ws.embedding_mask_ND is None:
         return
     per_sequence = [mask.reshape(ws.b, -1) for mask in _masks(ws)]

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -60,20 +60,6 @@ _DTYPE_NAMES = {
 }
 
 
-class _TensorSlice(Protocol):
-    def get_dtype(self) -> str: ...
-    def get_shape(self) -> list[int]: ...
-
-
-class _TensorFile(Protocol):
-    """The result of `safe_open`, which has no type annotations."""
-
-    def keys(self) -> list[str]: ...
-    def metadata(self) -> dict[str, str] | None: ...
-    def get_slice(self, name: str) -> _TensorSlice: ...
-    def get_tensor(self, name: str) -> NDArray[Any]: ...
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """A training's state at a step; `elapsed_s` is the training time so far."""
@@ -105,7 +91,7 @@ def save_checkpoint(
         "config": msgspec.json.encode(config).decode(),
     }
     metadata[_CHECKSUM] = _checksum(metadata, (_little_endian(part).data for part in stored.values()))
-    # Not by the library, which copies everything in memory and hides which error a full disk raised.
+    # The library would copy everything in memory and hide the system's error on a full disk.
     with reraise_os_errors(CheckpointError, f"write {path}"), replace_atomically(path) as file:
         file.write(_header(stored, metadata))
         for part in stored.values():
@@ -139,7 +125,8 @@ def read_config(path: Path) -> RunConfig:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_TensorFile]:
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as safetensors' `safe_open`, which has no type annotations."""
     _check_header_length(path)
     try:
         with reraise_os_errors(CheckpointError, f"read {path}"), safe_open(path, framework="numpy") as file:
@@ -176,7 +163,7 @@ def _check_sum(path: Path, metadata: Mapping[str, str]) -> None:
         file.seek(_LENGTH_BYTES + int.from_bytes(file.read(_LENGTH_BYTES), "little"))
         found = _checksum(metadata, iter(lambda: file.read(_BLOCK_BYTES), b""))
     if metadata.get(_CHECKSUM) != found:
-        raise CheckpointError(f"{path.name} is damaged: its checksum is not that of its contents")
+        raise CheckpointError(f"{path.name} is damaged: its checksum does not match its contents")
 
 
 def _all_parts(tensors: Mapping[str, NDArray[Any]], model: ModelConfig) -> dict[str, NDArray[Any]]:
@@ -194,7 +181,7 @@ def _parts(whole: str, tensor: NDArray[Any], model: ModelConfig) -> dict[str, ND
     return {prefix + name: part for name, part in named_tensors(tensor, model).items()}
 
 
-def _read_whole(file: _TensorFile, names: tuple[str, ...]) -> NDArray[Any]:
+def _read_whole(file: Any, names: tuple[str, ...]) -> NDArray[Any]:
     if len(names) == 1:
         return np.asarray(file.get_tensor(names[0]))
     return np.concatenate([np.ravel(file.get_tensor(name)) for name in names])
@@ -241,7 +228,7 @@ def _read_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[int, float,
     raise CheckpointError(f"{path.name} is damaged: its step, time or configuration cannot be read")
 
 
-def _check_table(path: Path, file: _TensorFile, expected: Mapping[str, NDArray[Any]], *, whole: bool) -> None:
+def _check_table(path: Path, file: Any, expected: Mapping[str, NDArray[Any]], *, whole: bool) -> None:
     names = set(file.keys())
     for name in expected:
         if name not in names:
@@ -251,21 +238,18 @@ def _check_table(path: Path, file: _TensorFile, expected: Mapping[str, NDArray[A
             if not whole:
                 continue
             raise CheckpointError(
-                f"{path.name} does not fit this model: it has a foreign tensor {name[:80]!r}"
+                f"{path.name} does not fit this model: it has an unknown tensor {name[:80]!r}"
             )
         declared = file.get_slice(name)
         dtype, shape = declared.get_dtype(), tuple(declared.get_shape())
         wanted = expected[name]
-        fits = _is_short_list(shape) if name in _LISTS else shape == wanted.shape
+        is_short_list = name in _LISTS and len(shape) == 1 and shape[0] <= MAX_LIST_LENGTH
+        fits = is_short_list or (name not in _LISTS and shape == wanted.shape)
         if dtype != _DTYPE_NAMES[wanted.dtype.name] or not fits:
             raise CheckpointError(
                 f"{path.name} does not fit this model: {name} is {dtype} {shape}, "
                 f"not {_DTYPE_NAMES[wanted.dtype.name]} {wanted.shape}"
             )
-
-
-def _is_short_list(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 1 and shape[0] <= MAX_LIST_LENGTH
 
 
 def _require_finite(path: Path, name: str, tensor: NDArray[Any]) -> None:

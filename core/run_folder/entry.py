@@ -1,7 +1,4 @@
-"""The journal entry of a run, gathered from the files in its folder, and the user's note in it.
-
-It can be gathered at any time, also while the run is being trained: nothing in it comes from memory.
-"""
+"""The journal entry of a run, gathered at any time from the files in its folder, and the user's note."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class RunFolder:
     # -- rows ------------------------------------------------------------------------------------------
 
     def append(self, event: Event) -> None:
-        """Append an event that has a file to it; rows reach the disk within about a second.
+        """Append an event to its file, if it has one; rows reach the disk within about a second.
 
         Raises: RunError.
         """

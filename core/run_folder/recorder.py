@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 from .. import machine
 from ..commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Steering, Stop
-from ..errors import CheckpointError, DivergedError, FemtoError, RunError
+from ..errors import OUT_OF_MEMORY, CheckpointError, DivergedError, FemtoError, RunError
 from ..evaluators import Evaluator
 from ..events import (
     EvalDone,
@@ -39,8 +39,8 @@ def record(
 
     `commands` may be filled from other threads and from signal handlers. `on_snapshot` answers Snapshot, in
     the training's thread, before the next step. `notes` are added to the source's in RunStarted. `evaluator`
-    scores the model every `score_every` steps, quickly, and thoroughly at the end. To stop iterating stops
-    the training; rows are still written, a checkpoint only by Stop.
+    scores the model quickly every `score_every` steps, and thoroughly at the end. If iteration stops early,
+    rows are written, but no checkpoint.
     """
     recorder = _Recorder(run, training, commands, on_snapshot, evaluator)
     try:
@@ -52,10 +52,7 @@ def record(
     except FemtoError as error:
         yield recorder.failed(error.title, str(error))
     except MemoryError:
-        words = (
-            "this machine has no memory left for it: choose a smaller model, batch or chunk, or fewer threads"
-        )
-        yield recorder.failed("Out of memory", words)
+        yield recorder.failed(*OUT_OF_MEMORY)
     finally:
         recorder.close()
 
@@ -194,9 +191,9 @@ class _Recorder:
                 yield self._saver.save_state()
             kept = f"The last good state, step {step:,}, is saved"
         except CheckpointError:
-            # Its numbers had overflowed before the loss showed it.
+            # The parameters had overflowed before the loss showed it.
             older = self._run.checkpoint_paths()
-            kept = f"The last good state is {older[0].name}" if older else "Nothing good came before that"
+            kept = f"The last good state is {older[0].name}" if older else "There is no earlier good state"
         except FemtoError as failure:
             kept = f"The last state could not be saved ({failure})"
         rate = f"the base rate was {self._base_lr:g}"

@@ -1,4 +1,4 @@
-"""What a model thinks of the next token, how that is cut before one is drawn, and the drawing.
+"""Next-token distributions: temperature, top-k and top-p, drawing a token, and its statistics.
 
 Sources: top-k as in Fan et al., "Hierarchical Neural Story Generation" (2018); top-p as in Holtzman et al.,
 "The Curious Case of Neural Text Degeneration" (2020).
@@ -10,21 +10,22 @@ import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IdArray
 from ..config import MAX_SEED
 from ..errors import ConfigError
+from ..model.layers import FloatArray, IdArray
 
 LN_2 = math.log(2)
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. Temperature 0 takes the most probable; top-k 0 cuts nothing."""
+    """Sampling settings. Temperature 0 chooses the most probable token; top-k 0 keeps all."""
 
     temperature: float = 1.0
     top_k: int = 0
@@ -48,13 +49,13 @@ class Sampling:
 
 
 JOURNAL_SAMPLING = Sampling(temperature=1.0, top_p=0.5)
-"""The journal's own sampler: femtoGPT's "temperature 0.5" keeps the most probable half, at temperature 1."""
+"""The journal's sampler: femtoGPT's "temperature 0.5" is top-p 0.5 at temperature 1."""
 
 
 class Cut(NamedTuple):
-    """What is left of a distribution: the `n_kept` most probable tokens.
+    """The `n_kept` most probable tokens, which remain after top-k and top-p.
 
-    A token weighs exp((logit - the greatest logit) / temperature); `mass` is what the kept ones weigh in all.
+    A token's weight is exp((logit - greatest logit) / temperature); `mass` is the sum of the kept weights.
     """
 
     n_kept: int
@@ -62,14 +63,14 @@ class Cut(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A token that was drawn, and the cut that it was drawn from."""
+    """A token that was drawn, and the cut it was drawn from."""
 
     id: int
     cut: Cut
 
 
 class Alternative(msgspec.Struct, frozen=True):
-    """A token that could come: its probability as the model gave it, and after cutting."""
+    """A candidate token: its probability before (`p`) and after (`p_cut`) top-k and top-p."""
 
     id: int
     bytes: bytes
@@ -78,7 +79,7 @@ class Alternative(msgspec.Struct, frozen=True):
 
 
 def ranked_weights(ranked_V: FloatArray, temperature: float) -> FloatArray:
-    """The weights, in float64, of logits sorted from the greatest on; at temperature 0 only one weighs."""
+    """The weights, in float64, of logits in descending order; at temperature 0 all but the first are 0."""
     if temperature == 0:
         greedy_V = np.zeros(ranked_V.size)
         greedy_V[0] = 1
@@ -91,7 +92,7 @@ def ranked_weights(ranked_V: FloatArray, temperature: float) -> FloatArray:
 
 
 def cut(cumulative_V: FloatArray, sampling: Sampling) -> Cut:
-    """Cut by top-k, then by top-p, which keeps the fewest that together reach its share, at least one."""
+    """Cut by top-k, then by top-p, which keeps the fewest tokens that together reach its share."""
     n = cumulative_V.size
     if sampling.temperature == 0:
         n = 1
@@ -104,23 +105,25 @@ def cut(cumulative_V: FloatArray, sampling: Sampling) -> Cut:
 
 
 def choose(logits_V: FloatArray, sampling: Sampling, uniform: float) -> Choice:
-    """Draw a token, with a number that is uniform over [0, 1). Among equal ones the lower id ranks first."""
+    """Draw a token, given a uniform number in [0, 1). Among equal logits the lower id ranks first."""
     if sampling.temperature == 0:
         return Choice(int(logits_V.argmax()), Cut(1, 1.0))
     ranked_V = np.sort(logits_V)[::-1]
     cumulative_V = ranked_weights(ranked_V, sampling.temperature).cumsum()
     kept = cut(cumulative_V, sampling)
-    place = min(int(cumulative_V[: kept.n_kept].searchsorted(uniform * kept.mass, "right")), kept.n_kept - 1)
-    value = ranked_V[place]
+    at_rank = min(
+        int(cumulative_V[: kept.n_kept].searchsorted(uniform * kept.mass, "right")), kept.n_kept - 1
+    )
+    value = ranked_V[at_rank]
     equals = (logits_V == value).nonzero()[0]
     if equals.size > 1:
-        place -= int(np.count_nonzero(logits_V > value))
-        return Choice(int(equals[place]), kept)
+        at_rank -= int(np.count_nonzero(logits_V > value))
+        return Choice(int(equals[at_rank]), kept)
     return Choice(int(equals[0]), kept)
 
 
 class Distribution:
-    """The logits (V) at a place in a text, and how they were cut there. Works things out when asked."""
+    """The logits (V) of one position and the sampling settings there; all else is computed on demand."""
 
     __slots__ = ("logits_V", "sampling", "vocabulary")
 
@@ -134,25 +137,25 @@ class Distribution:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def reshaped(self, sampling: Sampling) -> Distribution:
-        """The same model's thought, cut in another way."""
+    def with_sampling(self, sampling: Sampling) -> Distribution:
+        """The same logits with other sampling settings."""
         other = copy(self)
         other.sampling = sampling
         return other
 
     def token(self, token_id: int) -> SampledToken:
-        """A token as if it had come here, whether or not the cut leaves it."""
+        """The statistics of a token at this position, whether or not the cut keeps it."""
         return describe(self.logits_V[None], [token_id], None, self.sampling, self.vocabulary)[0]
 
     def ranked(self, n: int) -> tuple[IdArray, FloatArray]:
-        """The ids of the `n` greatest logits, and all logits (V), best first; of equal ones the lower id."""
+        """The ids of the `n` greatest logits, and all logits (V), in descending order; ties by id."""
         ranked_V = np.sort(self.logits_V)[::-1]
         enough = ranked_V[min(n, ranked_V.size) - 1]
         ids_N = (self.logits_V >= enough).nonzero()[0]
         return ids_N[np.argsort(-self.logits_V[ids_N], kind="stable")][:n], ranked_V
 
     def n_kept(self) -> int:
-        """How many tokens the cut leaves."""
+        """The number of tokens that the cut keeps."""
         _, ranked_V = self.ranked(1)
         return cut(ranked_weights(ranked_V, self.sampling.temperature).cumsum(), self.sampling).n_kept
 
@@ -175,11 +178,10 @@ class Distribution:
 
 
 class SampledToken(msgspec.Struct, frozen=True):
-    """A token that came, and what the model thought of it.
+    """A token of a text, and its statistics.
 
-    `p` is its probability as the model gave it, `p_cut` after cutting; `rank` counts from 1 for the most
-    probable; `surprise_bits` is -log2(p); `entropy_bits` is that of the whole distribution as the model gave
-    it, which `place` holds.
+    `p` is its probability before top-k and top-p, `p_cut` after; `rank` is 1 for the most probable;
+    `surprise_bits` is -log2(p); `entropy_bits` is that of the whole `distribution`, before top-k and top-p.
     """
 
     id: int
@@ -189,12 +191,12 @@ class SampledToken(msgspec.Struct, frozen=True):
     rank: int
     surprise_bits: float
     entropy_bits: float
-    place: Distribution
+    distribution: Distribution
 
     @property
     def top(self) -> tuple[Alternative, ...]:
-        """The most probable tokens at its place, best first."""
-        return self.place.top()
+        """The most probable tokens at its position, best first."""
+        return self.distribution.top()
 
 
 def describe(
@@ -204,9 +206,9 @@ def describe(
     sampling: Sampling,
     vocabulary: Sequence[bytes],
 ) -> list[SampledToken]:
-    """Tokens with all that is known of them, from the logits at their places: many at once cost little.
+    """Tokens with their statistics, from the logits at their positions; many at once cost little.
 
-    `masses` are those of the cuts that chose them (see `Cut`), None for tokens that were not drawn.
+    `masses` are those of the cuts they were drawn from (see `Cut`), None for tokens that were not drawn.
     """
     x_NV = np.subtract(logits_NV, logits_NV.max(axis=1, keepdims=True), dtype=np.float64)
     picked_N = x_NV[np.arange(len(ids)), ids]
@@ -234,14 +236,120 @@ def describe(
 
 
 def _cut_probabilities(logits_NV: FloatArray, ids: Sequence[int], sampling: Sampling) -> FloatArray:
-    """The probabilities after cutting of tokens that were not drawn: 0 for those that are cut."""
+    """The `p_cut` of tokens that were not drawn: 0 for those that the cut removes."""
     cut_N = np.zeros(len(ids))
     for n, (logits_V, token_id) in enumerate(zip(logits_NV, ids, strict=True)):
         ranked_V = np.sort(logits_V)[::-1]
         weights_V = ranked_weights(ranked_V, sampling.temperature)
         kept = cut(weights_V.cumsum(), sampling)
         equal_before = np.count_nonzero(logits_V[:token_id] == logits_V[token_id])
-        place = int(np.count_nonzero(logits_V > logits_V[token_id]) + equal_before)
-        if place < kept.n_kept:
-            cut_N[n] = weights_V[place] / kept.mass
+        at_rank = int(np.count_nonzero(logits_V > logits_V[token_id]) + equal_before)
+        if at_rank < kept.n_kept:
+            cut_N[n] = weights_V[at_rank] / kept.mass
     return cut_N
+
+
+# Packed tokens: distributions in little memory. The most probable alternatives are kept exactly, the others
+# summed in groups. A group ends at the token's own cut, so probabilities after this cut are exact, too; after
+# another cut they are close.
+
+N_KNOWN = 16
+"""Alternatives whose probability is kept exactly: as many as a small terminal has rows for."""
+
+_LEAST = 1e-250
+"""The least probability that is stored, so that its logarithm is finite."""
+
+_GROUPS = (*range(N_KNOWN), *(N_KNOWN * 8**n for n in range(3)))
+
+TOKEN = np.dtype(
+    [
+        ("id", np.uint16),
+        ("rank", np.uint32),
+        ("n_kept", np.uint32),
+        ("p_cut", np.float32),
+        ("surprise_bits", np.float32),
+        ("entropy_bits", np.float32),
+        ("best_K", np.uint16, N_KNOWN),
+        ("logits_G", np.float32, len(_GROUPS) + 2),
+    ]
+)
+"""A token and its distribution: 138 bytes, whatever the vocabulary."""
+
+
+class PackedDistribution(Distribution):
+    """A distribution whose `logits_V` are means (G): of the `best_K`, one by one, and of the groups after."""
+
+    __slots__ = ("_best_K", "_counts_G", "_entropy_bits")
+
+    def __init__(
+        self, packed: np.void, counts_G: IdArray, sampling: Sampling, vocabulary: Sequence[bytes]
+    ) -> None:
+        super().__init__(packed["logits_G"][: counts_G.size], sampling, vocabulary)
+        self._best_K: IdArray = packed["best_K"][: len(vocabulary)]
+        self._counts_G, self._entropy_bits = counts_G, float(packed["entropy_bits"])
+
+    def ranked(self, n: int) -> tuple[IdArray, FloatArray]:
+        """As for a whole distribution, but with at most `N_KNOWN` ids.
+
+        Within a group, log-probabilities are interpolated over the logarithm of the rank; its sum is exact.
+        """
+        counts_G, n_tokens = self._counts_G, int(self._counts_G.sum())
+        starts_G = counts_G.cumsum() - counts_G
+        middles_G = np.sqrt((starts_G + 1) * (starts_G + counts_G))
+        even_V = np.interp(np.log(np.arange(1, n_tokens + 1)), np.log(middles_G), self.logits_V)
+        sums_G = np.add.reduceat(np.exp(even_V - even_V[0]), starts_G)
+        off_G = self.logits_V + np.log(counts_G) - (np.log(sums_G) + even_V[0])
+        return self._best_K[:n], even_V + np.repeat(off_G, counts_G)
+
+    def token(self, token_id: int) -> SampledToken:
+        """The statistics of one of the known tokens at this position."""
+        known = self.top(N_KNOWN)
+        at = [entry.id for entry in known].index(token_id)
+        _, data, p, p_cut = msgspec.structs.astuple(known[at])
+        rank = 1 + sum(entry.p > p for entry in known)
+        surprise = max(-float(self.logits_V[at]), 0.0) / LN_2
+        return SampledToken(token_id, data, p, p_cut, rank, surprise, self._entropy_bits, self)
+
+
+def pack(tokens: Sequence[SampledToken]) -> NDArray[Any]:
+    """Tokens as rows of `TOKEN`."""
+    packed_N = np.zeros(len(tokens), TOKEN)
+    for packed, token in zip(packed_N, tokens, strict=True):
+        best_K, ranked_V = token.distribution.ranked(N_KNOWN)
+        kept = cut(
+            ranked_weights(ranked_V, token.distribution.sampling.temperature).cumsum(),
+            token.distribution.sampling,
+        )
+        starts_G, counts_G = _groups(ranked_V.size, kept.n_kept)
+        weights_V = ranked_weights(ranked_V, 1.0)
+        sums_G = np.add.reduceat(weights_V, starts_G) / weights_V.sum()
+        for name in ("id", "rank", "p_cut", "surprise_bits", "entropy_bits"):
+            packed[name] = getattr(token, name)
+        packed["n_kept"] = kept.n_kept
+        packed["best_K"][: best_K.size] = best_K
+        packed["logits_G"][: starts_G.size] = np.log(np.maximum(sums_G / counts_G, _LEAST))
+    return packed_N
+
+
+def unpack(packed_N: NDArray[Any], sampling: Sampling, vocabulary: Sequence[bytes]) -> list[SampledToken]:
+    """The tokens, with packed distributions."""
+    tokens = []
+    for packed in packed_N:
+        _, counts_G = _groups(len(vocabulary), int(packed["n_kept"]))
+        packed_distribution = PackedDistribution(packed, counts_G, sampling, vocabulary)
+        token_id, rank, _, p_cut, surprise, entropy, *_ = packed.item()
+        p = 2.0**-surprise
+        tokens.append(
+            SampledToken(
+                token_id, vocabulary[token_id], p, p_cut, rank, surprise, entropy, packed_distribution
+            )
+        )
+    return tokens
+
+
+def _groups(n_tokens: int, n_kept: int) -> tuple[IdArray, IdArray]:
+    """The starts and sizes of the groups of ranked tokens."""
+    # The last token that the cut keeps is a group of its own, so that the cut is the same after unpacking.
+    starts = {start for start in (*_GROUPS, n_kept - 1, n_kept) if start < n_tokens}
+    starts_G = np.array(sorted(starts), np.int32)
+    return starts_G, np.diff(starts_G, append=np.int32(n_tokens))

@@ -1,4 +1,4 @@
-"""Generating text from a model, and scoring text, with what the model thought at every token."""
+"""Generating text from a model, and scoring text, with statistics of every token."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..arrays import FloatArray, IdArray
 from ..config import ModelConfig, Recipe
 from ..errors import ConfigError
 from ..model.decoder import Decoder
+from ..model.layers import FloatArray, IdArray
 from .distribution import (
     JOURNAL_SAMPLING,
     Alternative,
@@ -38,38 +38,35 @@ __all__ = [
 
 MAX_TOKENS = 1_000_000
 BLOCK_TOKENS = 32
-"""Tokens whose figures are worked out together; the first blocks are smaller, so that some come at once."""
+"""Tokens whose statistics are computed together; the first blocks are smaller, so that some come at once."""
 
 CHUNK_NUMBERS = 2**21
-"""Logits, or attention weights, that are worked on at once when scoring: 8 MiB."""
+"""Logits, or attention weights, that are computed at once when scoring: 8 MiB."""
 
 JOURNAL_PROMPT = b"\n"
 JOURNAL_TOKENS = 100
 
 
 class Sampler:
-    """Generates from, and scores with, one set of parameters, of which it takes a copy.
+    """Generates and scores text with a copy of one set of parameters.
 
-    How it goes on past the context: when the context is full, the model reads the last half of it afresh and
-    goes on from there: at any time its thoughts are those of `model` on the text since `window_start`.
+    When the context is full, the model reads its last half again and continues from there: its logits are
+    always those of `gpt` on the text since `window_start`.
     """
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray, tokenizer: Tokenizer) -> None:
         self.config, self.tokenizer = config, tokenizer
         self._decoder = Decoder(config, recipe, flat_P)
-        self._vocabulary = [tokenizer.token_bytes(i) for i in range(config.vocab_size)]
+        self._vocabulary = [tokenizer.decode([i]) for i in range(config.vocab_size)]
 
     def sibling(self) -> Sampler:
-        """One of the same model, for another thread."""
+        """A sampler of the same model, for another thread."""
         other = copy(self)
         other._decoder = self._decoder.sibling()
         return other
 
     def encode(self, prompt: bytes) -> list[int]:
-        """The ids of a prompt; an empty one stands for a newline, as in the journal.
-
-        Raises: TokenizerError for a prompt with a character that the tokenizer lacks.
-        """
+        """The ids of a prompt; an empty one means a newline, as in the journal. Raises: TokenizerError."""
         ids: list[int] = self.tokenizer.encode(prompt or JOURNAL_PROMPT).tolist()
         return ids
 
@@ -80,14 +77,14 @@ class Sampler:
 
         Raises: ConfigError for a number of tokens out of range; TokenizerError as `encode`; ModelError.
         """
-        return self.go_on(self.encode(prompt), (), n_tokens, sampling)
+        return self.continue_from(self.encode(prompt), (), n_tokens, sampling)
 
-    def go_on(
+    def continue_from(
         self, prompt_ids: Sequence[int], after: Sequence[int], n_tokens: int, sampling: Sampling
     ) -> Iterator[SampledToken]:
-        """Continue a prompt and the tokens that already came after it by `n_tokens` more.
+        """Continue a prompt and the tokens already generated after it by `n_tokens` more.
 
-        The same seed gives the same continuation, whatever the tokens before it were drawn with.
+        The same seed gives the same continuation, however the tokens before it were drawn.
 
         Raises: ConfigError for a number of tokens out of range; ModelError.
         """
@@ -109,7 +106,7 @@ class Sampler:
     def _block(
         self, ids: list[int], n_prompt: int, uniform_N: FloatArray, sampling: Sampling, *, is_first: bool
     ) -> list[SampledToken]:
-        """The next tokens, one for each random number; `ids` grows by them."""
+        """The next tokens, one for each random number; they are appended to `ids`."""
         n = uniform_N.size
         logits_NV = np.empty((n, self.config.vocab_size), self._decoder.dtype)
         masses = []
@@ -122,7 +119,7 @@ class Sampler:
         return describe(logits_NV, ids[-n:], masses, sampling, self._vocabulary)
 
     def _logits_after(self, ids: list[int], n_prompt: int, *, afresh: bool) -> FloatArray:
-        """The logits after `ids`, of which the decoder knows all but the last unless it must begin afresh."""
+        """The logits after `ids`; unless `afresh`, the decoder has read all but the last."""
         if afresh or self._decoder.position == self.config.context:
             start = window_start(len(ids), n_prompt, self.config.context)
             return self._decoder.read(np.array(ids[start:], np.int32))
@@ -131,7 +128,7 @@ class Sampler:
     # -- scoring -----------------------------------------------------------------------------------------
 
     def score(self, prompt: bytes, text: bytes, sampling: Sampling) -> Iterator[SampledToken]:
-        """What the model thinks of each token of `text` after `prompt`: as if it had generated them.
+        """The statistics of each token of `text` after `prompt`, as if the model had generated it.
 
         Raises: ConfigError for an empty text; TokenizerError as `encode`; ModelError.
         """
@@ -144,7 +141,7 @@ class Sampler:
     def score_ids(
         self, prompt_ids: Sequence[int], text_ids: Sequence[int], sampling: Sampling
     ) -> Iterator[SampledToken]:
-        """The same, of ids."""
+        """The same as `score`, for ids."""
         ids_M = np.array([*prompt_ids, *text_ids], np.int32)
         for chunk in self._window_chunks(len(prompt_ids), ids_M.size):
             yield from self._score_chunk(ids_M, chunk, sampling)
@@ -170,22 +167,20 @@ class Sampler:
         self, ids_M: IdArray, windows: list[tuple[int, int, int]], sampling: Sampling
     ) -> Iterator[SampledToken]:
         longest = max(end - 1 - start for start, _, end in windows)
-        inputs_BT = np.zeros(
-            (len(windows), longest), np.int32
-        )  # what stands after a window's end is not seen
+        inputs_BT = np.zeros((len(windows), longest), np.int32)  # zeros after a window's end have no effect
         for row, (start, _, end) in zip(inputs_BT, windows, strict=True):
             row[: end - 1 - start] = ids_M[start : end - 1]
         logits_BTV = self._decoder.logits(inputs_BT)
         for logits_TV, (start, first, end) in zip(logits_BTV, windows, strict=True):
-            places_NV = logits_TV[first - 1 - start : end - 1 - start].copy()
-            yield from describe(places_NV, ids_M[first:end].tolist(), None, sampling, self._vocabulary)
+            logits_NV = logits_TV[first - 1 - start : end - 1 - start].copy()
+            yield from describe(logits_NV, ids_M[first:end].tolist(), None, sampling, self._vocabulary)
 
 
 def window_start(n_before: int, n_prompt: int, context: int) -> int:
-    """Where the text begins that the model sees when `n_before` tokens precede the next one.
+    """The start of the window that the model reads when `n_before` tokens precede the next one.
 
-    It sees the last `context` tokens of the prompt and goes on; each time that the context is full, the
-    window moves on so that half of it is left.
+    The first window starts with the last `context` tokens of the prompt; whenever the context is full, the
+    window moves so that half of it remains.
     """
     start = max(0, n_prompt - context)
     over = n_before - start - context

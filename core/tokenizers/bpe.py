@@ -1,8 +1,7 @@
 """Byte-pair encoding over bytes (Sennrich et al., 2016), learnt and applied by Hugging Face `tokenizers`.
 
-Token 0 to 255 are the bytes themselves; each later token joins two earlier ones. The library works on
-characters, so bytes go to it as the 256 characters of Latin-1, one for one: whatever the bytes are, they
-come back. Where a word ends is decided here alone, before the library sees anything.
+Tokens 0 to 255 are the bytes; each later token joins two earlier ones. The library works on characters, so
+bytes are passed to it as the 256 characters of Latin-1. Text is split into words here, not by the library.
 """
 
 from __future__ import annotations
@@ -21,57 +20,57 @@ from ..config import MAX_VOCAB_SIZE, TokenizerKind
 from ..errors import TokenizerError
 
 if TYPE_CHECKING:
-    # Imported where it is used: only the entries with bpe pay for it.
-    import tokenizers
+    import tokenizers  # slow to import, and only bpe needs it
 
 BYTES = tuple(bytes([value]) for value in range(256))
 MAX_TOKEN_BYTES = 32
-"""The longest token: longer ones are rules and headings, learnt by heart."""
+"""The longest token: longer ones would be memorised lines and headings."""
 
-LEAST_COUNT = 2
-"""A pair that occurs once is no pattern."""
+MIN_COUNT = 2
+"""The least number of occurrences of a pair that is merged."""
 
 WORD = re.compile(
-    rb" ?[A-Za-z\x80-\xff]{1,64}"  # a word with the space before it; what is not ASCII counts as letters
+    rb" ?[A-Za-z\x80-\xff]{1,64}"  # a word with the space before it; bytes above ASCII count as letters
     rb"|[0-9]{1,3}"
     rb"| ?[^A-Za-z0-9\x80-\xff\s]{1,64}"  # punctuation
-    rb"|\s{1,64}(?!\S)"  # white space but for the last, which goes with the next word if it is a space
+    rb"|\s{1,64}(?!\S)"  # white space except the last, which joins the next word if it is a space
     rb"|\s{1,64}"
 )
-"""No token reaches across words, and every byte is in exactly one. The limits keep text without any spaces
-from being one endless word, which takes minutes to learn from.
+"""No token spans words, and every byte is in exactly one. The limits keep text without spaces from being one
+huge word, which takes minutes to learn from.
 
 Source: after GPT-2's pattern (Radford et al., 2019).
 """
-
 
 FORMAT = 1
 """The version of tokenizer.json, of every kind."""
 
 
-class BpeFile(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="bpe", forbid_unknown_fields=True
-):
-    """tokenizer.json of a bpe tokenizer: the merges in order, each token named by its id.
-
-    A merge whose joined bytes are a token already makes no new one: there are two ways to that token.
-    """
+class TokenizerFile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
+    """The content of tokenizer.json."""
 
     format: int = FORMAT
+
+
+class BpeFile(TokenizerFile, frozen=True, kw_only=True, tag="bpe"):
+    """The merges of a bpe tokenizer in order, as pairs of ids.
+
+    A merge whose joined bytes are a token already makes no new one.
+    """
+
     merges: list[tuple[int, int]]
 
 
 class BpeTokenizer:
-    """The 256 bytes and what merges make of them."""
+    """Tokens are the 256 bytes and their merges."""
 
     kind: TokenizerKind = "bpe"
 
     def __init__(self, merges: Sequence[tuple[int, int]]) -> None:
         """Build the vocabulary from merges (pairs of token ids).
 
-        Raises:
-            TokenizerError: a merge names a token that does not exist yet, comes twice, or makes a token or a
-                vocabulary that is too large.
+        Raises: TokenizerError if a merge refers to a later token, is repeated, or makes a token or vocabulary
+        that is too large.
         """
         self._merges = tuple(merges)
         self._tokens = _tokens_of(self._merges)
@@ -85,14 +84,11 @@ class BpeTokenizer:
         if not ids_of:
             return np.empty(0, np.int32)
         order = np.fromiter((index_of[word] for word in words), np.int64, len(words))
-        return _take_slices(ids_of, order)
+        return _concatenate_rows(ids_of, order)
 
     def decode(self, ids: Iterable[int]) -> bytes:
         tokens = self._tokens
         return b"".join([tokens[i] for i in checked_ids(ids, self.vocab_size).tolist()])
-
-    def token_bytes(self, token_id: int) -> bytes:
-        return self.decode([token_id])
 
     def to_json(self) -> str:
         return msgspec.json.encode(BpeFile(merges=list(self._merges))).decode()
@@ -104,9 +100,7 @@ class BpeTokenizer:
 
 @lru_cache(maxsize=4)
 def _library_of(merges: tuple[tuple[int, int], ...]) -> tokenizers.Tokenizer:
-    """The library's own tokenizer; the few that a process needs are kept, since it never frees what they
-    remember of the words they have seen.
-    """
+    """The library's tokenizer. A few are cached, since it never frees the words that they remember."""
     from tokenizers import Tokenizer, models  # noqa: PLC0415
 
     names = [token.decode("latin-1") for token in _tokens_of(merges)]
@@ -116,19 +110,16 @@ def _library_of(merges: tuple[tuple[int, int], ...]) -> tokenizers.Tokenizer:
 
 
 def learn_merges(text: bytes, vocab_size: int) -> list[tuple[int, int]]:
-    """Learn from a text the merges that make a vocabulary of exactly `vocab_size` tokens.
+    """Learn the merges for a vocabulary of exactly `vocab_size` tokens from a text; deterministic.
 
-    The same text and size give the same merges.
-
-    Raises:
-        TokenizerError: the text does not have that many pairs that occur twice. It says how far it reaches.
+    Raises: TokenizerError if the text has too few repeated pairs; it says how many tokens are possible.
     """
     from tokenizers import Tokenizer, models, trainers  # noqa: PLC0415
 
     library = Tokenizer(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        min_frequency=LEAST_COUNT,
+        min_frequency=MIN_COUNT,
         initial_alphabet=[token.decode("latin-1") for token in BYTES],
         max_token_length=MAX_TOKEN_BYTES,
         special_tokens=[],
@@ -139,9 +130,9 @@ def learn_merges(text: bytes, vocab_size: int) -> list[tuple[int, int]]:
     reached = library.get_vocab_size()
     if reached != vocab_size:
         raise TokenizerError(
-            f"a bpe vocabulary of {vocab_size:,} was asked for, but this text of {len(text):,} bytes yields "
-            f"only {reached:,}: after those, no two neighbouring tokens within a word occur twice; "
-            f"ask for {reached:,} or fewer, use byte, or add text"
+            f"a bpe vocabulary of {vocab_size:,} is not possible: this text of {len(text):,} bytes yields "
+            f"only {reached:,}, because no other pair of tokens within a word occurs twice; "
+            f"choose {reached:,} or fewer, use byte, or add text"
         )
     id_of = library.get_vocab()
     merges = json.loads(library.to_str())["model"]["merges"]
@@ -149,7 +140,7 @@ def learn_merges(text: bytes, vocab_size: int) -> list[tuple[int, int]]:
 
 
 def checked_ids(ids: Iterable[int], vocab_size: int) -> NDArray[np.int64]:
-    """Ids as an array. Raises TokenizerError for one outside the vocabulary."""
+    """Ids as an array. Raises: TokenizerError for one outside the vocabulary."""
     try:
         array = ids.astype(np.int64) if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)
     except (OverflowError, TypeError, ValueError) as error:
@@ -161,11 +152,11 @@ def checked_ids(ids: Iterable[int], vocab_size: int) -> NDArray[np.int64]:
 
 
 def _tokens_of(merges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
-    """The bytes of all tokens, those of a merge checked before they are made."""
+    """The bytes of all tokens; each merge is checked before its token is created."""
     tokens = list(BYTES)
     known = set(tokens)
     if len(set(merges)) < len(merges):
-        raise TokenizerError("a merge of this bpe tokenizer stands there twice")
+        raise TokenizerError("a merge of this bpe tokenizer is repeated")
     for left, right in merges:
         if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
             raise TokenizerError(f"the merge {left:,} + {right:,} comes before one of its tokens")
@@ -176,15 +167,15 @@ def _tokens_of(merges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
             known.add(joined)
             tokens.append(joined)
     if len(tokens) > MAX_VOCAB_SIZE:
-        raise TokenizerError(f"{len(tokens):,} tokens are more than the {MAX_VOCAB_SIZE:,} that may be")
+        raise TokenizerError(f"{len(tokens):,} tokens are more than the {MAX_VOCAB_SIZE:,} allowed")
     return tuple(tokens)
 
 
-def _take_slices(rows: list[list[int]], order: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Put the rows of a ragged table one after another in the given order, without a loop over them.
+def _concatenate_rows(rows: list[list[int]], order: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Concatenate rows of a ragged table in the given order, without a loop over them.
 
-    Element j of the result comes from the flat table at: where its row starts, plus j, minus how much of the
-    result lies before the row.
+    Element j of the result is the flat table's at: the start of its row, plus j, minus the length of the
+    result before that row.
     """
     lengths = np.array([len(row) for row in rows])
     flat = np.array([token_id for row in rows for token_id in row], np.int32)

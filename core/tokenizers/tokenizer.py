@@ -1,7 +1,7 @@
 """Text to ids and back: by character, by byte, or by byte pairs (BPE) learnt from the text.
 
-Text is `bytes` throughout, ids are int32. `byte` and `bpe` take any bytes at all; `char` takes UTF-8 made of
-the characters it was built from, and says which other one it met, and where.
+Text is `bytes` throughout, ids are int32. `byte` and `bpe` encode any bytes; `char` encodes UTF-8 made of the
+characters it was built from, and its error names any other one and its position.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from ..config import MAX_VOCAB_SIZE, TokenizerConfig, TokenizerKind
 from ..errors import TokenizerError
 from ..files import refuse_newer
-from .bpe import FORMAT, BpeFile, BpeTokenizer, checked_ids, learn_merges
+from .bpe import FORMAT, BpeFile, BpeTokenizer, TokenizerFile, checked_ids, learn_merges
 
 N_BYTES = 256
 
 
 class Tokenizer(Protocol):
-    """What a model needs of any tokenizer."""
+    """The interface of the three tokenizers."""
 
     @property
     def kind(self) -> TokenizerKind: ...
@@ -32,24 +32,20 @@ class Tokenizer(Protocol):
     def vocab_size(self) -> int: ...
 
     def encode(self, text: bytes) -> NDArray[np.int32]:
-        """Ids of a text. Raises TokenizerError if it cannot be written in this vocabulary."""
+        """The ids of a text. Raises: TokenizerError if the vocabulary lacks a character."""
         ...
 
     def decode(self, ids: Iterable[int]) -> bytes:
-        """The text of ids. Raises TokenizerError for an id outside the vocabulary."""
-        ...
-
-    def token_bytes(self, token_id: int) -> bytes:
-        """The bytes of one token. Raises TokenizerError for an id outside the vocabulary."""
+        """The text of ids. Raises: TokenizerError for an id outside the vocabulary."""
         ...
 
     def to_json(self) -> str:
-        """All of it, for `load_tokenizer`."""
+        """The tokenizer as JSON, for `load_tokenizer`."""
         ...
 
 
 class ByteTokenizer:
-    """Every byte is its own id."""
+    """Tokens are bytes; every byte is its own id."""
 
     kind: TokenizerKind = "byte"
     vocab_size = N_BYTES
@@ -60,22 +56,19 @@ class ByteTokenizer:
     def decode(self, ids: Iterable[int]) -> bytes:
         return checked_ids(ids, N_BYTES).astype(np.uint8).tobytes()
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return self.decode([token_id])
-
     def to_json(self) -> str:
         return _to_json(_ByteFile())
 
 
 class CharTokenizer:
-    """Every code point of a text gets an id, in the order of the code points."""
+    """Tokens are the code points of a text, in ascending order."""
 
     kind: TokenizerKind = "char"
 
     def __init__(self, alphabet: str) -> None:
         """`alphabet` must be strictly ascending and not empty."""
         self.vocab_size = len(alphabet)
-        self._alphabet = alphabet
+        self.alphabet = alphabet
         self._code_points_V = _code_points(alphabet)
         # One entry beyond the last known code point, for everything above it.
         self._id_of = np.full(int(self._code_points_V[-1]) + 2, -1, np.int32)
@@ -92,11 +85,8 @@ class CharTokenizer:
         code_points = self._code_points_V[checked_ids(ids, self.vocab_size)]
         return code_points.tobytes().decode("utf-32-le").encode()
 
-    def token_bytes(self, token_id: int) -> bytes:
-        return self.decode([token_id])
-
     def to_json(self) -> str:
-        return _to_json(_CharFile(alphabet=self._alphabet))
+        return _to_json(_CharFile(alphabet=self.alphabet))
 
     def _unknown(self, text: str, index: int) -> TokenizerError:
         line = text.count("\n", 0, index) + 1
@@ -110,13 +100,12 @@ class CharTokenizer:
 
 
 def build_tokenizer(config: TokenizerConfig, text: bytes) -> Tokenizer:
-    """Make the tokenizer of a kind; `char` and `bpe` learn their vocabulary from `text`.
+    """A tokenizer of the configured kind; `char` and `bpe` learn their vocabulary from `text`.
 
-    The vocabulary of `char` is whatever the text holds; that of `bpe` has exactly the size asked for.
+    The vocabulary of `char` is the characters of the text; that of `bpe` has exactly the configured size.
 
-    Raises:
-        TokenizerError: the text is empty, is not UTF-8 (char), has too many different characters (char) or
-            yields fewer tokens than asked for (bpe).
+    Raises: TokenizerError if the text is empty, is not UTF-8 (char), has too many different characters (char)
+    or too few repeated pairs (bpe).
     """
     if config.kind == "byte":
         return ByteTokenizer()
@@ -136,18 +125,14 @@ def build_tokenizer(config: TokenizerConfig, text: bytes) -> Tokenizer:
 
 
 def load_tokenizer(json_text: str) -> Tokenizer:
-    """Read what `to_json` wrote.
-
-    Raises:
-        TokenizerError: it is anything else. Sizes are checked before anything is built.
-    """
+    """Read the output of `to_json`. Raises: TokenizerError for anything else, before memory is allocated."""
     try:
         refuse_newer(json_text, FORMAT, "the tokenizer", TokenizerError)
         file: _ByteFile | _CharFile | BpeFile = msgspec.json.decode(
             json_text, type=_ByteFile | _CharFile | BpeFile
         )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise TokenizerError(f"this is no tokenizer of femtotui's: {error}") from error
+        raise TokenizerError(f"this is not a femtotui tokenizer: {error}") from error
     match file:
         case _ByteFile():
             return ByteTokenizer()
@@ -157,20 +142,13 @@ def load_tokenizer(json_text: str) -> Tokenizer:
             return BpeTokenizer(merges)
 
 
-class _ByteFile(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="byte", forbid_unknown_fields=True
-):
-    """tokenizer.json of a byte tokenizer."""
-
-    format: int = FORMAT
+class _ByteFile(TokenizerFile, frozen=True, kw_only=True, tag="byte"):
+    """A byte tokenizer has no parameters."""
 
 
-class _CharFile(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="char", forbid_unknown_fields=True
-):
-    """tokenizer.json of a char tokenizer: its characters in ascending order."""
+class _CharFile(TokenizerFile, frozen=True, kw_only=True, tag="char"):
+    """The characters of a char tokenizer in ascending order."""
 
-    format: int = FORMAT
     alphabet: str
 
 
@@ -182,9 +160,9 @@ def _checked_alphabet(alphabet: str) -> str:
     if not 1 <= len(alphabet) <= MAX_VOCAB_SIZE:
         raise TokenizerError(f"an alphabet has 1 to {MAX_VOCAB_SIZE:,} characters, not {len(alphabet):,}")
     if any("\ud800" <= character <= "\udfff" for character in alphabet):
-        raise TokenizerError("the alphabet holds half a surrogate pair, which is no character")
+        raise TokenizerError("the alphabet holds half a surrogate pair, which is not a character")
     if any(left >= right for left, right in pairwise(alphabet)):
-        raise TokenizerError("the alphabet is not in ascending order, each character once")
+        raise TokenizerError("the alphabet is not strictly ascending")
     return alphabet
 
 
@@ -205,19 +183,21 @@ def _decode_utf8(text: bytes) -> str:
 def characters_lacking(tokenizer: Tokenizer, text: bytes) -> tuple[str, ...]:
     """The characters of `text` that the tokenizer has no token for, each once, in order.
 
-    A byte that is not UTF-8 counts as the character that Python stands it for (`surrogateescape`).
+    A byte that is not UTF-8 counts as its `surrogateescape` character.
     """
-    return tuple(c for c in dict.fromkeys(_characters(text)) if not _can_encode(tokenizer, c))
+    if not isinstance(tokenizer, CharTokenizer):
+        return ()
+    return tuple(c for c in dict.fromkeys(_characters(text)) if c not in tokenizer.alphabet)
 
 
 def without(text: bytes, characters: tuple[str, ...]) -> bytes:
-    """`text` with those characters left out."""
+    """`text` without those characters."""
     kept = "".join(c for c in _characters(text) if c not in characters)
     return kept.encode("utf-8", "surrogateescape")
 
 
 def lacking_words(characters: tuple[str, ...], most: int = 8) -> str:
-    """Which characters those are, harmless to print: at most so many of them by name."""
+    """A message that names at most `most` of those characters, safe to print."""
     named = ", ".join(_named(c) for c in characters[:most])
     more = f" and {len(characters) - most:,} more" if len(characters) > most else ""
     return f"this model's tokenizer has no {named}{more}"
@@ -231,13 +211,3 @@ def _named(character: str) -> str:
 
 def _characters(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
-
-
-def _can_encode(tokenizer: Tokenizer, character: str) -> bool:
-    if tokenizer.kind != "char":
-        return True  # bytes, and BPE which starts from them, take anything
-    try:
-        tokenizer.encode(character.encode("utf-8", "surrogateescape"))
-    except TokenizerError:
-        return False
-    return True

@@ -1,6 +1,6 @@
-"""From text to batches: a source's text as ids, windows of it by step, and what losses on it mean.
+"""Batches: a source's text as ids, and random windows of it for each step.
 
-Batches are a pure function of seed and step, so a run that resumes needs no stored random state.
+They are a function of seed and step, so that resuming a run needs no stored random state.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..tokenizers.tokenizer import Tokenizer
 from .baselines import measure_baselines
 
 EPOCHS_PER_BLOCK = 4
-"""How often a block of fresh text is gone through, in tokens, before the next one is written."""
+"""Epochs over a block of fresh text before the next one is generated."""
 
 _OFFSETS_KEY = 0x6F66_6673_6574_7300
-"""Keeps the random numbers of offsets apart from those of all else that the same seed decides."""
+"""Separates the random numbers of offsets from others with the same seed."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Text, and where it came from.
+    """Training and validation text, and its origin.
 
-    `notes` are said plainly to the user, `command` is what makes the training text in a shell, `floor` is
-    the lowest possible loss on the validation text (nats a byte; synthetic sources only), and `fresh(k)`
-    writes block k = 0, 1, ... of training text that never ends; it is a pure function of k.
+    `notes` must be shown to the user, `command` is a shell command that creates the training text, `floor`
+    is the lowest possible loss on the validation text (nats per byte; synthetic sources only), and `fresh(k)`
+    generates block k = 0, 1, ... of endless training text, as a function of k.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the training text followed by the validation text."""
+        """The checksum of the training text followed by the validation text."""
         return hashlib.sha256(self.train + self.validation).hexdigest()
 
 
@@ -54,13 +54,11 @@ class Batches:
     """Training batches by step, and the validation windows.
 
     `train_ids_N` and `validation_ids_N` are the whole text as ids; `validation_inputs_WT` and
-    `validation_targets_WT` are at most `eval_windows` windows, evenly spaced; `bytes_per_token` is of the
-    validation text. Short texts (less than a window to validate on) lend validation the end of what
-    they train on, which is then no longer trained on.
+    `validation_targets_WT` are at most `eval_windows` windows, evenly spaced; `bytes_per_token` is that of
+    the validation text. If that is shorter than a window, the end of the training text is moved to it.
 
-    Raises:
-        DataError: the text is empty or too short for the context.
-        TokenizerError: the text cannot be written in the tokenizer's vocabulary.
+    Raises: DataError if the text is empty or too short for the context; TokenizerError if the vocabulary
+    lacks a character.
     """
 
     def __init__(self, source: Source, tokenizer: Tokenizer, config: RunConfig) -> None:
@@ -82,7 +80,7 @@ class Batches:
 
     @cached_property
     def baselines(self) -> Baselines:
-        """Losses to compare with, in nats a token, measured on the validation text."""
+        """Reference losses on the validation text, in nats per token."""
         return measure_baselines(
             self.train_ids_N,
             self.validation_ids_N,
@@ -91,21 +89,18 @@ class Batches:
         )
 
     def batch(self, step: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Inputs and targets of a step (from 0): windows at uniformly random offsets, wrapping at the end.
-
-        Shapes: (B, T) each; targets are the inputs one token on.
-        """
+        """Inputs and targets (B, T) of a step (from 0): windows at random offsets, wrapping at the end."""
         self._go_to_block(step)
-        # The step is a high word of the counter: streams of different steps never meet.
+        # The step is a high word of the counter: streams of different steps do not overlap.
         stream = np.random.Philox(key=[self._seed, _OFFSETS_KEY], counter=[0, step, 0, 0])
         offsets_B = np.random.Generator(stream).integers(0, len(self._windows_NT1), self._batch)
         return _inputs_and_targets(self._windows_NT1[offsets_B])
 
     def _go_to_block(self, step: int) -> None:
-        """Hold the text that a step trains on: with fresh data block k for steps k*R to k*R + R - 1.
+        """Load the text of a step: with fresh data block k for steps k*R to k*R + R - 1.
 
-        R = `steps_per_block` = max(1, round(4 * N / (B * T))), where N is the number of tokens in block 0:
-        each block is gone through about four times. All of it follows from the configuration.
+        R = `steps_per_block` = max(1, round(4 * N / (B * T))) for N tokens in block 0: about four epochs of
+        each block.
         """
         block = step // self.steps_per_block if self._fresh else 0
         if block != self._block:
@@ -124,7 +119,7 @@ def _ids(source: Source, tokenizer: Tokenizer, context: int) -> tuple[NDArray[np
     train_N, validation_N = tokenizer.encode(source.train), tokenizer.encode(source.validation)
     needed, total = context + 1, len(train_N) + len(validation_N)
     missing = needed - len(validation_N)
-    # What a synthetic source validates on is apart by rule, so nothing may be moved there.
+    # Synthetic training and validation text must not be mixed.
     if 0 < missing < len(train_N) and source.fresh is None:
         validation_N = np.concatenate([train_N[-missing:], validation_N])
         train_N = train_N[:-missing]
@@ -143,7 +138,7 @@ def _ids(source: Source, tokenizer: Tokenizer, context: int) -> tuple[NDArray[np
 
 
 def _wrapped_windows(ids_N: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    """A view of the N windows of a size that start at each token, going round at the end."""
+    """A view of the N windows that start at each token, wrapping at the end."""
     return sliding_window_view(np.resize(ids_N, len(ids_N) + size - 1), size)
 
 
@@ -160,5 +155,5 @@ def _inputs_and_targets(windows_WT1: NDArray[np.int32]) -> tuple[NDArray[np.int3
 
 def _bytes_per_token(ids_N: NDArray[np.int32], tokenizer: Tokenizer) -> float:
     kinds, counts = np.unique(ids_N, return_counts=True)
-    lengths = [len(tokenizer.token_bytes(token_id)) for token_id in kinds.tolist()]
+    lengths = [len(tokenizer.decode([token_id])) for token_id in kinds.tolist()]
     return float(np.dot(lengths, counts)) / len(ids_N)

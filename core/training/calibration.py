@@ -1,35 +1,35 @@
-"""How many threads share a batch, and how much each works on at a time: found out by a short measurement.
+"""Choosing the number of threads and the chunk size by a short measurement.
 
-The choice decides the order of sums and so the last bits of every number. It is therefore remembered (see
-`remembered_choice`), recorded in the run and used again when the run is resumed.
+The choice decides the order of sums, and so the last bits of every number. It is therefore cached in a file,
+recorded in the run and used again when the run is resumed.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from ..config import ModelConfig, Recipe, RunConfig
+from ..files import write_atomically
 from ..machine import describe_machine
 from ..model.gpt import Model
 from ..model.parameters import initial_parameters
 from .workers import Workers, choose_chunk, choose_threads
 
 LONGEST_STEP_MS = 60.0
-"""Where the usual choice takes longer than this, arithmetic outweighs all else and nothing is tried."""
+"""If the default choice takes longer than this, arithmetic dominates and no other is tried."""
 
-LEAST_GAIN = 1.03
-"""Another choice must be this much faster than the usual one: below that it is noise."""
+MIN_GAIN = 1.03
+"""Another choice must be faster than the default by this factor; less is noise."""
 
 LARGE_STEP_FLOP = 20e9
-"""A step with more arithmetic than this takes longer than that on any laptop. Part of its batch is timed, for
-the sake of a quick start."""
+"""A step with more arithmetic takes longer than that on any laptop; only part of its batch is timed."""
 
 _PART = 4
 _FORMAT = 1
@@ -37,9 +37,9 @@ _TIMED_STEPS = 3
 
 
 class ThreadChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """Threads, sequences at a time, and the milliseconds that forward and backward took with them.
+    """Threads, chunk (sequences at a time), and the milliseconds of a forward and backward with them.
 
-    `step_ms` is what a step took in the last run, everything included; None before there was one.
+    `step_ms` is the whole time per step in the last run; None before there was one.
     """
 
     threads: int
@@ -54,9 +54,9 @@ class _Remembered(msgspec.Struct, kw_only=True):
 
 
 def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice:
-    """The choice in `file` for this machine and size, or a new one, measured and added to it.
+    """The choice in `file` for this machine and size; if there is none, it is measured and added.
 
-    A file that cannot be read or written only costs the measurement.
+    Errors of reading and writing are ignored.
     """
     key = _key(model, recipe, batch)
     kept = _read(file)
@@ -68,7 +68,7 @@ def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int
 
 
 def remember_step(file: Path, config: RunConfig, ms: float) -> None:
-    """Add to the choice in `file` what a step took in a run that used it. The choice stays what it is."""
+    """Add the time per step of a run to the choice in `file` that it used."""
     train = config.train
     key = _key(config.model, config.recipe, train.batch)
     choice = _read(file).choices.get(key)
@@ -77,60 +77,56 @@ def remember_step(file: Path, config: RunConfig, ms: float) -> None:
 
 
 def _remember(file: Path, key: str, choice: ThreadChoice) -> None:
-    kept = _read(file)  # anew: another process may have measured another size meanwhile
+    kept = _read(file)  # again: another process may have measured another size meanwhile
     kept.choices[key] = choice
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f"{file.name}.{os.getpid()}")
-        new.write_bytes(msgspec.json.encode(kept))
-        new.replace(file)
+        write_atomically(file, msgspec.json.encode(kept))
 
 
 def known_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice | None:
-    """The choice that `file` remembers for this machine and size; nothing is measured."""
+    """The choice in `file` for this machine and size, if any; nothing is measured."""
     return _read(file).choices.get(_key(model, recipe, batch))
 
 
 def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice:
-    """The fastest of a few candidates, the usual one if none is clearly faster."""
-    usual, *others = _candidates(model, batch)
+    """The fastest of a few candidates; the default if none is clearly faster."""
+    default, *others = _candidates(model, batch)
     if 6 * model.n_parameters * model.context * batch > LARGE_STEP_FLOP:
-        return _measured_in_part(model, recipe, batch, *usual)
-    first = _measured(model, recipe, batch, *usual)
+        return _measured_in_part(model, recipe, batch, *default)
+    first = _measured(model, recipe, batch, *default)
     if first.ms > LONGEST_STEP_MS:
         return first
-    best = min((_measured(model, recipe, batch, *other) for other in others), key=_ms, default=first)
-    return best if best.ms * LEAST_GAIN < first.ms else first
+    best = min(
+        (_measured(model, recipe, batch, *other) for other in others), key=attrgetter("ms"), default=first
+    )
+    return best if best.ms * MIN_GAIN < first.ms else first
 
 
 def _measured_in_part(
     model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int
 ) -> ThreadChoice:
-    """That choice, timed on a share of the batch: the time goes with the sequences."""
+    """That choice, timed on part of the batch and scaled up."""
     part = max(threads, batch // _PART)
     timed = _measured(model, recipe, part, threads, min(chunk, -(-part // threads)))
     return ThreadChoice(threads=threads, chunk=chunk, ms=timed.ms * batch / part)
 
 
-def _ms(choice: ThreadChoice) -> float:
-    return choice.ms
-
-
 def _candidates(model: ModelConfig, batch: int) -> Iterator[tuple[int, int]]:
-    """The usual choice first; then smaller chunks, which stay in the cache, and fewer threads."""
+    """The default choice first; then smaller chunks, which stay in the cache, and fewer threads."""
     most = choose_threads(batch)
-    usual_chunk = choose_chunk(model, batch, most)
-    yield most, usual_chunk
-    if usual_chunk > 1:
-        yield most, -(-usual_chunk // 2)
+    chunk = choose_chunk(model, batch, most)
+    yield most, chunk
+    if chunk > 1:
+        yield most, -(-chunk // 2)
     fewer = most
-    while fewer > 1:  # with many cores and a tiny model, threads wait for one another's Python
+    while fewer > 1:  # with a tiny model, many threads compete for Python's GIL
         fewer = -(-fewer // 2)
         yield fewer, choose_chunk(model, batch, fewer)
 
 
 def _measured(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int) -> ThreadChoice:
-    """The best of a few steps after one that warms up; that one alone if it is slow enough to judge by."""
+    """The fastest of a few steps; the first alone if it is slow."""
     flat_P = initial_parameters(model, recipe.init, 0)
     rng = np.random.default_rng(0)
     shape = (batch, model.context)

@@ -1,7 +1,7 @@
-"""AdamW over the flat vector, and the learning-rate schedule.
+"""AdamW and Muon over the flat vector, and the learning-rate schedule.
 
-Everything here goes through the vectors in blocks, and blocks are shared between threads. Which thread takes
-which block changes no bit: each block's arithmetic and the order of the sums are fixed.
+Vectors are processed in blocks, which threads share. Which thread processes which block changes no bit: each
+block's arithmetic and the order of sums are fixed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..config import AdamWConfig, ModelConfig, MuonConfig, Recipe, ScheduleConfig
+from ..model.layers import FloatArray
 from ..model.parameters import Parameter, parameter_table
 
 BLOCK = 131_072
-"""Elements a block: no more than a large cache holds of five vectors, and not so few that threads queue for
-the interpreter between one short pass and the next."""
+"""Elements per block: five vectors of it fit a large cache, and threads seldom wait for the GIL."""
 
 Share = Callable[[Callable[[int], None], int], None]
 """`share(work, n)` calls work(0) to work(n - 1), on any threads, and returns when all are done."""
 
 
 def learning_rate(schedule: ScheduleConfig, step: int, n_steps: int) -> float:
-    """The rate for optimizer step `step`, counted from 0, of a run of `n_steps`; see `config.ScheduleConfig`.
+    """The rate of step `step`, counted from 0, of a run of `n_steps`; see `config.ScheduleConfig`.
 
-    Source: femtoGPT's schedule, which the journal used, generalised to a line that ends with the run.
+    Source: femtoGPT's schedule, which the journal used, with a decay that may end with the run.
     """
     if step < schedule.warmup_steps:
         return schedule.base_lr / schedule.warmup_steps * step
@@ -39,7 +38,7 @@ def learning_rate(schedule: ScheduleConfig, step: int, n_steps: int) -> float:
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of the flat vector that weight decay falls on, or not, as a whole."""
+    """A range of the flat vector, and whether weight decay applies to it."""
 
     start: int
     stop: int
@@ -47,35 +46,35 @@ class Block:
 
 
 def blocks_of(parameters: Sequence[Parameter], decay: Literal["all", "matrices"]) -> tuple[Block, ...]:
-    """Cut what these parameters fill of the flat vector into blocks of at most `BLOCK` elements."""
-    stretches: list[tuple[int, int, bool]] = []
+    """Divide these parameters' ranges of the flat vector into blocks of at most `BLOCK` elements."""
+    ranges: list[tuple[int, int, bool]] = []
     for parameter in parameters:
         start, stop = parameter.offset, parameter.offset + parameter.size
         decays = decay == "all" or len(parameter.shape) == 2
-        if stretches and stretches[-1][1:] == (start, decays):
-            stretches[-1] = (stretches[-1][0], stop, decays)
+        if ranges and ranges[-1][1:] == (start, decays):
+            ranges[-1] = (ranges[-1][0], stop, decays)
         else:
-            stretches.append((start, stop, decays))
+            ranges.append((start, stop, decays))
     return tuple(
         Block(at, min(at + BLOCK, stop), decays)
-        for start, stop, decays in stretches
+        for start, stop, decays in ranges
         for at in range(start, stop, BLOCK)
     )
 
 
 class Optimizer(Protocol):
-    """What turns a gradient into better parameters, and has a state of its own to be saved."""
+    """Updates parameters by a gradient; its state is saved in checkpoints."""
 
     steps_done: int
 
     def state(self) -> dict[str, FloatArray]:
-        """Vectors as long as the parameters, by name: views, to be saved and to be written to."""
+        """Vectors as long as the parameters, by name: views, which may be saved and overwritten."""
         ...
 
     def step(
         self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
     ) -> None:
-        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is used up."""
+        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is overwritten."""
         ...
 
 
@@ -92,7 +91,7 @@ def gradient_norm(gradient_P: FloatArray, share: Share) -> float:
 
 
 def clip_factor(clip_norm: float | None, norm: float) -> float:
-    """What a gradient of `norm` has to be multiplied with so that it is no longer than `clip_norm`."""
+    """The factor that scales a gradient of `norm` down to `clip_norm`, at most 1."""
     return min(1.0, clip_norm / norm) if clip_norm is not None and norm > 0 else 1.0
 
 
@@ -107,7 +106,7 @@ class AdamW:
     def __init__(
         self, parameters: Sequence[Parameter], n_parameters: int, config: AdamWConfig, dtype: np.dtype[Any]
     ) -> None:
-        """An AdamW for `parameters` out of a flat vector of `n_parameters`; others are left alone."""
+        """An AdamW for `parameters` in a flat vector of `n_parameters`; others are not changed."""
         self._config = config
         self._blocks = blocks_of(parameters, config.decay)
         self.steps_done = 0
@@ -144,7 +143,7 @@ class AdamW:
 
 
 def _moments(g: FloatArray, m: FloatArray, v: FloatArray, o: AdamWConfig, clip: float) -> None:
-    """m = beta1 * m + (1 - beta1) * clip * g, v = beta2 * v + (1 - beta2) * (clip * g)^2, using g up."""
+    """m = beta1 * m + (1 - beta1) * clip * g, v = beta2 * v + (1 - beta2) * (clip * g)^2; overwrites g."""
     np.multiply(g, (1 - o.beta1) * clip, out=g)
     np.multiply(m, o.beta1, out=m)
     np.add(m, g, out=m)
@@ -155,27 +154,27 @@ def _moments(g: FloatArray, m: FloatArray, v: FloatArray, o: AdamWConfig, clip: 
 
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
-"""x -> a x + b x^3 + c x^5, applied to the singular values: steep at 0, and staying near 1. Jordan's."""
+"""Jordan's x -> a x + b x^3 + c x^5, applied to the singular values: steep at 0, stable near 1."""
 
 _TINY = 1e-7
 
 
 def make_optimizer(model: ModelConfig, recipe: Recipe, threads: int, dtype: np.dtype[Any]) -> Optimizer:
-    """The optimizer that a recipe asks for, over the flat vector of `model`."""
+    """The recipe's optimizer, over the flat vector of `model`."""
     if isinstance(recipe.optimizer, AdamWConfig):
         return AdamW(parameter_table(model), model.n_parameters, recipe.optimizer, dtype)
     return Muon(model, recipe.optimizer, recipe.schedule.base_lr, threads, dtype)
 
 
-def is_muons(parameter: Parameter) -> bool:
-    """Whether a parameter is a matrix inside a layer: not the embedding, not the head, no vector."""
+def uses_muon(parameter: Parameter) -> bool:
+    """Whether Muon updates a parameter: a matrix inside a layer, not the embedding, the head or a vector."""
     return parameter.name.startswith("layers.") and len(parameter.shape) == 2
 
 
 class Orthogonaliser:
-    """Room to orthogonalise K matrices of shape (M, N) at once; M must not be more than N.
+    """Arrays to orthogonalise K matrices of shape (M, N) at once, M <= N, by Newton-Schulz iterations.
 
-    The room is the first `size` elements of `scratch`, which others may use in their turn.
+    They are the first `size` elements of `scratch`, which others may use at other times.
     """
 
     def __init__(self, k: int, m: int, n: int, scratch: FloatArray) -> None:
@@ -188,13 +187,13 @@ class Orthogonaliser:
 
     @staticmethod
     def size(k: int, m: int, n: int) -> int:
-        """Elements of scratch that it takes."""
+        """Elements of scratch that it needs."""
         return 2 * k * m * n + 2 * k * m * m
 
     def run(self, iterations: int) -> FloatArray:
-        """Push all singular values of `x_KMN`, which is used up, to about 1.
+        """Bring all singular values of `x_KMN`, which is overwritten, to about 1.
 
-        X -> (a I + b A + c A^2) X, where A = X X^T, does to each singular value what the polynomial does.
+        X -> (a I + b A + c A^2) X, where A = X X^T, applies the polynomial to each singular value.
         """
         x, other = self.x_KMN, self._other_KMN
         norms_K = np.sqrt(np.einsum("kmn,kmn->k", x, x))
@@ -213,9 +212,9 @@ class Orthogonaliser:
 
 @dataclass(frozen=True)
 class Stack:
-    """Matrices of one kind in some layers: where they lie in the flat vector, and how.
+    """Matrices of one kind in some layers, and their position in the flat vector.
 
-    `splits` is how many matrices one parameter holds side by side: queries, keys and values are three.
+    `splits` is the number of matrices side by side in one parameter: queries, keys and values are three.
     """
 
     start: int
@@ -225,7 +224,7 @@ class Stack:
     splits: int
 
     def of(self, flat_P: FloatArray) -> FloatArray:
-        """A view (layers, splits, M, N) of a flat vector; what is taller than wide shows as its transpose."""
+        """A view (layers, splits, M, N) of a flat vector; tall matrices are transposed."""
         size = self.layers * self.rows * self.columns
         wide = flat_P[self.start : self.start + size].reshape(self.layers, self.rows, self.splits, self.width)
         stack = wide.swapaxes(1, 2)
@@ -236,29 +235,30 @@ class Stack:
         return self.columns // self.splits
 
     @property
-    def room(self) -> tuple[int, int, int]:
-        """How many matrices, and their shorter and longer side."""
+    def shape(self) -> tuple[int, int, int]:
+        """The number of matrices, and their shorter and longer side."""
         short, long = sorted((self.rows, self.width))
         return self.layers * self.splits, short, long
 
     @property
     def scale(self) -> float:
-        """sqrt(max(1, outputs / inputs)): what an update does to the outputs is the same for every shape."""
+        """sqrt(max(1, outputs / inputs)): updates of all shapes change the outputs equally."""
         return math.sqrt(max(1.0, self.width / self.rows))
 
 
 class Muon:
-    """Momentum in Nesterov's form, orthogonalised, and AdamW for what is no matrix inside a layer."""
+    """Orthogonalised Nesterov momentum for the matrices inside layers, and AdamW for all other parameters."""
 
     def __init__(
         self, model: ModelConfig, config: MuonConfig, base_lr: float, threads: int, dtype: np.dtype[Any]
     ) -> None:
         self._config, self._base_lr = config, base_lr
-        others = [parameter for parameter in parameter_table(model) if not is_muons(parameter)]
+        others = [parameter for parameter in parameter_table(model) if not uses_muon(parameter)]
         self._adamw = AdamW(others, model.n_parameters, config.adamw, dtype)
         self._momentum_P = np.zeros(model.n_parameters, dtype)
         self._pieces = [
-            _rooms(stacks_of(model, layers), dtype) for layers in _layer_ranges(model.n_layers, threads)
+            _with_orthogonalisers(stacks_of(model, layers), dtype)
+            for layers in _layer_ranges(model.n_layers, threads)
         ]
         self.steps_done = 0
 
@@ -273,8 +273,8 @@ class Muon:
         rate = self._config.lr * lr / self._base_lr
 
         def update_piece(i: int) -> None:
-            for stack, room in self._pieces[i]:
-                self._update(stack, room, parameters_P, gradient_P, clip, rate)
+            for stack, orthogonaliser in self._pieces[i]:
+                self._update(stack, orthogonaliser, parameters_P, gradient_P, clip, rate)
 
         share(update_piece, len(self._pieces))
         self._adamw.steps_done = self.steps_done
@@ -284,20 +284,20 @@ class Muon:
     def _update(
         self,
         stack: Stack,
-        room: Orthogonaliser,
+        orthogonaliser: Orthogonaliser,
         parameters_P: FloatArray,
         gradient_P: FloatArray,
         clip: float,
         rate: float,
     ) -> None:
         momentum, g = stack.of(self._momentum_P), stack.of(gradient_P)
-        x = room.x_KMN.reshape(g.shape)
+        x = orthogonaliser.x_KMN.reshape(g.shape)
         np.multiply(g, clip, out=x)
         np.multiply(momentum, self._config.momentum, out=momentum)
         np.add(momentum, x, out=momentum)
         np.multiply(momentum, self._config.momentum, out=g)
         np.add(x, g, out=x)
-        update = room.run(self._config.iterations)
+        update = orthogonaliser.run(self._config.iterations)
         np.multiply(update, rate * stack.scale, out=update)
         p = stack.of(parameters_P)
         if self._config.weight_decay:
@@ -309,7 +309,7 @@ def stacks_of(model: ModelConfig, layers: range) -> list[Stack]:
     """Every kind of matrix in a range of layers."""
     table = {parameter.name: parameter for parameter in parameter_table(model)}
     kinds = [
-        name.split(".", 2)[2] for name, p in table.items() if is_muons(p) and name.startswith("layers.0.")
+        name.split(".", 2)[2] for name, p in table.items() if uses_muon(p) and name.startswith("layers.0.")
     ]
     stacks = []
     for kind in kinds:
@@ -320,13 +320,13 @@ def stacks_of(model: ModelConfig, layers: range) -> list[Stack]:
     return stacks
 
 
-def _rooms(stacks: list[Stack], dtype: np.dtype[Any]) -> list[tuple[Stack, Orthogonaliser]]:
-    """A room for each stack, all in the same place: one thread takes them one after the other."""
-    scratch = np.zeros(max(Orthogonaliser.size(*stack.room) for stack in stacks), dtype)
-    return [(stack, Orthogonaliser(*stack.room, scratch)) for stack in stacks]
+def _with_orthogonalisers(stacks: list[Stack], dtype: np.dtype[Any]) -> list[tuple[Stack, Orthogonaliser]]:
+    """An orthogonaliser for each stack; they share memory, since one thread runs them in turn."""
+    scratch = np.zeros(max(Orthogonaliser.size(*stack.shape) for stack in stacks), dtype)
+    return [(stack, Orthogonaliser(*stack.shape, scratch)) for stack in stacks]
 
 
 def _layer_ranges(n_layers: int, threads: int) -> list[range]:
-    """The layers in as many contiguous ranges as there are threads, but none empty."""
+    """The layers in contiguous ranges, one per thread, none of them empty."""
     n = min(threads, n_layers)
     return [range(n_layers * i // n, n_layers * (i + 1) // n) for i in range(n)]

@@ -1,7 +1,7 @@
-"""Training as a generator: whoever iterates decides what to show, what to keep and when to stop.
+"""Training as a generator: the caller decides what to show, what to save and when to stop.
 
-A step is a pure function of the parameters, the optimizer's state and the step's number: batches and dropout
-are drawn from (seed, step). So a checkpoint needs no random state, and resuming equals never having stopped.
+A step is a function of the parameters, the optimizer's state and the step's number: batches and dropout are
+drawn from (seed, step). So checkpoints need no random state, and a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from .optimizers import gradient_norm, learning_rate, make_optimizer
 from .workers import ALONE, STEPS_TO_ALIGN, Ranks, Workers, choose_chunk, choose_threads
 
 RECENT_STEPS = 20
-"""Steps that a training loss is averaged over where one number is wanted."""
+"""The number of steps over which the reported training loss is averaged."""
 
-_STEPS_TO_TELL = 50
+_MIN_TIMED_STEPS = 50
 """Steps before the mean time per step is reported."""
 
 
 class Training:
-    """A model, its optimizer, its data and its threads, at some step.
+    """A model, its optimizer, data and threads, at some step.
 
-    `config` is the given one with everything that was left open filled in: vocabulary, threads and chunk.
-    With several `ranks`, its threads are those of all of them together.
+    `config` is the given one with vocabulary, threads and chunk filled in. With several `ranks`, `threads`
+    is the total of all.
     """
 
     def __init__(self, config: RunConfig, source: Source, tokenizer: Tokenizer, ranks: Ranks = ALONE) -> None:
@@ -64,12 +64,12 @@ class Training:
 
     @classmethod
     def begin(cls, config: RunConfig, source: Source, tokenizer: Tokenizer, ranks: Ranks = ALONE) -> Training:
-        """A training at step 0, from fresh parameters."""
+        """A training at step 0, with new parameters."""
         return cls(config, source, tokenizer, ranks)
 
     @property
     def gradient_size(self) -> int:
-        """Elements of the vector that ranks add up in a step."""
+        """Elements of the vector that ranks sum in a step."""
         return self._workers.gradient_size
 
     @property
@@ -79,14 +79,14 @@ class Training:
 
     @property
     def ms_per_step(self) -> float | None:
-        """Mean milliseconds a step since it was begun or restored, None before there are enough of them."""
+        """Mean milliseconds per step since the start or `restore`; None before there are enough."""
         step, elapsed_s = self._began_at
-        if self.step - step < _STEPS_TO_TELL:
+        if self.step - step < _MIN_TIMED_STEPS:
             return None
         return (self.elapsed_s - elapsed_s) * 1e3 / (self.step - step)
 
     def set_learning_rate(self, base_lr: float) -> None:
-        """From the next step on, follow the schedule as if its base rate were `base_lr`."""
+        """Replace the schedule's base rate from the next step on."""
         if not (math.isfinite(base_lr) and 0 <= base_lr <= 10):
             raise ConfigError(f"must be from 0 to 10, not {base_lr:g}", "base_lr")
         self._lr_scale = base_lr / self.config.recipe.schedule.base_lr
@@ -94,12 +94,8 @@ class Training:
     def advance(self) -> StepDone:
         """Do one step.
 
-        Raises
-        ------
-        DivergedError
-            When the loss or the gradient is no longer finite; parameters are then as they were before.
-        Dismissed
-            When rank 0, which this rank follows, has ended the training.
+        Raises: DivergedError if the loss or the gradient is not finite, leaving the parameters unchanged;
+        Dismissed if rank 0 has ended the training.
         """
         start = time.perf_counter()
         train, index = self.config.train, self.step
@@ -129,7 +125,7 @@ class Training:
         )
 
     def evaluate(self) -> EvalDone:
-        """Measure the loss on the validation windows. Its time counts as training time."""
+        """Compute the loss on the validation windows. Its time counts as training time."""
         start = time.perf_counter()
         val_loss = self._workers.mean_loss(
             self.batches.validation_inputs_WT, self.batches.validation_targets_WT
@@ -140,7 +136,7 @@ class Training:
         )
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """All that a checkpoint must hold beside the step and the elapsed time; views where they can be."""
+        """The content of a checkpoint except the step and the elapsed time; views where possible."""
         return {
             **self.vectors(),
             "recent_losses": np.array(self._recent, np.float64),
@@ -148,22 +144,22 @@ class Training:
         }
 
     def vectors(self) -> dict[str, NDArray[Any]]:
-        """The parameters and the optimizer's state: views of vectors of one length."""
+        """The parameters and the optimizer's state: views of vectors of the same length."""
         state = {f"optimizer.{name}": vector for name, vector in self._optimizer.state().items()}
         return {"parameters": self.parameters_P, **state}
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], step: int, elapsed_s: float) -> None:
-        """Go back to what `tensors()` gave at `step`."""
-        own = self.vectors()
+        """Restore the result of `tensors()` at `step`."""
+        vectors = self.vectors()
         missing = self.tensors().keys() - tensors.keys()
         if missing:
             raise CheckpointError(f"the checkpoint lacks {', '.join(sorted(missing))}")
-        for name, vector in own.items():
+        for name, vector in vectors.items():
             if tensors[name].shape != vector.shape:
                 raise CheckpointError(
                     f"the checkpoint's {name} has shape {tensors[name].shape}, this model's {vector.shape}"
                 )
-        for name, vector in own.items():
+        for name, vector in vectors.items():
             vector[...] = tensors[name]
         self._recent = deque(map(float, tensors["recent_losses"]), maxlen=RECENT_STEPS)
         self._lr_scale = float(tensors["lr_scale"][0])
@@ -179,7 +175,7 @@ class Training:
 
 
 def resolved(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:
-    """`config` with the tokenizer's vocabulary, and threads and chunk chosen where they were 0."""
+    """`config` with the tokenizer's vocabulary size, and with threads and chunk chosen where they are 0."""
     replace = msgspec.structs.replace
     model = replace(config.model, vocab_size=tokenizer.vocab_size)
     train = config.train

@@ -1,60 +1,57 @@
-"""One model, several threads: each takes its share of a batch, and gradients are summed in order."""
+"""Data-parallel threads: each computes its share of a batch, and gradients are summed in a fixed order."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from ..arrays import FloatArray, IdArray
 from ..config import ModelConfig
 from ..model.gpt import Model
+from ..model.layers import FloatArray, IdArray
 from ..model.parameters import Tensors
 from ..model.workspace import Pool, Workspace, draw_masks
 from .optimizers import BLOCK
 
-if TYPE_CHECKING:
-    from ..arrays import FloatArray
-
 STEPS_TO_ALIGN: Final = 100
-"""How often ranks take over rank 0's parameters: hosts whose BLAS rounds differently would drift apart."""
+"""Interval at which ranks copy rank 0's parameters: hosts whose BLAS rounds differently would diverge."""
 
 
-class Dismissed(Exception):  # noqa: N818  (nothing went wrong)
+class Dismissed(Exception):  # noqa: N818  (not an error)
     """Rank 0 ended the training that this rank follows."""
 
 
 class Ranks(Protocol):
-    """What a training asks of the others. All of them ask the same, in the same order."""
+    """The processes that share a training. All call the same methods in the same order."""
 
     @property
     def rank(self) -> int:
-        """From 0, which leads."""
+        """The number of this process; 0 leads."""
         ...
 
     @property
     def size(self) -> int: ...
 
     def add_up(self, gradient: FloatArray, loss: float) -> float:
-        """The sum of all ranks' losses; the sum of their gradients takes the place of each.
+        """The sum of all ranks' losses; each rank's `gradient` becomes the sum of all.
 
-        Raises: Dismissed, in ranks that follow.
+        Raises: Dismissed, in ranks other than 0.
         """
         ...
 
     def align(self, parameters_P: FloatArray) -> None:
-        """Overwrites the parameters with those of rank 0."""
+        """Overwrite the parameters with those of rank 0."""
         ...
 
 
 class Alone:
-    """One process has the whole batch."""
+    """A single process, which has the whole batch."""
 
     rank: Final = 0
     size: Final = 1
@@ -73,12 +70,12 @@ Work = Callable[[int], None]
 
 
 class Team:
-    """`size` threads, the caller's included. Close it when done."""
+    """`size` threads, including the caller's; must be closed."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._orders: list[SimpleQueue[Work | None]] = [SimpleQueue() for _ in range(size - 1)]
-        self._reports: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._tasks: list[SimpleQueue[Work | None]] = [SimpleQueue() for _ in range(size - 1)]
+        self._results: SimpleQueue[BaseException | None] = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._serve, args=(i,), name=f"femtotui-{i}", daemon=True)
             for i in range(1, size)
@@ -88,16 +85,16 @@ class Team:
 
     def run(self, work: Work) -> None:
         """Call `work(i)` on every thread i, and wait for all of them."""
-        for orders in self._orders:
-            orders.put(work)
+        for tasks in self._tasks:
+            tasks.put(work)
         faults = [_fault_of(work, 0)]
-        faults += [self._reports.get() for _ in self._orders]
+        faults += [self._results.get() for _ in self._tasks]
         for fault in faults:
             if fault is not None:
                 raise fault
 
     def share(self, work: Work, n: int) -> None:
-        """Call work(0) to work(n - 1), every thread taking a contiguous part."""
+        """Call work(0) to work(n - 1); each thread has a contiguous part."""
         if self.size == 1 or n == 1:
             for i in range(n):
                 work(i)
@@ -111,20 +108,20 @@ class Team:
 
     def close(self) -> None:
         """End the threads. Safe to call twice."""
-        for orders in self._orders:
-            orders.put(None)
+        for tasks in self._tasks:
+            tasks.put(None)
         for thread in self._threads:
             thread.join()
-        self._orders, self._threads = [], []
+        self._tasks, self._threads = [], []
 
     def _serve(self, i: int) -> None:
-        orders = self._orders[i - 1]
-        while (work := orders.get()) is not None:
-            self._reports.put(_fault_of(work, i))
+        tasks = self._tasks[i - 1]
+        while (work := tasks.get()) is not None:
+            self._results.put(_fault_of(work, i))
 
 
 def _fault_of(work: Work, i: int) -> BaseException | None:
-    """What `work(i)` raises; it is raised again when all threads are done."""
+    """The exception that `work(i)` raises, to be raised again when all threads are done."""
     try:
         work(i)
     except BaseException as fault:
@@ -133,11 +130,10 @@ def _fault_of(work: Work, i: int) -> BaseException | None:
 
 
 ACTIVATION_BYTES = 80 * 2**20
-"""Most memory that one thread's activations may take when the chunk is chosen for the user."""
-
+"""Most memory for one thread's activations when the chunk is chosen automatically."""
 
 CHUNK_TOKENS = 1024
-"""Most tokens in a chunk chosen for the user: more are no faster, and memory should not follow the batch."""
+"""Most tokens in a chunk that is chosen automatically: more are no faster, and need more memory."""
 
 
 def usable_cores() -> int:
@@ -148,22 +144,22 @@ def usable_cores() -> int:
 
 
 def activation_bytes(config: ModelConfig) -> int:
-    """What one sequence takes in a training workspace, float32, without constants."""
+    """Bytes of one sequence in a training workspace, float32, without constants."""
     t, d, h, v = config.context, config.width, config.n_heads, config.vocab_size
-    kept_a_layer = t * (16 * d + h * t + h + 34)
+    per_layer = t * (16 * d + h * t + h + 34)
     if config.dropout:
-        kept_a_layer += t * (2 * d + h * t)
+        per_layer += t * (2 * d + h * t)
     shared = t * (14 * d + h * t + v)
-    return 4 * (config.n_layers * kept_a_layer + shared)
+    return 4 * (config.n_layers * per_layer + shared)
 
 
 def choose_threads(batch: int) -> int:
-    """As many as there are cores, but no more than sequences."""
+    """One thread per core, but no more than sequences."""
     return min(usable_cores(), batch)
 
 
 def choose_chunk(config: ModelConfig, batch: int, threads: int) -> int:
-    """A thread's whole share at once if that keeps to the limits above, else equal parts of it that do."""
+    """A thread's whole share if that is within the limits above, else equal parts of it that are."""
     share = -(-batch // threads)
     most = max(1, min(ACTIVATION_BYTES // activation_bytes(config), CHUNK_TOKENS // config.context))
     n_chunks = -(-share // most)
@@ -172,7 +168,7 @@ def choose_chunk(config: ModelConfig, batch: int, threads: int) -> int:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Sequences `start` to `stop` of a batch, and whether a thread's gradient is added to or begun."""
+    """Sequences `start` to `stop` of a batch; `add` their gradient to the thread's, or overwrite it."""
 
     start: int
     stop: int
@@ -180,7 +176,7 @@ class Chunk:
 
 
 def chunks_of(batch: int, threads: int, chunk: int) -> tuple[tuple[Chunk, ...], ...]:
-    """Every thread's chunks: contiguous shares, equal but for one sequence, cut into chunks."""
+    """Every thread's chunks: contiguous shares that differ by at most one sequence, cut into chunks."""
     bounds = [batch * i // threads for i in range(threads + 1)]
     return tuple(
         tuple(Chunk(at, min(at + chunk, stop), add=at > start) for at in range(start, stop, chunk))
@@ -189,11 +185,10 @@ def chunks_of(batch: int, threads: int, chunk: int) -> tuple[tuple[Chunk, ...], 
 
 
 class Workers:
-    """Threads with a workspace and a gradient each, over one `model`. `gradient` is the sum, of the
-    parameters.
+    """Threads with a workspace and a gradient each, over one `model`; `gradient` is the sum, by parameter.
 
-    The same seed, thread count and chunk give the same bits, whichever thread finishes first. `threads` are
-    those of all `ranks`, which have equally many each; the ones of this rank take their shares of a batch.
+    The same seed, thread count and chunk give the same bits, whichever thread finishes first. `threads` is
+    the total of all `ranks`, which have the same number each.
     """
 
     def __init__(
@@ -210,7 +205,7 @@ class Workers:
         self.team = Team(own)
         self._ranks = ranks
         self._gradients = [model.empty_gradient() for _ in range(own)]
-        self.gradient = Tensors.of(self._room_for_the_sum(), config)
+        self.gradient = Tensors.of(self._sum_memory(), config)
         self._chunks = chunks_of(batch, threads, chunk)[ranks.rank * own : (ranks.rank + 1) * own]
         self._chunk = chunk
         dtype = model.parameters.flat_P.dtype
@@ -219,8 +214,8 @@ class Workers:
         for thread in range(own):
             self._workspace(thread, chunk)
 
-    def _room_for_the_sum(self) -> FloatArray:
-        """Once the threads' gradients are added up, in the first one's memory, the last one's is free."""
+    def _sum_memory(self) -> FloatArray:
+        """Memory for `gradient`: the last thread's, which is free once the sum is in the first one's."""
         flat_P = self.model.parameters.flat_P
         if len(self._gradients) == 1:
             return np.zeros_like(flat_P)
@@ -239,30 +234,52 @@ class Workers:
         Raises: Dismissed.
         """
         n_total = inputs_BT.size
-        losses = [0.0] * self.team.size
 
-        def work(thread: int) -> None:
-            with np.errstate(all="ignore"):  # what overflows is caught by the sums, or by the loss
-                for chunk in self._chunks[thread]:
-                    ws = self._workspace(thread, chunk.stop - chunk.start)
-                    draw_masks(ws, self.config.dropout, seed, step, chunk.start)
-                    losses[thread] += self.model.loss_and_gradient(
-                        inputs_BT[chunk.start : chunk.stop].reshape(-1),
-                        targets_BT[chunk.start : chunk.stop].reshape(-1),
-                        ws,
-                        self._gradients[thread],
-                        n_total,
-                        add=chunk.add,
-                    )
+        def chunk_loss(thread: int, chunk: Chunk, ws: Workspace) -> float:
+            draw_masks(ws, self.config.dropout, seed, step, chunk.start)
+            inputs_N, targets_N = (
+                x_BT[chunk.start : chunk.stop].reshape(-1) for x_BT in (inputs_BT, targets_BT)
+            )
+            gradient = self._gradients[thread]
+            return self.model.loss_and_gradient(inputs_N, targets_N, ws, gradient, n_total, add=chunk.add)
 
-        self.team.run(work)
+        loss = self._summed_loss(self._chunks, chunk_loss)
         self._sum_gradients()
-        loss = self._ranks.add_up(self._gradients[0].flat, sum(losses))
+        loss = self._ranks.add_up(self._gradients[0].flat, loss)
         self._unfold()
         return loss / n_total
 
+    def mean_loss(self, inputs_WT: IdArray, targets_WT: IdArray) -> float:
+        """The mean loss of any number of windows, without dropout."""
+
+        def chunk_loss(_thread: int, chunk: Chunk, ws: Workspace) -> float:
+            inputs_N, targets_N = (
+                x_WT[chunk.start : chunk.stop].reshape(-1) for x_WT in (inputs_WT, targets_WT)
+            )
+            return self.model.loss(inputs_N, targets_N, ws)
+
+        chunks = chunks_of(len(inputs_WT), self.team.size, self._chunk)
+        return self._summed_loss(chunks, chunk_loss) / inputs_WT.size
+
+    def _summed_loss(
+        self,
+        chunks: Sequence[Sequence[Chunk]],
+        chunk_loss: Callable[[int, Chunk, Workspace], float],
+    ) -> float:
+        """The sum of `chunk_loss` over every thread's chunks, in a fixed order."""
+        losses = [0.0] * self.team.size
+
+        def work(thread: int) -> None:
+            with np.errstate(all="ignore"):  # overflow shows in sums or in the loss
+                for chunk in chunks[thread]:
+                    ws = self._workspace(thread, chunk.stop - chunk.start)
+                    losses[thread] += chunk_loss(thread, chunk, ws)
+
+        self.team.run(work)
+        return sum(losses)
+
     def _sum_gradients(self) -> None:
-        """Add the threads' gradients up in order; the sum is the first one's then."""
+        """Add the other threads' gradients to the first one's, in order."""
         total, *others = (gradient.flat for gradient in self._gradients)
 
         def sum_block(i: int) -> None:
@@ -282,36 +299,18 @@ class Workers:
 
     @property
     def gradient_size(self) -> int:
-        """Elements of the vector that ranks add up."""
+        """Elements of the vector that ranks sum."""
         return self._gradients[0].flat.size
 
     def refresh(self) -> None:
-        """Fold the changed parameters anew."""
+        """Fold the changed parameters again."""
         self.share(self.model.folding.fold, self.model.folding.n_pieces)
 
     def share(self, work: Work, n: int) -> None:
-        """Do work(0) to work(n - 1) on all threads. What overflows shows in the loss, or in the norm."""
+        """Do work(0) to work(n - 1) on all threads. Overflow shows in the loss or in the norm."""
 
         def quiet_work(i: int) -> None:
             with np.errstate(all="ignore"):
                 work(i)
 
         self.team.share(quiet_work, n)
-
-    def mean_loss(self, inputs_WT: IdArray, targets_WT: IdArray) -> float:
-        """The mean loss of any number of windows, without dropout."""
-        shares = chunks_of(len(inputs_WT), self.team.size, self._chunk)
-        losses = [0.0] * self.team.size
-
-        def work(thread: int) -> None:
-            with np.errstate(all="ignore"):
-                for chunk in shares[thread]:
-                    ws = self._workspace(thread, chunk.stop - chunk.start)
-                    losses[thread] += self.model.loss(
-                        inputs_WT[chunk.start : chunk.stop].reshape(-1),
-                        targets_WT[chunk.start : chunk.stop].reshape(-1),
-                        ws,
-                    )
-
-        self.team.run(work)
-        return sum(losses) / inputs_WT.size

@@ -20,7 +20,8 @@ from ..experiments.experiment_screen import ExperimentScreen
 from ..runs.actions import RunActions
 from ..runs.compare_screen import CompareScreen
 from ..runs.runs_screen import RunsScreen
-from ..text.formats import local_now, printable
+from ..text.formats import local_now
+from ..text.safe import unwrapped
 from ..train.arranging import ArrangingScreen
 from ..train.contesting import ContestingScreen
 from ..train.train_screen import TrainScreen
@@ -79,7 +80,7 @@ class FemtoApp(TickingApp):
                 self.theme = self._settings.theme
             else:
                 near = did_you_mean(self._settings.theme, self.available_themes)
-                problems.append(f"theme: there is no theme `{printable(self._settings.theme)}`{near}")
+                problems.append(f"theme: there is no theme `{unwrapped(self._settings.theme)}`{near}")
         keys, key_problems = known_keys(self._settings, KNOWN_ACTIONS)
         self.set_keymap(keys)
         self.set_class(self.train.glyphs is ASCII, "-ascii")

@@ -12,7 +12,7 @@ from textual.command import Command, CommandList, CommandPalette, DiscoveryHit, 
 from textual.content import Content
 from textual.dom import DOMNode
 
-from ..text.formats import printable
+from ..text.safe import unwrapped
 from ..train.choosing import ChoosingScreen
 from ..widgets.dialogs import InTurn
 
@@ -52,7 +52,7 @@ class FemtoCommands(Provider):
                     yield name, f"key {found.key}", partial(self._run, found.action, owner)
         if isinstance(screen, ChoosingScreen):
             for key, preset in screen.presets.items():
-                name = f"train #{key} {printable(preset.title)}"
+                name = f"train #{key} {unwrapped(preset.title)}"
                 help_text = f"{preset.tokenizer.kind} · {preset.data.source}"
                 yield name, help_text, partial(screen.open_preset, key)
 

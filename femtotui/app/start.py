@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..blas.environment import limit_blas_threads
+from ..blas.kernel import limit_blas_threads
 from ..paths import config_folder, runs_folder
 from ..runs.manager import RunManager
 from ..trainer.client import Trainer

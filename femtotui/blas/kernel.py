@@ -1,13 +1,13 @@
-"""The right BLAS kernel for this processor, found out once a machine.
+"""The BLAS settings of this process, to be made before NumPy is imported: its threads, and its kernel.
 
 OpenBLAS knows processors by name. One that is newer than the library gets a fallback kernel without AVX-512,
-which runs at about half the speed that the hardware has. `OPENBLAS_CORETYPE` names another kernel, but only
-before the library is loaded. So a throw-away process measures OpenBLAS's own choice, and if the processor has
-AVX-512 and that choice does not use it, another one tries the kernel that does. It is taken only if its
-results are right and it is clearly faster. The decision is remembered for this processor and these libraries.
+at about half the speed of the hardware. `OPENBLAS_CORETYPE` names another kernel, but only before the library
+is loaded. So a child process measures OpenBLAS's own choice, and if the processor has AVX-512 and that choice
+does not use it, another one tries the kernel that does. It is chosen only if its results are correct and it
+is clearly faster. The decision is cached for this processor and these libraries.
 
-What the user has set is never touched, nor is any BLAS library but OpenBLAS. To have femtotui decide all the
-same, or to name a kernel for femtotui alone, there is `FEMTOTUI_BLAS_KERNEL`:
+The user's setting is never changed, nor any BLAS library but OpenBLAS. `FEMTOTUI_BLAS_KERNEL` sets the kernel
+for femtotui alone:
 
     not set     respect OPENBLAS_CORETYPE; decide by measuring where that is not set
     auto        ignore OPENBLAS_CORETYPE; decide by measuring
@@ -31,8 +31,10 @@ import msgspec
 
 from femtotui.core.files import read_limited, write_atomically
 
+from ..paths import cache_folder
 from .probe import TOGETHER, Probe, has_avx512
 
+BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 VARIABLE = "OPENBLAS_CORETYPE"
 SWITCH = "FEMTOTUI_BLAS_KERNEL"
 AUTO = "auto"
@@ -50,7 +52,7 @@ _MAX_BYTES = 64 * 1024
 
 
 class ProbeError(Exception):
-    """Matrix products could not be measured; says what happened to the process that tried."""
+    """The process that was to measure matrix products failed."""
 
 
 Prober = Callable[[Mapping[str, str]], Probe]
@@ -58,9 +60,9 @@ Prober = Callable[[Mapping[str, str]], Probe]
 
 
 class KernelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What to train with: `kernel` is the value for `OPENBLAS_CORETYPE`, "" for none, `reason` says why.
+    """The kernel to train with: the value for `OPENBLAS_CORETYPE`, "" for none, and the reason.
 
-    `default` and `candidate` are what was measured to decide it.
+    `default` and `candidate` are the measurements behind it.
     """
 
     kernel: str
@@ -70,18 +72,32 @@ class KernelChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice on disk, and the state of the BLAS library that it was made for."""
+    """A cached choice, and the state of the BLAS library that it was made for."""
 
     format: int
     library: str
     choice: KernelChoice
 
 
-def apply_kernel_choice(cache: Path) -> None:
-    """Choose, and set the variable for this process; too late, and left, if NumPy is already loaded."""
+def limited_blas(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with one BLAS thread where the user chose nothing: the core has threads of its own."""
+    return {**dict.fromkeys(BLAS_VARIABLES, "1"), **environment}
+
+
+def limit_blas_threads() -> None:
+    """Set these limits for this process."""
+    os.environ.update(limited_blas(os.environ))
+
+
+def prepare_blas() -> None:
+    """Set up this process to train: the limits, and the fastest kernel (measured at the first start here).
+
+    Call it before NumPy is imported (later it changes no kernel), and not while a user waits for a screen.
+    """
+    limit_blas_threads()
     if "numpy" in sys.modules:
         return
-    kernel = kernel_choice(cache, os.environ).kernel
+    kernel = kernel_choice(cache_folder(), os.environ).kernel
     if kernel:
         os.environ[VARIABLE] = kernel
     else:
@@ -95,7 +111,7 @@ def with_kernel(environment: Mapping[str, str], kernel: str) -> dict[str, str]:
 
 
 def user_variable(environment: Mapping[str, str]) -> str:
-    """The variable by which the user has decided on a kernel, "" if that is left to us."""
+    """The variable by which the user has chosen a kernel, "" if there is none."""
     asked = environment.get(SWITCH, "").strip()
     if asked:
         return "" if asked.casefold() == AUTO else SWITCH
@@ -103,20 +119,19 @@ def user_variable(environment: Mapping[str, str]) -> str:
 
 
 def slow_kernel_notes(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """What to say plainly when the user's own setting keeps this processor's AVX-512 idle.
-
-    Imports NumPy, so that it is for after the kernel has been settled.
-    """
-    if user_variable(environment) != VARIABLE or environment[VARIABLE].strip() in USES_AVX512:
+    """A warning if the user's setting leaves this processor's AVX-512 unused. Imports NumPy."""
+    if user_variable(environment) != VARIABLE:
         return ()
-    if not has_avx512():
+    kernel = environment[VARIABLE].strip()
+    if kernel in USES_AVX512 or not has_avx512():
         return ()
-    set_to = f"{VARIABLE}={environment[VARIABLE].strip()}"
-    return (f"{set_to} leaves this processor's AVX-512 unused: femtotui doctor says what that costs",)
+    return (
+        f"{VARIABLE}={kernel} leaves this processor's AVX-512 unused: femtotui doctor says what that costs",
+    )
 
 
 def kernel_choice(cache: Path, environment: Mapping[str, str], probe: Prober | None = None) -> KernelChoice:
-    """The user's choice, or the remembered one for this machine, or a new one. Never raises."""
+    """The user's choice, or the cached one for this machine, or a new one. Never raises."""
     variable = user_variable(environment)
     if variable:
         return KernelChoice(kernel=environment[variable].strip(), reason=f"{variable} is set: obeyed")
@@ -124,7 +139,7 @@ def kernel_choice(cache: Path, environment: Mapping[str, str], probe: Prober | N
 
 
 def measured_choice(cache: Path, environment: Mapping[str, str], probe: Prober | None = None) -> KernelChoice:
-    """A choice made anew, whatever the user has set, and remembered if it could be measured. Never raises."""
+    """A new choice, whatever the user has set, cached if it could be measured. Never raises."""
     choice = _measure(with_kernel(environment, ""), probe or run_probe)
     if choice.default is not None:
         _remember(cache, choice, choice.default)
@@ -132,16 +147,16 @@ def measured_choice(cache: Path, environment: Mapping[str, str], probe: Prober |
 
 
 def faster(first: Probe, second: Probe) -> Probe:
-    """The better of two measurements of the same."""
+    """The better of two measurements of the same library."""
     return first if first.gflops >= second.gflops else second
 
 
 def run_probe(environment: Mapping[str, str], *, together: bool = False) -> Probe:
-    """What a process of its own finds under `environment`; `together`: also with all cores at once.
+    """Measure in a process of its own under `environment`; with `together` also with all cores at once.
 
-    Raises: ProbeError if it crashed, hung or made no sense.
+    Raises: ProbeError if it crashed, hung or printed something else.
     """
-    # -P: a file called random.py in the current folder must not become a part of it.
+    # -P: a file called random.py in the current folder must not be imported.
     command = [sys.executable, "-P", "-m", "femtotui.blas.probe", *([TOGETHER] if together else [])]
     try:
         done = subprocess.run(
@@ -160,7 +175,7 @@ def run_probe(environment: Mapping[str, str], *, together: bool = False) -> Prob
     except OSError as error:
         raise ProbeError(f"no process could be started: {error}") from error
     except msgspec.MsgspecError as error:
-        raise ProbeError(f"a result that makes no sense: {error}") from error
+        raise ProbeError(f"an invalid result: {error}") from error
 
 
 def _end_in_words(code: int, stderr: bytes) -> str:
@@ -185,18 +200,18 @@ def _measure(environment: Mapping[str, str], probe: Prober) -> KernelChoice:
 
 
 def _compared(default: Probe, environment: Mapping[str, str], probe: Prober) -> KernelChoice:
-    """The candidate if it is right and clearly faster than the default."""
+    """The candidate if its results are correct and it is clearly faster than the default."""
+    candidate: Probe | None
     try:
         candidate = probe(with_kernel(environment, CANDIDATE))
         if candidate.gflops < LEAST_GAIN * default.gflops:
-            # It may have been a busy moment, and the answer is kept for good: both get another chance.
+            # The machine may have been busy for a moment, and the result is cached: both are measured again.
             default = faster(default, probe(environment))
             candidate = faster(candidate, probe(with_kernel(environment, CANDIDATE)))
+        fault = _fault(candidate, default)
     except ProbeError as error:
-        reason = f"{default.kernel} stays: the {CANDIDATE} kernel fails here ({error})"
-        return KernelChoice(kernel="", reason=reason, default=default)
-    fault = _fault(candidate, default)
-    if fault:
+        candidate, fault = None, f"fails here ({error})"
+    if candidate is None or fault:
         reason = f"{default.kernel} stays: the {CANDIDATE} kernel {fault}"
         return KernelChoice(kernel="", reason=reason, default=default, candidate=candidate)
     gain = candidate.gflops / default.gflops
@@ -205,7 +220,7 @@ def _compared(default: Probe, environment: Mapping[str, str], probe: Prober) -> 
 
 
 def _reason_to_leave(default: Probe) -> str:
-    """Why no other kernel needs to be tried, if so."""
+    """The reason to try no other kernel, if there is one."""
     if default.library != "openblas":
         return f"NumPy multiplies with {default.library or 'a library of its own'}, not with OpenBLAS"
     if not default.has_avx512:
@@ -216,7 +231,7 @@ def _reason_to_leave(default: Probe) -> str:
 
 
 def _fault(candidate: Probe, default: Probe) -> str:
-    """What speaks against the candidate, if anything."""
+    """The reason not to choose the candidate, if there is one."""
     if candidate.kernel not in USES_AVX512:
         return "is not in this OpenBLAS"
     if not candidate.error < MOST_ERROR:  # so that NaN is a fault
@@ -227,7 +242,7 @@ def _fault(candidate: Probe, default: Probe) -> str:
 
 
 def _recall(cache: Path) -> KernelChoice | None:
-    """The remembered choice, if there is one that still holds."""
+    """The cached choice, if there is one that is still valid."""
     with suppress(OSError, ValueError):  # msgspec's errors are ValueErrors
         memory = msgspec.json.decode(read_limited(_memory_file(cache), _MAX_BYTES), type=_Memory)
         choice = memory.choice
@@ -238,7 +253,7 @@ def _recall(cache: Path) -> KernelChoice | None:
 
 
 def _remember(cache: Path, choice: KernelChoice, default: Probe) -> None:
-    """Keep a choice. Where that cannot be written, it is measured again next time."""
+    """Cache a choice; where that fails, it is measured again next time."""
     with suppress(OSError, ValueError):
         memory = _Memory(format=_FORMAT, library=_library_state(default.file), choice=choice)
         cache.mkdir(parents=True, exist_ok=True)
@@ -246,7 +261,7 @@ def _remember(cache: Path, choice: KernelChoice, default: Probe) -> None:
 
 
 def _library_state(file: str) -> str:
-    """Changes when the BLAS library is replaced. Raises: OSError when it has gone."""
+    """A text that changes when the BLAS library is replaced. Raises: OSError if it does not exist."""
     if not file:
         return ""
     state = Path(file).stat()
@@ -254,7 +269,7 @@ def _library_state(file: str) -> str:
 
 
 def _memory_file(cache: Path) -> Path:
-    """A file for each processor, interpreter and NumPy: machines may share a home folder."""
+    """The cache file of this processor, interpreter and NumPy: machines may share a home folder."""
     features = ""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

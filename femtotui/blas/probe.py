@@ -1,7 +1,8 @@
-"""`python -m femtotui.blas.probe [together]`: how fast and how right matrix products are, as one JSON line.
+"""Speed and accuracy of matrix products; `python -m femtotui.blas.probe [together]` prints them as JSON.
 
-It runs in a process of its own, because a BLAS library picks its kernel when it is loaded, and because a
-kernel that this processor cannot run would take the process with it.
+That runs in a process of its own, because a BLAS library chooses its kernel when it is loaded, and because a
+kernel that this processor cannot run would end the process. NumPy is imported inside the functions: this
+module is also imported by processes that must not load it yet.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,19 +23,20 @@ if TYPE_CHECKING:
 TOGETHER = "together"
 
 AVX512 = ("AVX512F", "AVX512CD", "AVX512BW", "AVX512DQ", "AVX512VL")
-"""What OpenBLAS's SkylakeX kernel is made of."""
+"""The instructions that OpenBLAS's SkylakeX kernel uses."""
 
 _AVX512_AT_ONCE = ("X86_V4", "AVX512_SKX")
 """NumPy's names for all five: since 2.4, and before."""
 
-# Large enough for the full rate, small enough for some products to go undisturbed on a busy machine.
+_LEAST_ROUNDS = 5
+# Large enough for the full rate, small enough for some products to run undisturbed on a busy machine.
 _SIZE, _SECONDS = 512, 0.06
 _SIZE_TOGETHER, _SECONDS_TOGETHER = 1024, 0.3
 _SHAPES = ((1, 64, 256), (7, 5, 3), (64, 16, 64), (129, 67, 255), (256, 320, 1000))
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found. `kernel` is the one in use, and `error` that of the products, relative to float64.
+    """A measurement. `kernel` is the one in use, `error` that of the products, relative to float64.
 
     Units: `gflops` is the best rate of one thread, in GFLOP/s, and `gflops_together` that of `threads`
     threads together, one for each core; 0 if only one was asked for.
@@ -51,10 +55,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Measure, and print the result."""
-    # Not at the top: this module is also imported by processes that must not load NumPy yet.
     from femtotui.core.training.workers import usable_cores  # noqa: PLC0415
-
-    from .rate import blas_pool, product_rates  # noqa: PLC0415
 
     threads = usable_cores() if TOGETHER in sys.argv[1:] else 0
     together = product_rates(_SIZE_TOGETHER, threads, _SECONDS_TOGETHER) if threads else [0.0]
@@ -65,7 +66,7 @@ def main() -> None:
         kernel=str(pool.get("architecture") or ""),
         file=str(pool.get("filepath") or ""),
         has_avx512=has_avx512(),
-        # The best, not the usual: so a kernel shows what it can do, whatever else the machine does.
+        # The best, not the median: other programs may use the machine, too.
         gflops=max(product_rates(_SIZE, 1, _SECONDS)),
         error=_worst_error(),
         threads=threads,
@@ -74,10 +75,54 @@ def main() -> None:
     print(msgspec.json.encode(probe).decode())
 
 
+def product_rates(size: int, threads: int, seconds: float) -> list[float]:
+    """The rate of square float32 products, round after round for about `seconds`, at least five rounds.
+
+    In a round each thread multiplies two matrices of its own, with one BLAS thread, as training does; a round
+    lasts as long as its slowest thread. The first round, which touches the memory, does not count.
+
+    Units: GFLOP/s of all threads together.
+    """
+    import numpy as np  # noqa: PLC0415
+    import threadpoolctl  # noqa: PLC0415
+
+    from femtotui.core.training.workers import Team  # noqa: PLC0415
+
+    rng = np.random.default_rng(0)
+    factors = [rng.random((2, size, size), np.float32) for _ in range(threads)]
+    products = [np.empty((size, size), np.float32) for _ in range(threads)]
+
+    def multiply(thread: int) -> None:
+        np.matmul(factors[thread][0], factors[thread][1], out=products[thread])
+
+    gflop = 2 * size**3 * threads / 1e9
+    rates: list[float] = []
+    team = Team(threads)
+    try:
+        with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+            team.run(multiply)
+            end = time.perf_counter() + seconds
+            while len(rates) < _LEAST_ROUNDS or time.perf_counter() < end:
+                start = time.perf_counter()
+                team.run(multiply)
+                rates.append(gflop / (time.perf_counter() - start))
+    finally:
+        team.close()
+    return rates
+
+
+def blas_pool() -> Mapping[str, Any]:
+    """threadpoolctl's description of NumPy's BLAS library; empty for one that it does not know."""
+    import threadpoolctl  # noqa: PLC0415
+
+    pools = (pool for pool in threadpoolctl.threadpool_info() if pool.get("user_api") == "blas")
+    return next(pools, {})
+
+
 def has_avx512() -> bool:
     try:
         features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
-    except (ImportError, AttributeError):  # NumPy's own affair: without an answer nothing is tried
+    except (ImportError, AttributeError):  # private to NumPy; without it no other kernel is tried
         return False
     return any(features.get(name) for name in _AVX512_AT_ONCE) or all(features.get(name) for name in AVX512)
 
@@ -104,7 +149,7 @@ def _worst_error() -> float:
 
 
 def relative_error(ours: NDArray[np.float32], exact: NDArray[np.float64]) -> float:
-    """The largest difference, relative to the largest value; the largest number there is for NaN."""
+    """The largest difference, relative to the largest value; the largest float for NaN."""
     error = float(abs(ours - exact).max() / abs(exact).max())
     return error if math.isfinite(error) else sys.float_info.max
 

@@ -15,7 +15,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ..text.formats import TONES, Tone, printable
+from ..text.formats import TONES, Tone
+from ..text.safe import unwrapped
 from ..widgets.frame import framed
 from .chart_model import SMOOTHINGS, ChartData, ChartModel, Overlay, Unit
 from .frame_data import Ink, Layout, XAxis
@@ -113,7 +114,7 @@ class LossChart(Widget, can_focus=True):
         """Show a line of words below the chart."""
         if self._verdict != (words, tone):
             self._verdict = (words, tone)
-            self.border_subtitle = Content.styled(f" {printable(words)} ", TONES[tone])
+            self.border_subtitle = Content.styled(f" {unwrapped(words)} ", TONES[tone])
 
     @property
     def is_current(self) -> bool:

@@ -15,7 +15,7 @@ from femtotui.core.config import AdamWConfig, Recipe
 from femtotui.core.errors import ConfigError, FemtoError
 from femtotui.presets import load_preset, run_config
 
-from ..blas.environment import limited_blas
+from ..blas.kernel import limited_blas
 from ..text.formats import memory, milliseconds, rate
 from ..text.safe import one_line, say
 from .options import SpreadingCommand, json_lines_option, thread_options, too_many_threads

@@ -18,7 +18,7 @@ import click
 from femtotui.core.errors import FemtoError
 
 from .. import __version__
-from ..blas.environment import limit_blas_threads
+from ..blas.kernel import limit_blas_threads
 from ..text.safe import say
 from .options import RECIPE_HELP, RUNS_HELP, data_option, require_terminal, spread_all
 from .output import say_error

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from femtotui.core.errors import FemtoError
 
-from ..text.hints import with_hint
-from ..text.safe import say
+from ..text.safe import say, with_hint
 
 if TYPE_CHECKING:
     from pathlib import Path

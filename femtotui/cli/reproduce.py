@@ -14,7 +14,7 @@ import click
 
 from femtotui.core.events import EvalDone, Event, RunFinished, RunStarted, ScoreDone
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
 from .options import json_lines_option, runs_option

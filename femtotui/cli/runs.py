@@ -10,12 +10,12 @@ import click
 
 from femtotui.core.errors import RunError
 from femtotui.core.files import written
+from femtotui.core.run_folder.info import RunFile
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..paths import lasting_path
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
-from ..trainer.remote import ADDRESS_NAME
 from .options import checkpoint_option, json_option, require_terminal, run_argument, runs_option
 from .output import print_json, print_path, print_rich, print_text, styled, table, terminal_width
 
@@ -57,7 +57,7 @@ def state(run: RunSummary) -> str:
     if run.info is None:
         return "damaged"
     if run.holder is not None:
-        return "detached" if (run.path / ADDRESS_NAME).exists() else "training"
+        return "detached" if (run.path / RunFile.TRAINER_ADDRESS).exists() else "training"
     if run.finished:
         return "finished"
     return "can go on" if run.can_continue else "not saved"
@@ -268,7 +268,7 @@ def _detached_run(folder: Path, run: str | None) -> Path:
     if run is not None:
         return find_run(folder, run)
     for summary in list_runs(folder):
-        if summary.holder is not None and (summary.path / ADDRESS_NAME).exists():
+        if summary.holder is not None and (summary.path / RunFile.TRAINER_ADDRESS).exists():
             return summary.path
     raise RunError(
         f"no run in {folder} trains in the background: press d in the app to detach one, "

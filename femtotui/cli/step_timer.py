@@ -16,7 +16,7 @@ import msgspec
 from femtotui.core.config import ConfigStruct, ModelConfig, OptimizerConfig, RunConfig
 from femtotui.core.errors import FemtoError
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 
 if TYPE_CHECKING:
     from femtotui.core.training.training import Training
@@ -94,7 +94,7 @@ def measure(order: BenchOrder) -> Measurement:
 
     from femtotui.core.machine import peak_rss_mib  # noqa: PLC0415
 
-    from ..blas.rate import blas_pool, product_rates  # noqa: PLC0415
+    from ..blas.probe import blas_pool, product_rates  # noqa: PLC0415
 
     training = _training(order.config)
     try:

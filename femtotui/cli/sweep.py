@@ -255,7 +255,8 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     from ..sweep.sweep_folder import SweepWatcher  # noqa: PLC0415
     from ..sweep.sweep_screen import SweepApp  # noqa: PLC0415
 
-    SweepApp(SweepWatcher(folder, is_starting), load_settings(config_folder() / "settings.toml")).run()
+    settings = load_settings(config_folder() / "settings.toml")
+    SweepApp(SweepWatcher(folder, is_starting), settings.theme, settings.chart).run()
     say(f"come back to the sweep with: femtotui sweep --watch {folder.name}")
     return EXIT_DONE
 

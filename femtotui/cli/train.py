@@ -25,7 +25,7 @@ from femtotui.core.events import (
 )
 from femtotui.core.files import os_error_words
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..text.formats import duration
 from ..text.safe import say
 from .options import (

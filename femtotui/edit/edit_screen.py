@@ -16,7 +16,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from femtotui.presets import Preset
 
-from ..text.formats import printable
+from ..text.safe import unwrapped
 from ..widgets.dialogs import ModalInTurn
 from .form import FIELDS, Field, completion, form_of, read_form
 
@@ -59,7 +59,7 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="edit") as box:
-            box.border_title = Content(f"edit #{self._preset.key} {printable(self._preset.title)}")
+            box.border_title = Content(f"edit #{self._preset.key} {unwrapped(self._preset.title)}")
             box.border_subtitle = "escape cancels"
             with VerticalScroll(id="edit-fields"):
                 for field in FIELDS:
@@ -103,7 +103,7 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
             words = problems.get(field.name, "")
             problem = self.query_one(f"#problem-{field.name}", Static)
             problem.display = bool(words)
-            problem.update(Content(printable(words)))
+            problem.update(Content(unwrapped(words)))
             self.query_one(f"#edit-{field.name}").set_class(bool(words), "-wrong")
         forecast = self._forecast(preset) if preset is not None else "not yet: see the fields marked in red"
         self.query_one("#edit-forecast", Static).update(Content(forecast))

@@ -98,7 +98,12 @@ class Trial:
             return False
         before = self._summary
         try:
-            self._read(runs)
+            run = trial_run(self.config, runs)
+            self.trained_elsewhere = run is not None and run.holder is not None
+            if run is not None:
+                is_new = self.state is None or self.state.step != run.step
+                if is_new or (run.finished and not self.is_done):
+                    self.state = load_state(run)
             self.problem = ""
         except FemtoError as error:
             self.problem = f"{error.title}: {error}"
@@ -107,14 +112,6 @@ class Trial:
     @property
     def _summary(self) -> tuple[object, ...]:
         return self.state.step if self.state else -1, self.trained_elsewhere, self.problem, self.is_done
-
-    def _read(self, runs: Path) -> None:
-        run = trial_run(self.config, runs)
-        self.trained_elsewhere = run is not None and run.holder is not None
-        if run is None:
-            return
-        if self.state is None or self.state.step != run.step or (run.finished and not self.is_done):
-            self.state = load_state(run)
 
 
 @dataclass(frozen=True)

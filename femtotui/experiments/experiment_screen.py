@@ -17,7 +17,8 @@ from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import state_overlay
 from ..runs.state import RunState, Status
-from ..text.formats import TONES, UNKNOWN, Tone, duration, loss, printable
+from ..text.formats import TONES, UNKNOWN, Tone, duration, loss
+from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from ..widgets.tick import LOOK_TICKS
 from .experiment import Experiment, ExperimentRunner, Reference, Trial
@@ -128,8 +129,8 @@ class ExperimentScreen(InTurn[None]):
         Binding("x", "chart('toggle_x_axis')", "steps/time", id="loss-time"),
         Binding("l", "chart('toggle_log_y')", "linear/log", id="loss-log"),
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
-        Binding("plus", "chart_smooth(1)", "smoother", show=False, id="loss-smoother"),
-        Binding("minus", "chart_smooth(-1)", "rougher", show=False, id="loss-rougher"),
+        Binding("plus", "chart('smooth', 1)", "smoother", show=False, id="loss-smoother"),
+        Binding("minus", "chart('smooth', -1)", "rougher", show=False, id="loss-rougher"),
         Binding("escape,q", "leave", "back", id="experiment-back"),
     ]
 
@@ -144,7 +145,7 @@ class ExperimentScreen(InTurn[None]):
     def compose(self) -> ComposeResult:
         yield self._chart
         with VerticalScroll(id="experiment-facts") as facts:
-            facts.border_title = Content(printable(self._experiment.title))
+            facts.border_title = Content(unwrapped(self._experiment.title))
             yield self._table
             if self._experiment.answer:
                 yield Static(Content(" ".join(self._experiment.answer)), id="experiment-answer")
@@ -202,7 +203,7 @@ class ExperimentScreen(InTurn[None]):
     def _hint(self) -> str:
         """A problem, or the next thing to do; empty when everything is done."""
         problems = (trial.problem or _failure(trial) for trial in self._experiment.trials)
-        problem = next((printable(words) for words in problems if words), "")
+        problem = next((unwrapped(words) for words in problems if words), "")
         current, following = self._runner.current, self._experiment.next_trial
         if problem:
             return problem
@@ -232,11 +233,8 @@ class ExperimentScreen(InTurn[None]):
         self._runner.stop()
         self.dismiss()
 
-    def action_chart(self, action: str) -> None:
-        getattr(self._chart, f"action_{action}")()
-
-    def action_chart_smooth(self, direction: int) -> None:
-        self._chart.action_smooth(direction)
+    def action_chart(self, action: str, *arguments: object) -> None:
+        getattr(self._chart, f"action_{action}")(*arguments)
 
 
 def _failure(trial: Trial) -> str:

@@ -11,7 +11,7 @@ from .experiment import Experiment, Reference, Trial
 
 
 def race(preset: Preset, seed: int = 0) -> Experiment:
-    """The trials of both recipes; what came after the journal has only ours, beside the peer.
+    """The trials of both recipes; for a preset that is not of the journal ours only, beside its peer.
 
     Raises: ConfigError for a preset with nothing to race against.
     """
@@ -39,9 +39,8 @@ def recipe_trials(preset: Preset, recipe: str, seed: int) -> tuple[Trial, ...]:
 def trial_configs(preset: Preset, recipe: str, seed: int) -> tuple[RunConfig, ...]:
     """The runs that may be needed, shortest first.
 
-    A run's length is settled before it begins, since the learning rate falls until its end. So an entry is
-    trained for the journal's own steps first, and by our recipe then for its usual ones; the journal's recipe
-    stops where the journal did.
+    A run's length is fixed before it begins, since the learning rate falls until its end. So an entry is
+    trained for the journal's number of steps first, and by our recipe then for its usual one.
     """
     usual = run_config(preset, recipe=recipe, seed=seed)
     if preset.journal is None:

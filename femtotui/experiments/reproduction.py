@@ -108,11 +108,8 @@ def train_trials(
 
     Raises: FemtoError, Interrupted.
     """
-    results = []
-    for trial in experiment.trials:
-        if not experiment.is_unneeded(trial):
-            results.append(train_trial(trial, runs, watch, commands))
-    return results
+    needed = (trial for trial in experiment.trials if not experiment.is_unneeded(trial))
+    return [train_trial(trial, runs, watch, commands) for trial in needed]
 
 
 def train_trial(

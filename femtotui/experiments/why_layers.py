@@ -22,10 +22,10 @@ from .experiment import Experiment, Trial
 WHY_LAYERS = "why-layers"
 
 STEPS = 600
-"""By then the entries that learn well stand on the plateau of the grammar, and the other does not."""
+"""By then the runs that learn well have reached the plateau of the grammar, and the other has not."""
 
 SEED = 1
-"""One of the seeds in which the difference is plain; in others six layers lag by less."""
+"""A seed in which the difference is large; in others six layers lag by less."""
 
 ANSWER = (
     "In femtoGPT's wiring the residual stream itself runs through both norms of every layer, and their gains "

@@ -1,4 +1,7 @@
-"""The entry of `--mpi`: joins the processes of `mpirun`, and chooses their BLAS before NumPy loads."""
+"""The entry point of `--mpi`: joins the processes of `mpirun`, and sets up their BLAS before NumPy loads.
+
+Nothing of this package is imported without `--mpi`; `ranks` is the work of each process after that.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,22 @@ import traceback
 import warnings
 from array import array
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from femtotui.core.errors import FemtoError
 
-from ..blas.environment import prepare_blas
+from ..blas.kernel import prepare_blas
 from ..packages import require_extra
 from ..text.safe import say
+from ..trainer import EXIT_BUG, EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
-    from femtotui.core.arrays import FloatArray
+    from femtotui.core.model.layers import FloatArray
 
     from ..trainer.session import Session
     from .ranks import Leader
 
-EXIT_DONE = 0
-EXIT_BUG = 1
-EXIT_FAILED = 2
-
-# What launchers set to the number of processes they start.
+# Launchers set one of these to the number of processes that they start.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE")
 
 
@@ -56,13 +55,13 @@ def train_in_world(open_session: Callable[[Leader], Session], record: Callable[[
 
 
 def _follow(world: World) -> int:
-    """Train along with rank 0; on an error, end all ranks, which would wait for this one for ever."""
+    """Train with rank 0; on an error, end all ranks, which would otherwise wait for this one forever."""
     # mpirun sends every signal to every rank; rank 0 saves first, and then ends the others.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     try:
-        world.wait_for_all()  # rank 0 has chosen the BLAS kernel of this machine then
+        world.wait_for_all()  # until rank 0 has chosen the BLAS kernel of this machine
         prepare_blas()
         from .ranks import follow  # noqa: PLC0415  (NumPy comes after the kernel)
 
@@ -118,15 +117,12 @@ class World:
         """See Ranks."""
         self._wait(self._comm.Ibcast(parameters_P))
 
-    def add_up(self, gradient: FloatArray, loss: float) -> float:
-        """See Ranks. The losses travel while the gradients do."""
-        return self._add_up(gradient, loss, ends=False)
-
     def dismiss(self, gradient_size: int) -> None:
         """End the training in the other ranks, which wait for rank 0's next gradient."""
-        self._add_up(array("f", bytes(4 * gradient_size)), 0.0, ends=True)
+        self.add_up(array("f", bytes(4 * gradient_size)), 0.0, ends=True)
 
-    def _add_up(self, gradient: FloatArray | array[float], loss: float, *, ends: bool) -> float:
+    def add_up(self, gradient: FloatArray | array[float], loss: float, *, ends: bool = False) -> float:
+        """See Ranks. The losses are summed at the same time; `ends` dismisses the other ranks."""
         loss_and_end = array("d", [loss, float(ends)])
         self._wait(
             self._comm.Iallreduce(self._mpi.IN_PLACE, loss_and_end),
@@ -139,12 +135,12 @@ class World:
         return loss_and_end[0]
 
     def _wait(self, *requests: Any) -> None:
-        """Wait as MPI does, but let others have the core: with more ranks than cores that is much faster."""
+        """Wait, but yield the core while waiting: with more ranks than cores that is much faster."""
         while not self._mpi.Request.Testall(requests):
             time.sleep(0)
 
     def wait_for_all(self) -> None:
-        """Wait until every rank waits here."""
+        """Wait until every rank has called this."""
         self._comm.Barrier()
 
     def abort(self, code: int) -> NoReturn:
@@ -172,10 +168,8 @@ def join_world() -> World:
             "or your system's openmpi-bin)"
         ) from error
     world = World(mpi)
-    started = 0
-    for name in _SIZE_VARIABLES:
-        with suppress(ValueError):
-            started = max(started, int(os.environ.get(name, "")))
+    sizes = (os.environ.get(name, "") for name in _SIZE_VARIABLES)
+    started = max((int(size) for size in sizes if size.isdecimal()), default=0)
     if world.size == 1 and started > 1:
         library = mpi.Get_library_version().split("\n")[0].split(",")[0].strip()
         raise MpiError(

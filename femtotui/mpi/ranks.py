@@ -1,10 +1,11 @@
-"""The work of each rank: rank 0 leads and assigns its training to the others, which follow."""
+"""The work of each rank: rank 0 opens the run and assigns its training to the others, which follow."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,7 @@ _MAX_VERSIONS_BYTES = 512
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """A training at some step, but for the vectors that go with it."""
+    """A training at some step, without its vectors, which are sent separately."""
 
     config: RunConfig
     tokenizer: str
@@ -37,7 +38,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leader:
-    """Rank 0: opens the run for all ranks, assigns it to the others, and dismisses them in the end."""
+    """Rank 0: opens the run for all ranks, assigns it to the others, and dismisses them at the end."""
 
     def __init__(self, world: World, threads_per_rank: int) -> None:
         self._world = world
@@ -46,20 +47,19 @@ class Leader:
 
     def prepare(self, config: RunConfig, runs: Path) -> Session:
         """A new run of all ranks (see session.prepare). Raises: FemtoError."""
-        threads = self._total_threads(config, config.train.threads)
+        each = config.train.threads or self._threads_per_rank
+        threads = total_threads(self._world.size, each, config.train.batch)
         train = msgspec.structs.replace(config.train, threads=threads)
         return prepare(msgspec.structs.replace(config, train=train), runs, ranks=self._world)
 
     def continue_run(self, path: Path, threads: int | None, chunk: int | None) -> Session:
         """A run to resume in all ranks (see session.continue_run). Raises: FemtoError."""
-        total = self._total_threads(read_info(path).config, threads)
+        batch = read_info(path).config.train.batch
+        total = total_threads(self._world.size, threads or self._threads_per_rank, batch)
         return continue_run(path, threads=total, chunk=chunk, ranks=self._world)
 
-    def _total_threads(self, config: RunConfig, asked: int | None) -> int:
-        return total_threads(self._world.size, asked or self._threads_per_rank, config.train.batch)
-
     def assign(self, session: Session) -> Session:
-        """Send the training to the others; from here on every step needs all ranks, as a note says."""
+        """Send the training to the others; from then on every step needs all ranks."""
         training = session.training
         assignment = Assignment(
             config=training.config,
@@ -73,10 +73,10 @@ class Leader:
         for vector in training.vectors().values():
             self._world.align(vector)
         self._gradient_size = training.gradient_size
-        return session.with_notes(self._note(training))
+        return replace(session, notes=(*session.notes, self._note(training)))
 
     def release(self) -> None:
-        """Let the others end, whatever they wait for."""
+        """Let the others end, whether they wait for an assignment or for a gradient."""
         if self._gradient_size is None:
             self._world.broadcast()  # nothing to train
         else:
@@ -113,9 +113,9 @@ def leading(world: World) -> Iterator[Leader]:
 
 
 def follow(world: World) -> None:
-    """Train along with rank 0 until it dismisses this rank. Raises: FemtoError."""
+    """Train with rank 0 until it dismisses this rank. Raises: FemtoError."""
     if len(set(_versions(world))) > 1:
-        return  # rank 0 says so
+        return  # rank 0 reports it
     _threads_per_rank(world)
     training = _receive_assignment(world)
     if training is None:
@@ -125,7 +125,7 @@ def follow(world: World) -> None:
             try:
                 training.advance()
             except DivergedError:
-                continue  # rank 0 has found the same, and ends the training before the next step
+                continue  # in rank 0, too, which ends the training before the next step
     except Dismissed:
         return
     finally:
@@ -150,18 +150,18 @@ def _receive_assignment(world: World) -> Training | None:
 
 
 def _versions(world: World) -> list[str]:
-    """The versions that each rank trains with."""
+    """The versions of all ranks."""
     gathered = world.gather(versions_here().encode(), _MAX_VERSIONS_BYTES)
     return [versions.decode(errors="replace") for versions in gathered]
 
 
 def _threads_per_rank(world: World) -> int:
-    """As many threads as every rank has cores for: one number for all, so that shares are equal."""
+    """Threads that every rank has cores for: one number for all, so that their shares are equal."""
     return world.least(threads_here(usable_cores(), os.cpu_count() or 1, world.ranks_here))
 
 
 def threads_here(usable: int, cores: int, ranks_here: int) -> int:
-    """Threads for each rank of a machine; some launchers have given each rank its own cores already."""
+    """Threads for each rank of a machine; some launchers already give each rank cores of its own."""
     return usable if usable < cores else max(1, usable // ranks_here)
 
 

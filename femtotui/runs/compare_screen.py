@@ -17,7 +17,8 @@ from femtotui.core.errors import FemtoError
 
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
-from ..text.formats import UNKNOWN, duration, loss, printable
+from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from ..widgets.key_line import KeyLine
 from .library import RunRow, load_curve, load_overlay
@@ -121,7 +122,7 @@ def _settings(row: RunRow) -> dict[str, str]:
     config = dict(_flat(msgspec.to_builtins(info.config)))
     more = {"data": info.data.name, "data hash": info.data.sha256[:12], "machine": info.machine}
     more |= {"parameters": f"{info.parameters:,}", "created": info.created[:16].replace("T", " ")}
-    return {name: printable(value) for name, value in {**config, **more}.items()}
+    return {name: unwrapped(value) for name, value in {**config, **more}.items()}
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -143,5 +144,5 @@ def _results(row: RunRow) -> dict[str, str]:
         "validation loss": loss(summary.val_loss),
         "time spent training": duration(summary.elapsed_s),
         "saved at step": f"{summary.checkpoint_step:,}" if summary.checkpoint_step is not None else UNKNOWN,
-        "note": printable(row.note) or UNKNOWN,
+        "note": unwrapped(row.note) or UNKNOWN,
     }

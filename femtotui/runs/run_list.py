@@ -10,7 +10,8 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from ..text.formats import duration, loss, printable
+from ..text.formats import duration, loss
+from ..text.safe import unwrapped
 from .library import RunRow
 
 NAME_WIDTH = 14
@@ -66,8 +67,8 @@ def _mark(row: RunRow) -> tuple[str, str]:
 def _name(row: RunRow) -> str:
     info = row.summary.info
     if row.title or info is None:
-        return printable(row.name)
-    when, key = printable(info.created[5:16].replace("T", " ")), printable(info.config.preset)
+        return unwrapped(row.name)
+    when, key = unwrapped(info.created[5:16].replace("T", " ")), unwrapped(info.config.preset)
     return f"{key:>2} {when}" if key.isdigit() else f"{_fitted(key, _KEY_WIDTH)} {when[6:]}"
 
 

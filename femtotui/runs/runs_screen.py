@@ -21,7 +21,8 @@ from ..chart.chart_model import ChartData
 from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
-from ..text.formats import duration, loss, printable
+from ..text.formats import duration, loss
+from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn, TextQuestion, YesNo
 from ..widgets.key_line import KeyLine
 from .compare_screen import CompareScreen
@@ -167,8 +168,8 @@ class RunsScreen(InTurn[RunsAnswer]):
         if wanted == self._on_chart:
             return
         self._on_chart = wanted
-        chart.border_title = Content(printable(row.name) if row is not None else "loss")
-        chart.border_subtitle = Content(printable(row.summary.problem or row.note) if row is not None else "")
+        chart.border_title = Content(unwrapped(row.name) if row is not None else "loss")
+        chart.border_subtitle = Content(unwrapped(row.summary.problem or row.note) if row is not None else "")
         has_curve = row is not None and row.summary.info is not None
         chart.show(load_curve(row) if row is not None and has_curve else ChartData())
         others = [self._row_named(name) for name in self._marked if name != wanted[0]]
@@ -236,7 +237,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         row = self._here
         if row is None:
             return
-        what = f"{printable(row.name)} at step {row.summary.step:,}"
+        what = f"{unwrapped(row.name)} at step {row.summary.step:,}"
         question = f"Delete {what}? u fetches it back until femtotui ends."
         if await self.app.push_screen_wait(YesNo("delete a run", question, "Delete")):
             self._do(lambda: self._trash.delete(row.path))
@@ -276,16 +277,16 @@ def row_cells(row: RunRow, marked: bool) -> list[Text]:
     mark = Text("◆" if marked else "●" if row.held else " ", style="bold")
     summary = row.summary
     if summary.info is None:
-        cells = ["damaged", row.path.name[:15], "", "", "", "", printable(summary.problem)]
-        return [Text("!"), *(Text(printable(cell), style="dim") for cell in cells)]
+        cells = ["damaged", row.path.name[:15], "", "", "", "", unwrapped(summary.problem)]
+        return [Text("!"), *(Text(unwrapped(cell), style="dim") for cell in cells)]
     figures = [
-        printable(row.name),
+        unwrapped(row.name),
         summary.info.created[5:16].replace("T", " "),
         f"{summary.step:,}{'' if summary.finished else ' …'}",
         loss(summary.loss),
         loss(summary.val_loss),
         duration(summary.elapsed_s),
-        printable(row.note),
+        unwrapped(row.note),
     ]
     right = {2, 3, 4, 5}
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from textual.content import Content
@@ -12,6 +13,7 @@ from textual.widgets.option_list import Option
 from femtotui.core.sampling.sampler import SampledToken
 
 from ..text.safe import one_line
+from ..tokens.scoring import ScoredText
 
 MAX_BRANCHES = 200
 
@@ -37,9 +39,9 @@ class Branches:
     ahead, but that stays in the tree.
     """
 
-    def __init__(self, prompt: bytes = b"") -> None:
+    def __init__(self, prompt: bytes = b"", tokens: Iterable[SampledToken] = ()) -> None:
         self.prompt = prompt
-        root = Branch(None, 0)
+        root = Branch(None, 0, list(tokens))
         self.all: list[Branch] = [root]
         self._shown: list[Branch] = [root]
         self._position = 0
@@ -47,6 +49,11 @@ class Branches:
     @property
     def current(self) -> Branch:
         return self._shown[self._position]
+
+    @property
+    def text(self) -> ScoredText:
+        """The prompt and the tokens of the current branch."""
+        return ScoredText(self.prompt, self.current.tokens)
 
     @property
     def can_undo(self) -> bool:

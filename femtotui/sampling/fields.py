@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -34,16 +34,20 @@ VERSUS = " vs "
 Number = TypeVar("Number", int, float)
 
 
-class Prompt(Input):
-    """The prompt of a sample. Empty, it stands for the journal's own prompt."""
+class SettingField(Input):
+    """A one-line field of a sample; Enter writes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "sample", tooltip="Write a new sample"),
-        Binding("escape", "screen.leave", "back to the keys", tooltip="Leave the field"),
+        Binding("escape", "screen.leave", "leave the field", tooltip="Leave the field"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="a newline, as in the journal", compact=True, id="prompt")
+
+class Prompt(SettingField):
+    """The prompt of a sample. Empty, it stands for the journal's own prompt."""
+
+    def __init__(self, value: str = "") -> None:
+        super().__init__(value, placeholder="a newline, as in the journal", compact=True, id="prompt")
 
 
 class UserText(TextArea):
@@ -78,21 +82,6 @@ class SampleRequest:
 
     n_tokens: int
     sampling: Sampling
-
-
-class SettingField(Input):
-    """One number, as wide as it needs."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "sample", tooltip="Write a new sample"),
-        Binding("escape", "screen.leave", "to the tokens", tooltip="Leave the field"),
-    ]
-
-
-class _FieldError(Exception):
-    def __init__(self, name: str, words: str) -> None:
-        super().__init__(words)
-        self.name = name
 
 
 class SamplingFields(Horizontal):
@@ -163,35 +152,26 @@ class SamplingFields(Horizontal):
             self.field(name).remove_class("-invalid")
         try:
             self.request = self._parsed()
-        except _FieldError as error:
-            self.field(error.name).add_class("-invalid")
+        except ConfigError as error:
+            self.field(error.field).add_class("-invalid")
             self.problem = str(error)
         self.post_message(self.Changed(self.problem))
 
     def _parsed(self) -> SampleRequest:
+        """Raises: ConfigError for the first field that is invalid."""
         n_tokens = self._number("tokens", int)
         if not 1 <= n_tokens <= MAX_TOKENS:
-            raise _FieldError("tokens", f"tokens must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}")
-        settings: dict[str, Any] = {
-            "temperature": self._number("temperature", float),
-            "top_k": self._number("top-k", int),
-            "top_p": self._number("top-p", float),
-            "seed": self._number("seed", int),
-        }
-        for name, value in settings.items():
-            try:
-                Sampling(**{name: value})
-            except ConfigError as error:
-                raise _FieldError(name.replace("_", "-"), str(error)) from error
-        return SampleRequest(n_tokens, Sampling(**settings))
+            raise ConfigError(f"must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}", "tokens")
+        temperature, top_k = self._number("temperature", float), self._number("top-k", int)
+        sampling = Sampling(temperature, top_k, self._number("top-p", float), self._number("seed", int))
+        return SampleRequest(n_tokens, sampling)
 
     def _number(self, name: str, kind: type[Number]) -> Number:
         text = self.field(name).value.strip().replace(",", ".")
         try:
             return kind(text or self._DEFAULTS[name])
         except ValueError:
-            words = "a whole number" if kind is int else "a number"
-            raise _FieldError(name, f"{name} must be {words}") from None
+            raise ConfigError(f"must be {'a whole' if kind is int else 'a'} number", name) from None
 
 
 # -- names of models -----------------------------------------------------------------------------------

@@ -17,11 +17,11 @@ from femtotui.core.files import open_own
 from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.saved_model import SavedModel, open_saved
 from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
-from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer
+from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer, without
 
 from ..runs.actions import RunActions
 from ..runs.state import Status
-from ..text.hints import with_hint
+from ..text.safe import with_hint
 from ..tokens.scoring import ScoredText
 from ..trainer.protocol import SnapshotArrived
 from .fields import VERSUS, SampleRequest
@@ -86,7 +86,7 @@ def continuation(
     """Tokens that continue a prompt and the tokens `after` it. Raises: as `require_writable`."""
     sampler = model.sampler.sibling()
     require_writable(sampler, prompt)
-    return sampler.go_on(sampler.encode(prompt), after, request.n_tokens, request.sampling)
+    return sampler.continue_from(sampler.encode(prompt), after, request.n_tokens, request.sampling)
 
 
 def score_text(
@@ -137,9 +137,9 @@ class TextRead(Message):
 
 @dataclass
 class ModelOpened(Message):
-    """A saved model to compare with is open, or `failure` says why not; posted from a background thread.
+    """A model to compare with, None for no comparison; posted from a background thread.
 
-    `this` is the saved model to compare it with, None for the current run.
+    `this` is the saved model to compare it with, None for the current run; `failure` says what is wrong.
     """
 
     model: SavedModel | None
@@ -192,9 +192,9 @@ class ModelReader:
     def update(self) -> bool:
         """Use the run's newest snapshot; whether that is another model than before."""
         run = self._actions.current
-        if isinstance(self.model, SavedModel) or run is None or run.snapshot is None:
+        if run is None or run.snapshot is None or run.state.started is None:
             return False
-        if run.state.started is None:
+        if isinstance(self.model, SavedModel):
             return False
         model = self._newest.of(Path(run.state.started.run), run.state.config, run.snapshot)
         if model is self.model:
@@ -203,13 +203,14 @@ class ModelReader:
         self._tasks.start("fold", partial(_fold, model))
         return True
 
-    def pin(self, saved: SavedModel | None) -> bool:
-        """Use a saved model, or with None the run's own again; whether that is another model than before."""
-        if saved is None and not isinstance(self.model, SavedModel):
-            return False
-        self.model = saved
-        self.update()
-        return True
+    def compare_with(self, other: SavedModel | None, this: SavedModel | None = None) -> bool:
+        """Compare `this`, or the run's own model, with another, or none; whether the first is a new one."""
+        before, self.other = self.model, other
+        self.text_number += 1  # what is being scored is for the models before
+        if this is not None or isinstance(self.model, SavedModel):
+            self.model = this
+            self.update()
+        return self.model is not before
 
     def open_models(self, answer: str) -> None:
         """Open the run or checkpoint to compare with, or two of them as `A vs B`."""
@@ -222,6 +223,7 @@ class ModelReader:
         self.stop_writing()
         left = request.n_tokens - len(after)
         if self.model is not None and left > 0:
+            self.text_number += 1  # what is being scored is not on the screen any more
             tokens = partial(continuation, self.model, prompt, after, replace(request, n_tokens=left))
             number, gently = self.sample_number, self.is_training
 
@@ -252,6 +254,13 @@ class ModelReader:
                         post(TextRead(number, ScoredText(prompt), failure_words(error)))
 
             self._tasks.start("read", task)
+
+    def writable(self, text: str) -> str:
+        """A text without the characters that the model's tokenizer lacks."""
+        if self.model is None:
+            return text
+        data = text.encode()
+        return without(data, characters_lacking(self.model.sampler.tokenizer, data)).decode()
 
     def close(self) -> None:
         """Cancel all work."""

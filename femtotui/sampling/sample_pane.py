@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,14 +13,13 @@ from textual.widgets import Input, Static
 
 from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, SampledToken
 
-from ..runs.state import RunState, Status
-from ..text.formats import printable
+from ..runs.actions import RunActions
+from ..text.safe import unwrapped
 from ..tokens.alternatives import NextToken
 from ..tokens.token_view import TokenView
-from ..trainer.protocol import SnapshotArrived
-from .fields import Prompt
-from .models import NewestModel, SampleGrew
-from .stream import BackgroundTasks, Cancelled, Post, SampleTask, draw, prompt_bytes, stream
+from .fields import Prompt, SampleRequest
+from .models import LEAVE_OUT_HINT, LiveModel, ModelReader, NewestModel, SampleGrew
+from .stream import SAMPLE_TOKENS, prompt_bytes
 from .timelapse import SampleSetup, Timelapse
 
 
@@ -40,18 +37,17 @@ class SamplePane(Horizontal):
     complete, so that the pane stays calm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, actions: RunActions) -> None:
         super().__init__(id="sample-pane")
-        self._number = 0
         self._seed = 0
         self._streams = False
-        self._drawing = False
-        self._empty = True
-        self._collected: list[SampledToken] = []
-        self._sample_task: SampleTask | None = None
-        self._tasks = BackgroundTasks(self.post_message)
+        self._is_empty = True
+        self._tokens: list[SampledToken] = []
+        self._frame: tuple[SampleSetup, int] | None = None
+        self.is_drawing = False
         self.timelapse = Timelapse()
         self.newest = NewestModel()
+        self._reader = ModelReader(actions, self.newest, self.post_message)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="sample"):
@@ -67,19 +63,18 @@ class SamplePane(Horizontal):
         self.query_one("#sample-trouble").display = False
 
     def on_unmount(self) -> None:
-        self._tasks.close()
+        self._reader.close()
 
     # -- asking ----------------------------------------------------------------------------------------
 
     @property
-    def is_read(self) -> bool:
-        """Whether the user's cursor is on the tokens, which must not change under it."""
-        return self.query_one(TokenView).has_focus
+    def _view(self) -> TokenView:
+        return self.query_one(TokenView)
 
     @property
-    def is_drawing(self) -> bool:
-        """Whether a sample is being drawn."""
-        return self._drawing
+    def is_read(self) -> bool:
+        """Whether the user's cursor is on the tokens, which must not change under it."""
+        return self._view.has_focus
 
     @property
     def can_show(self) -> bool:
@@ -97,34 +92,29 @@ class SamplePane(Horizontal):
         self._seed += 1
         self.post_message(SampleAsked(event.value))
 
-    def sample(self, view: RunState, snapshot: SnapshotArrived, *, asked: bool) -> None:
-        """Draw a sample from a snapshot of a run; `asked` by the user, or automatic."""
-        if view.started is None:
+    def sample(self, *, asked: bool) -> None:
+        """Draw a sample from the newest snapshot of the current run; `asked` by the user, or automatic."""
+        self._reader.update()
+        model = self._reader.model
+        if not isinstance(model, LiveModel):
             return
-        self._number += 1
-        model = self.newest.of(Path(view.started.run), view.config, snapshot)
-        task = self._sample_task = SampleTask(model, prompt_bytes(self.prompt), self._seed)
-        self._streams = asked or self._empty
-        self._drawing = True
-        self._collected = []
+        prompt, sampling = prompt_bytes(self.prompt), replace(JOURNAL_SAMPLING, seed=self._seed)
+        self._frame = SampleSetup(str(model.run), prompt, sampling), model.snapshot.step
+        self._streams = asked or self._is_empty
+        self.is_drawing = True
+        self._tokens = []
         if self._streams:
-            self.query_one(TokenView).show(task.prompt)
-        self.query_one(TokenView).follow = asked
-        number, gently = self._number, view.status is Status.TRAINING
-
-        def work(post: Post, cancelled: Cancelled) -> None:
-            tokens = partial(draw, task)
-            stream(tokens, lambda piece: post(SampleGrew(number, piece)), cancelled, gently=gently)
-
-        self._tasks.start("sample", work)
+            self._view.show(prompt)
+        self._view.follow = asked
+        self._reader.write(prompt, [], SampleRequest(SAMPLE_TOKENS, sampling))
 
     def clear(self) -> None:
         """Discard the sample: another run is on the screen."""
-        self._number += 1
-        self._drawing = False
-        self._empty = True
-        self._tasks.close()
-        self.query_one(TokenView).clear()
+        self._reader.stop_writing()
+        self._reader.model = None
+        self.is_drawing = False
+        self._is_empty = True
+        self._view.clear()
         self.query_one(NextToken).clear()
         self.query_one("#sample").border_subtitle = ""
         self._show_problem("")
@@ -133,48 +123,43 @@ class SamplePane(Horizontal):
 
     def on_sample_grew(self, message: SampleGrew) -> None:
         message.stop()
-        if message.number != self._number or self._sample_task is None:
+        if message.number != self._reader.sample_number or self._frame is None:
             return
-        first = not self._collected
-        self._collected.extend(message.piece.tokens)
-        tokens = self.query_one(TokenView)
+        setup, step = self._frame
+        piece, is_first = message.piece, not self._tokens
+        self._tokens.extend(piece.tokens)
         if self._streams:
-            tokens.append(message.piece.tokens)
-        elif message.piece.done and self._collected:
-            tokens.show(self._sample_task.prompt, self._collected)
-        if self._collected and ((first and self._streams) or message.piece.done):
-            self.query_one(NextToken).show(self._collected[0])
-        if message.piece.done:
-            self._finish(self._sample_task, message.piece.failure)
+            self._view.append(piece.tokens)
+        elif piece.done and self._tokens:
+            self._view.show(setup.prompt, self._tokens)
+        if self._tokens and ((is_first and self._streams) or piece.done):
+            self.query_one(NextToken).show(self._tokens[0])
+        if piece.done:
+            self.is_drawing = False
+            self._is_empty = not self._tokens
+            self._show_beginning()
+            self._show_problem(piece.failure.removesuffix(f": {LEAVE_OUT_HINT}"))  # not a key of this screen
+            if self._tokens and not piece.failure:
+                self.timelapse.record(setup, step, self._tokens)
+            at = f"step {step:,} · top-p {setup.sampling.top_p:g}"
+            self.query_one("#sample").border_subtitle = Content(at)
 
     def on_resize(self) -> None:
-        if not self._drawing:
+        if not self.is_drawing:
             self.call_after_refresh(self._show_beginning)
 
     def _show_beginning(self) -> None:
         """Scroll to the start of the sample; the view follows its end while it grows."""
-        tokens = self.query_one(TokenView)
-        if tokens.cursor is None:
-            tokens.scroll_home(animate=False, immediate=True, x_axis=False)
-
-    def _finish(self, task: SampleTask, failure: str) -> None:
-        self._drawing = False
-        self._empty = not self._collected
-        self._show_beginning()
-        self._show_problem(failure)
-        if self._collected and not failure:
-            setup = SampleSetup(str(task.model.run), task.prompt, task.sampling)
-            self.timelapse.record(setup, task.model.snapshot.step, self._collected)
-        at = f"step {task.model.snapshot.step:,} · top-p {JOURNAL_SAMPLING.top_p:g}"
-        self.query_one("#sample").border_subtitle = Content(at)
+        if self._view.cursor is None:
+            self._view.scroll_home(animate=False, immediate=True, x_axis=False)
 
     def _show_problem(self, words: str) -> None:
         line = self.query_one("#sample-trouble", Static)
         line.display = bool(words)
-        line.update(Content(printable(words)))
+        line.update(Content(unwrapped(words)))
 
     def on_token_view_highlighted(self, message: TokenView.Highlighted) -> None:
         message.stop()
-        if self._collected:
+        if self._tokens:
             index = message.index or 0
-            self.query_one(NextToken).show(self._collected[index if index < len(self._collected) else 0])
+            self.query_one(NextToken).show(self._tokens[index if index < len(self._tokens) else 0])

@@ -14,9 +14,7 @@ from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.tokenizers.tokenizer import characters_lacking, without
 
-from ..paths import lasting_path
 from ..runs.actions import RunActions
 from ..text.safe import one_line, plain_text
 from ..tokens.alternatives import NextToken
@@ -30,7 +28,7 @@ from .branches import Branches, BranchList
 from .fields import VERSUS, ModelSuggester, Prompt, SamplingFields, UserText
 from .models import LEAVE_OUT_HINT, ModelOpened, ModelReader, NewestModel, SampleGrew, TextRead
 from .stream import Pace, prompt_bytes
-from .timelapse import Timelapse, TimelapsePlayer, logged_frames
+from .timelapse import Timelapse, TimelapsePlayer
 
 FIGURES_SECONDS = 1.0
 """Figures in frames are drawn at most this often: all that is framed is drawn with them."""
@@ -86,23 +84,18 @@ class SampleScreen(InTurn[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "prompt", "prompt", tooltip="to the prompt"),
-        Binding(
-            "t", "user_text", "your text", tooltip="a text of yours: type or paste it to see its surprises"
-        ),
+        Binding("t", "user_text", "your text", tooltip="type or paste a text to see its surprises"),
         Binding("u", "undo", "undo", tooltip=_UNDO),
         Binding("r", "redo", "redo", tooltip=_UNDO),
         Binding("left_square_bracket", "scrub(-1)", "scrub", key_display="[ ]", tooltip=_SCRUB),
         Binding("right_square_bracket", "scrub(1)", show=False, tooltip=_SCRUB),
-        Binding(
-            "d",
-            "compare",
-            "compare",
-            tooltip="compare with another run or checkpoint, token by token; two of them: one vs the other",
-        ),
+        Binding("d", "compare", "compare", tooltip="compare with a run or checkpoint; two: one vs the other"),
         Binding("e", "export", "export", tooltip="save as text, JSON, log-probs, SVG or HTML"),
-        Binding("y", "copy_text", "copy", tooltip="copy the text"),
-        Binding("Y,upper_y", "copy_log_probs", show=False, tooltip="copy the text with log-probs"),
-        Binding("v", "every", show=False, tooltip="how often the time-lapse takes a frame"),
+        Binding("y", "copy('text')", "copy", tooltip="copy the text"),
+        Binding(
+            "Y,upper_y", "copy('text and log-probs')", show=False, tooltip="copy the text with log-probs"
+        ),
+        Binding("v", "every", show=False, tooltip="how often the time-lapse gets a frame"),
         Binding("minus", "move('temperature', -1)", show=False, tooltip=_SETTINGS),
         Binding("plus,equals_sign", "move('temperature', 1)", show=False, tooltip=_SETTINGS),
         Binding("comma", "move('top-p', -1)", show=False, tooltip=_SETTINGS),
@@ -110,17 +103,9 @@ class SampleScreen(InTurn[None]):
         Binding("less_than_sign", "move('top-k', -1)", show=False, tooltip=_SETTINGS),
         Binding("greater_than_sign", "move('top-k', 1)", show=False, tooltip=_SETTINGS),
         Binding("enter", "choose", "alternatives", tooltip="from a token to its alternatives"),
-        Binding(
-            "ctrl+l",
-            "leave_out",
-            "leave out",
-            priority=True,
-            tooltip="leave out the characters that the tokenizer lacks",
-        ),
+        Binding("ctrl+l", "leave_out", "leave out", priority=True, tooltip="drop what the tokenizer lacks"),
         Binding("question_mark", "help", "help", key_display="?", tooltip="this help"),
-        Binding(
-            "escape", "leave", "back", tooltip="from a field to the tokens, from there back to the training"
-        ),
+        Binding("escape", "leave", "back", tooltip="from a field to the tokens, from there to the training"),
     ]
 
     def __init__(
@@ -142,7 +127,7 @@ class SampleScreen(InTurn[None]):
         yield Static(id="studio-head")
         with Horizontal(id="studio-prompt"):
             yield Static("prompt")
-            yield Prompt()
+            yield Prompt(self._first_prompt)
         yield SamplingFields()
         yield UserText()
         yield Static(id="studio-trouble")
@@ -155,7 +140,6 @@ class SampleScreen(InTurn[None]):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.query_one(Prompt).value = self._first_prompt
         for widget in (self.query_one(UserText), self.query_one(AskRow), self.query_one(BranchList)):
             widget.display = False
         self._view.follow = False
@@ -172,7 +156,7 @@ class SampleScreen(InTurn[None]):
         elif is_newer and self._mode is Mode.READ:
             self._read_user_text()
         if self.player.follow() and self._mode is Mode.TIMELAPSE:
-            self._show_frame()
+            self._show(self.player.text)
         if is_newer or time.monotonic() >= self._head_due:
             self._show_head()
 
@@ -192,13 +176,12 @@ class SampleScreen(InTurn[None]):
 
     def say(self, problem: str) -> None:
         """Show a problem, or none."""
-        if problem == self._problem:
-            return
-        self._problem = problem
-        line = self.query_one("#studio-trouble", Static)
-        line.display = bool(problem)
-        line.update(Content(one_line(problem)))
-        self.refresh_bindings()
+        if problem != self._problem:
+            self._problem = problem
+            line = self.query_one("#studio-trouble", Static)
+            line.display = bool(problem)
+            line.update(Content(one_line(problem)))
+            self.refresh_bindings()
 
     def _set_mode(self, mode: Mode) -> None:
         self._mode = mode
@@ -209,10 +192,15 @@ class SampleScreen(InTurn[None]):
         self.refresh_bindings()
 
     def _show(self, text: ScoredText) -> None:
+        """Show a text; if it is the one on the screen with other figures, the cursor stays."""
+        is_same = text.prompt == self._shown.prompt
         self._shown = text
-        self._view.show(text.prompt, text.tokens)
+        if not (is_same and self._view.rescore(text.tokens, text.differences)):
+            self._view.show(text.prompt, text.tokens)
+            self._view.rescore(text.tokens, text.differences)
         self._show_figures()
         self._show_alternatives()
+        self._compare()
 
     def _show_head(self) -> None:
         self._head_due = time.monotonic() + FIGURES_SECONDS
@@ -228,11 +216,8 @@ class SampleScreen(InTurn[None]):
         self._figures_due = time.monotonic() + FIGURES_SECONDS
         if self._view.border_title != self._mode.value:
             self._view.border_title = self._mode.value
-        figures = self._shown.figures
-        if self._mode is Mode.TIMELAPSE and not self._shown.others:
-            known = figures if self._shown.tokens else "as the run kept it, without its probabilities"
-            figures = self.player.caption(known)
-        self._view.border_subtitle = Content(figures)
+        is_frame = self._mode is Mode.TIMELAPSE and not self._shown.others
+        self._view.border_subtitle = Content(self.player.caption if is_frame else self._shown.figures)
 
     def _show_alternatives(self) -> None:
         """Show the alternatives under the cursor, after the current settings or beside the other model's."""
@@ -257,7 +242,7 @@ class SampleScreen(InTurn[None]):
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    @on(Input.Submitted, "#prompt, SettingField")
+    @on(Input.Submitted, "SettingField")
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
         if not self._fields.problem:
@@ -273,70 +258,64 @@ class SampleScreen(InTurn[None]):
         self._set_mode(Mode.WRITE)
         self.say("")
         self._branches = Branches(self._prompt)
-        self._show(ScoredText(self._prompt, self._branches.current.tokens))
+        self._show(self._branches.text)
         self.reader.write(self._prompt, [], self._fields.request)
 
     def on_sample_grew(self, message: SampleGrew) -> None:
         message.stop()
         if message.number != self.reader.sample_number or self._mode is not Mode.WRITE:
             return
-        tokens = self._branches.current.tokens
-        is_first = not tokens
-        tokens.extend(message.piece.tokens)
-        self._shown = ScoredText(self._branches.prompt, tokens)
-        self._view.append(message.piece.tokens)
-        self._show_figures(now=is_first or message.piece.done)
+        piece, is_first = message.piece, not self._branches.current.tokens
+        self._branches.current.tokens.extend(piece.tokens)
+        self._shown = self._branches.text
+        self._view.append(piece.tokens)
+        self._show_figures(now=is_first or piece.done)
         if is_first:
             self._show_alternatives()
-        if message.piece.done:
-            self.say(message.piece.failure)
+        if piece.done:
+            self.say(piece.failure)
             self.query_one(BranchList).show(self._branches)
-            self._compare_shown()
+            self._compare()
 
     @on(NextToken.Picked)
     def _branch(self, message: NextToken.Picked) -> None:
         """Continue the text with another token at the cursor."""
-        at, text = self._view.cursor or 0, self._shown
+        at, text, request = self._view.cursor or 0, self._shown, self._fields.request
         if at >= len(text.tokens):
             return
         if self._mode is not Mode.WRITE:
-            self._branches = Branches(text.prompt)
-            self._branches.current.tokens.extend(text.tokens)
+            self._branches = Branches(text.prompt, text.tokens)
             self._set_mode(Mode.WRITE)
         if self._branches.is_full:
             self.say("no more branches are kept: enter in the prompt begins a new tree")
             return
-        request = self._fields.request
-        token = text.tokens[at].place.reshaped(request.sampling).token(message.alternative.id)
+        token = text.tokens[at].distribution.with_sampling(request.sampling).token(message.alternative.id)
         branch = self._branches.branch(at, token)
-        self._show_branch(at)
+        self._show_branch(branch.at)
         self.reader.write(text.prompt, [token.id for token in branch.tokens], request)
 
     def _show_branch(self, cursor: int) -> None:
-        self._show(ScoredText(self._branches.prompt, self._branches.current.tokens))
+        self.reader.stop_writing()
+        self._show(self._branches.text)
         self.query_one(BranchList).show(self._branches)
         self._view.focus()
         self._view.cursor = cursor
-        self._compare_shown()
         self.refresh_bindings()
 
     def action_undo(self) -> None:
-        self.reader.stop_writing()
         at = self._branches.current.at
         self._branches.undo()
         self._show_branch(at)
 
     def action_redo(self) -> None:
-        self.reader.stop_writing()
         self._show_branch(self._branches.redo().at)
 
     @on(BranchList.Chosen)
     def _go_to_branch(self, message: BranchList.Chosen) -> None:
-        self.reader.stop_writing()
         self._branches.go_to(message.branch)
         self._show_branch(message.branch.at)
 
-    # -- reading ---------------------------------------------------------------------------------------
+    # -- reading and comparing -------------------------------------------------------------------------
 
     def action_user_text(self) -> None:
         self._set_mode(Mode.READ)
@@ -361,78 +340,53 @@ class SampleScreen(InTurn[None]):
         if message.number != self.reader.text_number:
             return
         self.say(message.failure)
-        if message.failure:
-            return
-        text = message.text
-        is_same = self._shown.prompt == text.prompt
-        if not is_same or not self._view.rescore(text.tokens, text.differences):
-            self._show(text)
-            self._view.rescore(text.tokens, text.differences)
-        tokens = text.tokens if self._mode is Mode.READ else self._shown.tokens
-        self._shown = ScoredText(text.prompt, tokens, text.others)
-        self._show_figures()
-        self._show_alternatives()
-
-    # -- time-lapse ------------------------------------------------------------------------------------
-
-    def action_scrub(self, by: int) -> None:
-        """Move through the samples of the same prompt and seed; the first key opens the newest."""
-        if self.reader.run_folder is not None:
-            self.player.timelapse.restore(*logged_frames(self.reader.run_folder))
-        if not self.player.timelapse.frames:
-            self.say("no frames yet: one is added with every new sample of the training screen")
-        elif self._mode is Mode.TIMELAPSE:
-            self.player.move(by)
-            self._show_frame()
-        else:
-            self._set_mode(Mode.TIMELAPSE)
-            self.player.move_to_newest()
-            self._show_frame()
-
-    def _show_frame(self) -> None:
-        self._show(self.player.text)
-        self._compare_shown()
-
-    def action_every(self) -> None:
-        every = str(self._pace.every_steps or "")
-        self.query_one(AskRow).ask("every", "a frame every how many steps? Empty: every few seconds", every)
-
-    def _set_every(self, answer: str) -> None:
-        if answer and not (answer.isdecimal() and int(answer) > 0):
-            self.say("every how many steps? A whole number above 0, or nothing")
-            return
-        self._pace.every_steps = int(answer or 0)
-        self.say("")
-
-    # -- comparing -------------------------------------------------------------------------------------
+        if not message.failure:
+            tokens = message.text.tokens if self._mode is Mode.READ else self._shown.tokens
+            self._show(ScoredText(message.text.prompt, tokens, message.text.others))
 
     def action_compare(self) -> None:
         ask = f"with which run or checkpoint? A{VERSUS}B: those two. → completes. Empty: none"
         self.query_one(AskRow).ask("compare", ask, "", ModelSuggester(self.actions.manager.runs))
 
     def on_model_opened(self, message: ModelOpened) -> None:
+        """Compare with the model; with a model of this screen that changed, too, write or read again."""
         message.stop()
         self.say(message.failure)
-        if message.model is not None:
-            self.reader.other = message.model
-            self._models_changed(is_another=self.reader.pin(message.this))
-
-    def _models_changed(self, *, is_another: bool) -> None:
-        """Write or read again with another model; with the same one, compare what is shown."""
+        if message.failure:
+            return
+        is_another = self.reader.compare_with(message.model, message.this)
         self._show_head()
         if self._mode is Mode.READ:
             self._read_user_text()
         elif is_another:
             self.write_new()
-        elif self.reader.other is None:
-            self._show(ScoredText(self._shown.prompt, self._shown.tokens))
         else:
-            self._compare_shown()
+            self._show(ScoredText(self._shown.prompt, self._shown.tokens))
 
-    def _compare_shown(self) -> None:
-        if self.reader.other is not None and self._shown.tokens:
+    def _compare(self) -> None:
+        """Have the other model score the text on the screen, unless it has."""
+        if self.reader.other is not None and self._shown.tokens and not self._shown.others:
             sampling = self._fields.request.sampling
             self.reader.read(self._shown.prompt, tuple(self._shown.tokens), sampling)
+
+    # -- time-lapse ------------------------------------------------------------------------------------
+
+    def action_scrub(self, by: int) -> None:
+        """Move through the samples of the same prompt and seed; the first key opens the newest."""
+        self.player.restore(self.reader.run_folder)
+        if not self.player.timelapse.frames:
+            self.say("no frames yet: one is added with every new sample of the training screen")
+            return
+        if self._mode is Mode.TIMELAPSE:
+            self.player.move(by)
+        else:
+            self._set_mode(Mode.TIMELAPSE)
+            self.player.move_to_newest()
+        self._show(self.player.text)
+
+    def action_every(self) -> None:
+        every = str(self._pace.every_steps or "")
+        self.query_one(AskRow).ask("every", "a frame every how many steps? Empty: every few seconds", every)
 
     # -- exporting -------------------------------------------------------------------------------------
 
@@ -441,46 +395,40 @@ class SampleScreen(InTurn[None]):
 
     def _export(self, name: str) -> None:
         """Save the text in the format that the file's ending names."""
-        model = self.reader.model
-        sample = Sample(
-            self._shown.prompt,
-            self._shown.tokens,
-            title="femtotui" if model is None else model.name,
-            seed=self._fields.request.sampling.seed if self._mode is Mode.WRITE else None,
-            is_dark=self.app.current_theme.dark,
-        )
+        title = "femtotui" if self.reader.model is None else self.reader.model.name
+        seed = self._fields.request.sampling.seed if self._mode is Mode.WRITE else None
+        is_dark = self.app.current_theme.dark
         try:
-            path = lasting_path(name)
-            export(sample, path)
+            path = export(Sample(self._shown.prompt, self._shown.tokens, title, seed, is_dark), name)
         except FemtoError as error:
             self.say(f"{error.title}: {error}")
-            return
-        self.notify(f"saved as {one_line(str(path))}", markup=False)
+        else:
+            self.notify(f"saved as {one_line(str(path))}", markup=False)
 
-    def action_copy_text(self) -> None:
-        self.app.copy_to_clipboard(plain_text(self._shown.prompt + self._shown.data))
-        self.notify(f"{len(self._shown.tokens):,} tokens copied as text")
+    def action_copy(self, form: str) -> None:
+        """Copy the text, or its tokens with their log-probs."""
+        text = self._shown
+        is_text = form == "text"
+        self.app.copy_to_clipboard(
+            plain_text(text.prompt + text.data) if is_text else log_prob_lines(text.tokens)
+        )
+        self.notify(f"{len(text.tokens):,} tokens copied as {form}")
 
-    def action_copy_log_probs(self) -> None:
-        self.app.copy_to_clipboard(log_prob_lines(self._shown.tokens))
-        self.notify(f"{len(self._shown.tokens):,} tokens copied with their log-probs")
+    # -- keys ------------------------------------------------------------------------------------------
 
     @on(AskRow.Answered)
     def _answered(self, message: AskRow.Answered) -> None:
         message.stop()
         self._view.focus()
-        answer = message.answer.strip()
-        if message.question == "compare" and answer:
-            self.reader.open_models(answer)
-        elif message.question == "compare":
-            self.reader.other = None
-            self._models_changed(is_another=self.reader.pin(None))
-        elif message.question == "export" and answer:
-            self._export(answer)
-        elif message.question == "every":
-            self._set_every(answer)
-
-    # -- keys ------------------------------------------------------------------------------------------
+        match message.question, message.answer.strip():
+            case "compare", "":
+                self.post_message(ModelOpened(None))
+            case "compare", names:
+                self.reader.open_models(names)
+            case "every", steps:
+                self.say(self._pace.set_every(steps))
+            case "export", name if name:
+                self._export(name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only the actions that are possible now."""
@@ -507,16 +455,9 @@ class SampleScreen(InTurn[None]):
 
     def action_leave_out(self) -> None:
         """Drop the characters that the tokenizer lacks from the prompt and from the text."""
-        if self.reader.model is None:
-            return
-        tokenizer = self.reader.model.sampler.tokenizer
-
-        def writable(typed: str) -> str:
-            text = typed.encode()
-            return without(text, characters_lacking(tokenizer, text)).decode()
-
         prompt, editor = self.query_one(Prompt), self.query_one(UserText)
-        prompt.value, editor.text = writable(prompt.value), writable(editor.text)
+        prompt.value = self.reader.writable(prompt.value)
+        editor.text = self.reader.writable(editor.text)
         self.say("")
         if self._mode is Mode.READ:
             self._read_user_text()

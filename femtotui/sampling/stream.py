@@ -6,18 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
+from femtotui.core.sampling.sampler import JOURNAL_PROMPT, SampledToken
 
 from ..runs.state import RunState, Status
 
 if TYPE_CHECKING:
     from textual.message import Message
-
-    from .models import LiveModel
 
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
@@ -105,28 +103,6 @@ def prompt_bytes(typed: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class SampleTask:
-    """One sample of the pane: the model, the prompt and the seed."""
-
-    model: LiveModel
-    prompt: bytes
-    seed: int
-
-    @property
-    def sampling(self) -> Sampling:
-        return replace(JOURNAL_SAMPLING, seed=self.seed)
-
-
-def draw(task: SampleTask) -> Iterator[SampledToken]:
-    """The tokens of a sample, one by one.
-
-    Raises: FemtoError children, such as TokenizerError for a prompt that a char tokenizer cannot encode;
-        OSError if the run's tokenizer cannot be read.
-    """
-    yield from task.model.sampler.sibling().generate(task.prompt, SAMPLE_TOKENS, task.sampling)
-
-
-@dataclass(frozen=True)
 class Piece:
     """Some tokens of a stream; the last piece is `done`, and `failure` says why the stream ended early."""
 
@@ -195,6 +171,13 @@ class Pace:
         self._elapsed_s = 0.0
         self._step = 0
         self._interval = FIRST_RESAMPLE_SECONDS
+
+    def set_every(self, steps: str) -> str:
+        """Make a snapshot due every so many steps, or with "" every few seconds; what is invalid, else ""."""
+        if steps and not (steps.isdecimal() and int(steps)):
+            return "every how many steps? A whole number above 0, or nothing"
+        self.every_steps = int(steps or 0)
+        return ""
 
     def due(self, view: RunState, *, drawing: bool) -> bool:
         """Whether to ask for a snapshot now; the caller then asks. `drawing`: a sample is being drawn."""

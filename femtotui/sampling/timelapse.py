@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from femtotui.core.run_folder.logs import read_samples
-from femtotui.core.sampling.outline import TOKEN, pack, unpack
+from femtotui.core.sampling.distribution import TOKEN, pack, unpack
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
 from ..tokens.scoring import ScoredText
@@ -60,7 +60,7 @@ class Timelapse:
         if setup != self.setup:
             self.setup, self.frames = setup, []
         if tokens:  # every snapshot brings its own list of the same vocabulary: one is enough
-            self._vocabulary = tokens[0].place.vocabulary
+            self._vocabulary = tokens[0].distribution.vocabulary
         earlier = [old for old in self.frames if old.step < step]
         self.frames = _thinned([*earlier, SampleFrame(step, pack(tokens))])
 
@@ -94,16 +94,25 @@ class TimelapsePlayer:
 
     @property
     def text(self) -> ScoredText:
-        """The text of the current frame."""
-        frames = self.timelapse.frames
-        return self.timelapse.text(frames[self._index]) if frames else ScoredText()
+        """The text of the current frame, empty if there is none."""
+        return self.timelapse.text(self._frame) if self.timelapse.frames else ScoredText()
 
-    def caption(self, figures: str) -> str:
+    @property
+    def _frame(self) -> SampleFrame:
+        return self.timelapse.frames[min(self._index, len(self.timelapse.frames) - 1)]
+
+    @property
+    def caption(self) -> str:
         """The step of the current frame, its number, and the figures of its text."""
-        frames = self.timelapse.frames
-        if not frames:
-            return figures
-        return f"step {frames[self._index].step:,} · {self._index + 1} of {len(frames)} · {figures}"
+        text = self.text
+        figures = text.figures if text.tokens else "as the run kept it, without its probabilities"
+        n_frames = len(self.timelapse.frames)
+        return f"step {self._frame.step:,} · {min(self._index + 1, n_frames)} of {n_frames} · {figures}"
+
+    def restore(self, run: Path | None) -> None:
+        """Add the frames that a run folder kept of earlier sessions."""
+        if run is not None:
+            self.timelapse.restore(*logged_frames(run))
 
     def move(self, by: int) -> None:
         """Move by some frames, within the time-lapse."""

@@ -5,8 +5,8 @@ whichever machine), sweep_folder (results and live files on disk), halving, coor
 the engine for this machine: pipes, no ports), dask_engine and pickles (other machines), sweep_table,
 sweep_screen.
 
-Whoever can connect to a Dask cluster, by its certificate or because it asks for none, can run code on its
-scheduler and workers: Dask is made so. In the process that coordinates the sweep they run nothing: it accepts
-bytes, which it checks, and refuses pickles that name anything to be called. They can still lie about a run,
-and send more than memory or disk hold.
+Anybody who can connect to a Dask cluster, by its certificate or because it asks for none, can run code on its
+scheduler and workers: that is Dask's design. In the process that coordinates the sweep they run nothing: it
+accepts bytes, which it checks, and refuses pickles that name anything to be called. They can still report
+false results, and send more than memory or disk hold.
 """

@@ -6,7 +6,6 @@ its own pipes: no port and no socket, so nothing that another user of the machin
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -21,16 +20,17 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from femtotui.core.config import DataConfig
 from femtotui.core.files import open_own
-from femtotui.core.training.batches import Source
 from femtotui.core.training.workers import usable_cores
 from femtotui.presets.sources import open_source
 
 from ..packages import versions_here
-from ..trainer.text_transfer import encode_text, pack_text
+from ..trainer.client import NEW_GROUP_FLAGS
+from ..trainer.text_transfer import pack_text
 from . import worker
 from .halving import Halving
-from .messages import Order, Outcome, Reply, SweepReport
+from .messages import Order, Outcome, Reply, SweepReport, encode
 from .spec import SweepSpec, SweepTrial, trials_of
 from .sweep_folder import FORMAT, LOG_NAME, SweepFolder, SweepInfo
 
@@ -71,9 +71,6 @@ def local_shape(n_runs: int, workers: int | None, threads: int | None) -> tuple[
 
 def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[bytes]:
     """Start a process that resumes the sweep and outlives this one; its output goes to a log."""
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     command = [sys.executable, "-P", "-m", "femtotui", "sweep", "--resume", folder.name]
     with open(folder.path / LOG_NAME, "ab", opener=open_own) as log:
         return subprocess.Popen(
@@ -81,9 +78,8 @@ def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[by
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=dict(os.environ),
             start_new_session=True,
-            creationflags=flags,
+            creationflags=NEW_GROUP_FLAGS,
         )
 
 
@@ -167,7 +163,7 @@ class Sweep:
         self._stop_requests = stop_requests
         self._waiting = deque(folder.missing())
         self._running: dict[int, SweepTrial] = {}
-        self._texts: dict[tuple[object, int], bytes] = {}
+        self._texts: dict[tuple[DataConfig, int], bytes] = {}
         self._workers: dict[int, str] = {}
         self._notes: dict[int, str] = {}
         spec = folder.info.spec
@@ -175,7 +171,7 @@ class Sweep:
 
     def run(self) -> Iterator[SweepEvent]:
         """Yield every event to the end. Raises: ClusterError if the scheduler is lost; SweepError."""
-        yield from self._refusals()
+        yield from map(SweepNotice, self._engine.refusals())
         while self._waiting or self._running:
             yield from self._stop(self._stop_requests())
             self._hand_out()
@@ -186,9 +182,6 @@ class Sweep:
             elif isinstance(message, OrderEnded):
                 yield from self._collect(message)
         self._engine.discard()
-
-    def _refusals(self) -> Iterator[SweepNotice]:
-        return (SweepNotice(words) for words in self._engine.refusals())
 
     def _stop(self, indices: set[int]) -> Iterator[SweepEvent]:
         """Stop these runs where they are; waiting ones never begin."""
@@ -219,8 +212,7 @@ class Sweep:
         config = trial.config
         key = (config.data, config.train.seed)
         if key not in self._texts:
-            source: Source = open_source(config.data, config.train.seed)
-            self._texts[key] = encode_text(pack_text(source, config.data))
+            self._texts[key] = encode(pack_text(open_source(*key), config.data))
         return self._texts[key]
 
     def _note(self, report: SweepReport) -> None:
@@ -249,7 +241,7 @@ class Sweep:
         if reply.outcome is None:
             self._engine.check_workers()  # one that came later, and has another version
             self._waiting.appendleft(trial)
-            yield from self._refusals()
+            yield from map(SweepNotice, self._engine.refusals())
             return
         run = ""
         if reply.archive:

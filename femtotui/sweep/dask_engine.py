@@ -91,7 +91,7 @@ class DaskEngine:
             raise ClusterError(self.refusals()[0])
 
     def _versions(self, address: str) -> str:
-        """One worker's versions. One at a time: an error of one would hide the answers of the others."""
+        """One worker's versions. One at a time: an error in one would hide the others' answers."""
         try:
             found = self._call(self._client.run, worker.worker_versions, workers=[address])[address]
         except ClusterError:
@@ -117,8 +117,8 @@ class DaskEngine:
             self._text(text),
             key=f"{self._sweep}-{order.index}-{self._attempts}",
             pure=False,
-            # Only where a worker is refused: those that come later are welcome. Should those that may be used
-            # be gone, one of another version refuses the order itself, and they are checked again.
+            # Only if a worker is refused: workers that come later may be used, too. If all of these are gone,
+            # one of another version refuses the order itself, and all are checked again.
             **({"workers": self._usable, "allow_other_workers": True} if self.refused else {}),
         )
         self._futures[future] = order.index
@@ -200,7 +200,7 @@ class DaskEngine:
 
 
 def _words(error: Exception) -> str:
-    """A worker's exception in words, as far as it could be read: exceptions travel as pickles."""
+    """The reason of a worker's exception, as far as it could be read: exceptions are sent as pickles."""
     pickle = next((part for part in error.args if isinstance(part, bytes)), None)
     if pickle is None:
         return f"{type(error).__name__}: {error}"

@@ -32,44 +32,41 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
-class SweepReport(msgspec.Struct, frozen=True, kw_only=True):
-    """From a worker, about once a second: the progress of a run.
-
-    `begins` marks the first report of an attempt; `step` is then where it starts from.
-    """
+class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a run. Losses in nats per token, `score` in `unit`, times in seconds of training."""
 
     index: int
-    worker: Words
-    begins: bool
-    step: int
-    steps: int
-    loss: float | None = None
-    val_loss: float | None = None
-    eval_step: int = 0
-    score: float | None = None
-    unit: Words = ""
-    elapsed_s: float = 0.0
-    ms: float = 0.0
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a run. Losses in nats per token, `score` in `unit`, times in seconds of training.
-
-    `success_step` and `success_s` are those of the first score that counts as success. `note` tells of
-    interruptions, `reason` why it failed; `run` is its folder: a name from a worker, a path once unpacked.
-    """
-
-    index: int
-    state: EndState
     worker: Words = ""
     step: int = 0
     train_loss: float | None = None
     val_loss: float | None = None
     score: float | None = None
     unit: Words = ""
+    elapsed_s: float = 0.0
+
+
+class SweepReport(RunFigures, frozen=True, kw_only=True, rename={"train_loss": "loss"}):
+    """From a worker, about once per second: the progress of a run of `steps` steps.
+
+    `begins` marks the first report of an attempt; `step` is then where it starts from.
+    """
+
+    begins: bool
+    steps: int
+    eval_step: int = 0
+    ms: float = 0.0
+
+
+class Outcome(RunFigures, frozen=True, kw_only=True):
+    """The result of a run.
+
+    `success_step` and `success_s` are those of the first score that counts as success. `note` describes
+    interruptions, `reason` why it failed; `run` is its folder: a name from a worker, a path once unpacked.
+    """
+
+    state: EndState
     success_step: int | None = None
     success_s: float | None = None
-    elapsed_s: float = 0.0
     reason: Words = ""
     note: Words = ""
     run: Words = ""
@@ -79,19 +76,14 @@ def failed_outcome(index: int, worker: str, reason: str, step: int = 0, run: str
     return Outcome(index=index, state="failed", worker=worker, step=step, reason=reason, run=run)
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """From a worker whose versions differ from the order's."""
-
-    worker: Words
-    versions: Words
-
-
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of an order: its outcome with the run folder as an archive, or a refusal."""
+    """The end of an order: its outcome with the run folder as an archive.
+
+    None from a worker whose versions differ from the order's.
+    """
 
     outcome: Outcome | None = None
     archive: bytes = b""
-    refusal: Refusal | None = None
 
 
 def encode(message: msgspec.Struct) -> bytes:

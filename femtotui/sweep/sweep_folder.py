@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from femtotui.core.config import ConfigStruct
 from femtotui.core.errors import RunError
 from femtotui.core.events import EvalDone, StepDone
-from femtotui.core.files import open_own, os_error_words, read_limited, read_record, write_atomically
+from femtotui.core.files import open_own, read_limited, read_record, reraise_os_errors, write_atomically
 from femtotui.core.run_folder.lock import RunLock, holder_of
 
 from ..runs.state import RunState
@@ -38,6 +38,7 @@ FORMAT = 1
 FOLDER_NAME = "sweeps"
 REPORTS, STOP_REQUESTS, LOG_NAME = "reports.jsonl", "stop_requests.jsonl", "coordinator.log"
 
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _MAX_BYTES = 256 * 2**20
 _MAX_LOG_BYTES = 2**20
 
@@ -64,11 +65,9 @@ class SweepFolder:
         """Raises: SweepError."""
         stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
         path = runs / FOLDER_NAME / f"{stamp}-{secrets.token_hex(3)}"
-        try:
+        with reraise_os_errors(SweepError, f"make a sweep in {runs}"):
             path.mkdir(parents=True)
             write_atomically(path / "sweep.json", msgspec.json.format(msgspec.json.encode(info)) + b"\n")
-        except OSError as error:
-            raise SweepError(f"cannot make a sweep in {runs}: {os_error_words(error)}") from error
         return cls(path, info)
 
     @classmethod
@@ -105,12 +104,10 @@ class SweepFolder:
         self._outcomes[outcome.index] = outcome
         table = self.info.trials, self.outcomes, self.info.spec.rank_by
         lines = b"".join(msgspec.json.encode(known) + b"\n" for known in self.outcomes)
-        try:
+        with reraise_os_errors(SweepError, f"write {self.path}"):
             write_atomically(self.path / "outcomes.jsonl", lines)
             write_atomically(self.path / "table.md", markdown_table(*table).encode())
             write_atomically(self.path / "table.csv", csv_table(*table).encode())
-        except OSError as error:
-            raise SweepError(f"cannot write {self.path}: {os_error_words(error)}") from error
 
 
 def find_sweep(runs: Path, name: str) -> SweepFolder:
@@ -128,13 +125,18 @@ def find_sweep(runs: Path, name: str) -> SweepFolder:
 
 
 def read_outcomes(folder: Path) -> list[Outcome]:
-    """Read the outcomes in a sweep's folder; torn and foreign lines are skipped."""
-    found = []
+    """Read the outcomes in a sweep's folder; none if the file is missing or too large."""
     with suppress(OSError, ValueError):
-        for line in read_limited(folder / "outcomes.jsonl", _MAX_BYTES).splitlines():
-            with suppress(ValueError, RecursionError):
-                found.append(msgspec.json.decode(line, type=Outcome))
-    return found
+        lines = read_limited(folder / "outcomes.jsonl", _MAX_BYTES).splitlines()
+        return list(_decoded(lines, Outcome))
+    return []
+
+
+def _decoded(lines: Iterable[bytes], kind: type[_Struct]) -> Iterator[_Struct]:
+    """Decode lines of JSON; torn and foreign ones are skipped."""
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            yield msgspec.json.decode(line, type=kind)
 
 
 # -- the files of a running sweep --------------------------------------------------------------------------
@@ -167,10 +169,11 @@ class CoordinatorFiles:
             ) from error
         self._requests.lines()  # skips those to an earlier coordinator
         try:
-            self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
-        except OSError as error:
+            with reraise_os_errors(SweepError, f"write in {path}"):
+                self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
+        except SweepError:
             self._lock.release()
-            raise SweepError(f"cannot write in {path}: {os_error_words(error)}") from error
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -184,11 +187,7 @@ class CoordinatorFiles:
 
     def stop_requests(self) -> set[int]:
         """The runs that watchers have asked to stop since the last call."""
-        found: set[int] = set()
-        for line in self._requests.lines():
-            with suppress(ValueError, RecursionError):
-                found.update(msgspec.json.decode(line, type=StopRequest).stop)
-        return found
+        return {index for request in _decoded(self._requests.lines(), StopRequest) for index in request.stop}
 
 
 class SweepWatcher:
@@ -208,23 +207,20 @@ class SweepWatcher:
 
     def read(self) -> bool:
         """Read what is new; return whether there was anything."""
-        news = False
-        for line in self._lines.lines():
-            with suppress(ValueError, RecursionError):
-                self._fold(msgspec.json.decode(line, type=SweepReport))
-                news = True
-        outcomes = {o.index: o for o in read_outcomes(self.folder.path) if o.index in self.trials}
-        news = news or outcomes != self.outcomes
-        self.outcomes = outcomes
-        return news
+        reports = list(_decoded(self._lines.lines(), SweepReport))
+        for report in reports:
+            self._fold(report)
+        before = self.outcomes
+        self.outcomes = {o.index: o for o in read_outcomes(self.folder.path) if o.index in self.trials}
+        return bool(reports) or self.outcomes != before
 
     def _fold(self, report: SweepReport) -> None:
         if report.index not in self.trials:
             return
         self.reports[report.index] = report
         state = self.states.setdefault(report.index, RunState(self.trials[report.index].config))
-        train_loss = math.nan if report.loss is None else report.loss
-        if report.loss is not None:
+        train_loss = math.nan if report.train_loss is None else report.train_loss
+        if report.train_loss is not None:
             step = StepDone(
                 step=report.step,
                 loss=train_loss,
@@ -254,18 +250,18 @@ class SweepWatcher:
         """The last error in the log of a coordinator that was started for a screen."""
         with suppress(OSError, ValueError):
             log = read_limited(self.folder.path / LOG_NAME, _MAX_LOG_BYTES).decode(errors="replace")
-            errors = [line for line in log.splitlines() if line.startswith("femtotui: ")]
-            return errors[-1] if errors else ""
+            return next((line for line in reversed(log.splitlines()) if line.startswith("femtotui: ")), "")
         return ""
 
     def request_stop(self, indices: Iterable[int]) -> None:
         """Ask the coordinator to stop these runs. Raises: SweepError."""
         line = msgspec.json.encode(StopRequest(tuple(indices))) + b"\n"
-        try:
-            with open(self.folder.path / STOP_REQUESTS, "ab", opener=open_own) as file:
-                file.write(line)
-        except OSError as error:
-            raise SweepError(f"cannot write in {self.folder.path}: {os_error_words(error)}") from error
+        path = self.folder.path
+        with (
+            reraise_os_errors(SweepError, f"write in {path}"),
+            open(path / STOP_REQUESTS, "ab", opener=open_own) as file,
+        ):
+            file.write(line)
 
 
 class LineReader:

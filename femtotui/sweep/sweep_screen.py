@@ -16,16 +16,16 @@ from textual.widgets import DataTable, Footer, Static
 
 from femtotui.core.errors import FemtoError
 
-from ..app.settings import Settings
 from ..chart.chart_model import ChartData
 from ..chart.frame_data import MAX_OVERLAYS
-from ..chart.glyphs import ASCII, Glyphs, choose_glyphs
+from ..chart.glyphs import ASCII, Glyphs, GlyphsName, choose_glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import chart_data, state_overlay
-from ..text.formats import UNKNOWN, duration, loss, printable
+from ..text.formats import UNKNOWN, duration, loss
+from ..text.safe import unwrapped
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
 from ..widgets.tick import TickingApp
-from .messages import Outcome, SweepReport
+from .messages import Outcome, RunFigures, SweepReport
 from .spec import SweepTrial, differing_names
 from .sweep_folder import SweepWatcher
 from .sweep_table import ranked
@@ -43,59 +43,47 @@ class SweepRow:
     """One run now. `state` is `waiting`, `training`, `finished`, `stopped` or `failed`.
 
     `name` are the settings that differ, with their values; `short_name` the values alone. `figures` are its
-    outcome, or the same as far as reported.
+    outcome or its last report.
     """
 
     trial: SweepTrial
     name: str
     short_name: str
     state: str
-    figures: Outcome
+    figures: RunFigures
     seconds_left: float | None = None
 
     @property
     def has_ended(self) -> bool:
-        return self.state not in ("waiting", "training")
+        return isinstance(self.figures, Outcome)
+
+    @property
+    def note(self) -> str:
+        """The reason why it failed, or its interruptions."""
+        return self.figures.reason or self.figures.note if isinstance(self.figures, Outcome) else ""
 
 
 def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
-    """All runs, best first by what the sweep ranks by; waiting ones last."""
-    known = {index: _figures_so_far(report) for index, report in watcher.reports.items()} | watcher.outcomes
-    order = [outcome.index for outcome in ranked(known.values(), watcher.folder.info.spec.rank_by)]
-    order += [index for index in watcher.trials if index not in known]
+    """All runs, best first by the sweep's ranking; waiting ones last."""
+    figures: dict[int, RunFigures] = {**watcher.reports, **watcher.outcomes}
+    figures = {run.index: run for run in ranked(figures.values(), watcher.folder.info.spec.rank_by)}
+    figures |= {index: RunFigures(index=index) for index in watcher.trials if index not in figures}
     names = differing_names(watcher.folder.info.trials)
-    return [_row(watcher, watcher.trials[index], names, known.get(index)) for index in order]
+    return [_row(watcher, run, names) for run in figures.values()]
 
 
-def _figures_so_far(report: SweepReport) -> Outcome:
-    """The outcome of a run if it ended now, to be ranked beside those that have."""
-    return Outcome(
-        index=report.index,
-        state="stopped",
-        worker=report.worker,
-        step=report.step,
-        train_loss=report.loss,
-        val_loss=report.val_loss,
-        score=report.score,
-        unit="" if report.score is None else report.unit,
-    )
-
-
-def _row(watcher: SweepWatcher, trial: SweepTrial, names: Sequence[str], figures: Outcome | None) -> SweepRow:
+def _row(watcher: SweepWatcher, run: RunFigures, names: Sequence[str]) -> SweepRow:
+    trial = watcher.trials[run.index]
     values = {key: value for key, value in trial.differing().items() if key in names}
-    name, short = (
-        " ".join(f"{key} {value}" for key, value in values.items()),
-        " ".join(map(str, values.values())),
-    )
-    if figures is None:
-        return SweepRow(trial, name, short, "waiting", Outcome(index=trial.index, state="stopped"))
-    if trial.index in watcher.outcomes:
-        return SweepRow(trial, name, short, figures.state, figures)
-    report, budget_s = watcher.reports[trial.index], watcher.folder.info.spec.seconds
-    left = (report.steps - report.step) * report.ms / 1000
+    name = " ".join(f"{key} {value}" for key, value in values.items())
+    short_name = " ".join(map(str, values.values()))
+    if not isinstance(run, SweepReport):
+        state = run.state if isinstance(run, Outcome) else "waiting"
+        return SweepRow(trial, name, short_name, state, run)
+    left, budget_s = (run.steps - run.step) * run.ms / 1000, watcher.folder.info.spec.seconds
     if budget_s is not None:
-        left = min(left, max(0.0, budget_s - report.elapsed_s))
-    return SweepRow(trial, name, short, "training", figures, left)
+        left = min(left, max(0.0, budget_s - run.elapsed_s))
+    return SweepRow(trial, name, short_name, "training", run, left)
 
 
 def row_cells(row: SweepRow) -> list[Text]:
@@ -109,9 +97,9 @@ def row_cells(row: SweepRow) -> list[Text]:
         UNKNOWN if row.seconds_left is None else duration(row.seconds_left),
     ]
     return [
-        *(Text(words, style=style) for words in (_MARKS[row.state], printable(row.name), row.state)),
+        *(Text(words, style=style) for words in (_MARKS[row.state], unwrapped(row.name), row.state)),
         *(Text(number, justify="right", style=style) for number in numbers),
-        Text(printable(figures.worker), style=style),
+        Text(unwrapped(figures.worker), style=style),
     ]
 
 
@@ -187,7 +175,7 @@ class SweepScreen(InTurn[None]):
             self._box.border_subtitle = Content(f"best {by} first{rule}")
         else:
             why = watcher.last_error or "not running; resume it with"
-            self._box.border_subtitle = Content(printable(f"{why}: femtotui sweep --resume {name}"))
+            self._box.border_subtitle = Content(unwrapped(f"{why}: femtotui sweep --resume {name}"))
 
     @on(DataTable.RowHighlighted)
     def _show_curves(self) -> None:
@@ -195,14 +183,14 @@ class SweepScreen(InTurn[None]):
         selected, states = self._selected, self._watcher.states
         if selected is None:
             return
-        figures, index = selected.figures, selected.trial.index
-        self._note.update(printable(figures.reason or figures.note))
-        self._chart.border_title = Content(printable(selected.name))
+        index = selected.trial.index
+        self._note.update(unwrapped(selected.note))
+        self._chart.border_title = Content(unwrapped(selected.name))
         self._chart.show(chart_data(states[index], None) if index in states else ChartData())
         others = [row for row in self._rows if row is not selected and row.trial.index in states]
         self._chart.set_overlays(
             [
-                state_overlay(printable(row.short_name), states[row.trial.index])
+                state_overlay(unwrapped(row.short_name), states[row.trial.index])
                 for row in others[:MAX_OVERLAYS]
             ]
         )
@@ -257,17 +245,15 @@ class SweepApp(TickingApp):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
-    def __init__(self, watcher: SweepWatcher, settings: Settings | None = None) -> None:
+    def __init__(self, watcher: SweepWatcher, theme: str = "", chart: GlyphsName = "auto") -> None:
         super().__init__()
-        self._watcher = watcher
-        self._settings = settings if settings is not None else Settings()
+        self._watcher, self._glyphs = watcher, choose_glyphs(chart)
+        if theme in self.available_themes:
+            self.theme = theme
 
     def on_mount(self) -> None:
-        glyphs = choose_glyphs(self._settings.chart)
-        self.set_class(glyphs is ASCII, "-ascii")
-        if self._settings.theme in self.available_themes:
-            self.theme = self._settings.theme
-        self.push_screen(SweepScreen(self._watcher, glyphs), lambda _: self.exit())
+        self.set_class(self._glyphs is ASCII, "-ascii")
+        self.push_screen(SweepScreen(self._watcher, self._glyphs), lambda _: self.exit())
         self.on_resize()
 
     def on_resize(self) -> None:

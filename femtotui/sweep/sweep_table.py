@@ -6,13 +6,15 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from ..text.formats import UNKNOWN, duration
 from ..text.safe import one_line
-from .messages import Outcome
+from .messages import Outcome, RunFigures
 from .spec import RankBy, SweepTrial, Value, differing_names
 
 _Row = dict[str, Value | None]
+_Figures = TypeVar("_Figures", bound=RunFigures)
 _MAX_CELL = 120
 
 
@@ -88,16 +90,15 @@ def _cell(name: str, value: Value | None) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
-def ranked(outcomes: Iterable[Outcome], by: RankBy) -> list[Outcome]:
+def ranked(runs: Iterable[_Figures], by: RankBy) -> list[_Figures]:
     """Sort best first; then runs that cannot be ranked, then failed ones, in the order of the sweep."""
-    return sorted(outcomes, key=lambda outcome: (*_rank_key(outcome, by), outcome.index))
+    return sorted(runs, key=lambda run: (*_rank_key(run, by), run.index))
 
 
-def _rank_key(outcome: Outcome, by: RankBy) -> tuple[bool, float]:
+def _rank_key(run: RunFigures, by: RankBy) -> tuple[bool, float]:
     """The sort key of a run: a higher share is better; fewer bits per byte, lower losses and times are."""
-    if by == "score" and outcome.score is not None:
-        value: float | None = -outcome.score if outcome.unit == "share" else outcome.score
-    else:
-        value = {"loss": outcome.val_loss, "score": None, "time": outcome.success_s}[by]
-    failed = outcome.state == "failed"
-    return failed, math.inf if value is None or not math.isfinite(value) else value
+    failed, success_s = (run.state == "failed", run.success_s) if isinstance(run, Outcome) else (False, None)
+    value = {"loss": run.val_loss, "score": run.score, "time": success_s}[by]
+    if value is None or not math.isfinite(value):
+        return failed, math.inf
+    return failed, -value if by == "score" and run.unit == "share" else value

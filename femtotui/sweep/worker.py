@@ -12,7 +12,6 @@ import secrets
 import shutil
 import time
 import zipfile
-from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,7 +21,7 @@ from typing import Any
 from femtotui.core.commands import Stop
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent, EvalDone, RunStarted, StepDone
-from femtotui.core.files import os_error_words, write_atomically
+from femtotui.core.files import os_error_words, reraise_os_errors, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
 from femtotui.core.run_folder.info import CHECKPOINT_NAME, RunFile, read_info, read_progress
 from femtotui.core.run_folder.logs import read_scores, read_steps
@@ -32,7 +31,7 @@ from ..paths import cache_folder
 from ..runs.state import RunState, Status
 from ..trainer.client import Trainer
 from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage
-from .messages import EndState, Order, Outcome, Refusal, Reply, SweepReport, decode, encode, failed_outcome
+from .messages import EndState, Order, Outcome, Reply, SweepReport, decode, encode, failed_outcome
 from .spec import ClusterError, SweepError
 
 REPORT_SECONDS = 1.0
@@ -63,7 +62,7 @@ def carry_out(
 
 
 def discard(sweep: str) -> None:
-    """Remove what a sweep has left in this machine's cache folder."""
+    """Remove a sweep's files in the cache folder of this machine."""
     shutil.rmtree(_scratch() / sweep, ignore_errors=True)
 
 
@@ -71,19 +70,16 @@ def _scratch() -> Path:
     return cache_folder() / "sweeps"
 
 
-_writing = Lock()  # runs of one process, each on a thread, begin with the same text at the same moment
+_writing = Lock()  # the runs of one process, each on a thread, start at once with the same text
 
 
 def keep_text(text: bytes, folder: Path) -> Path:
     """Return the file with `text`, written unless it is there already. Raises: ClusterError."""
     path = folder / f"{hashlib.sha256(text).hexdigest()}.text"
-    try:
-        with _writing:
-            if not (path.exists() and path.read_bytes() == text):
-                folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, text)
-    except OSError as error:
-        raise ClusterError(f"cannot keep the text in {folder}: {os_error_words(error)}") from error
+    with reraise_os_errors(ClusterError, f"keep the text in {folder}"), _writing:
+        if not (path.exists() and path.read_bytes() == text):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
     return path
 
 
@@ -111,21 +107,16 @@ class TrialRunner:
             return failed, run
         if run is None:
             raise ClusterError("the trainer ended before it made a run")
-        end: EndState = "stopped" if self._was_stopped else "finished"
+        was_stopped = self._state.status is Status.PARKED and not self._is_over_budget
+        end: EndState = "stopped" if was_stopped else "finished"
         return read_outcome(self._order.index, run, self._worker, end), run
-
-    @property
-    def _was_stopped(self) -> bool:
-        """Whether it ended before its budget was used up."""
-        return self._state.status is Status.PARKED and not self._is_over_budget
 
     @property
     def _is_over_budget(self) -> bool:
         return self._order.seconds is not None and self._state.elapsed_s >= self._order.seconds
 
     def _run(self) -> Path | None:
-        runs = list_runs(self._folder)
-        return runs[0].path if runs else None
+        return next((run.path for run in list_runs(self._folder)), None)
 
     def _earlier_run(self) -> RunSummary | None:
         """The run of an earlier attempt, if it is finished or resumable; anything else is removed."""
@@ -191,7 +182,7 @@ class TrialRunner:
             begins=isinstance(event, RunStarted),
             step=state.step,
             steps=self._order.config.train.steps,
-            loss=state.losses[-1] if state.losses else None,
+            train_loss=float(state.losses[-1]) if len(state.losses) else None,
             val_loss=val_loss,
             eval_step=eval_step,
             score=state.score.score if state.score else None,
@@ -210,6 +201,7 @@ def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome
     scores = [score for score in read_scores(run) if score.step <= progress.step]
     last = scores[-1] if scores else None
     success_step = next((score.step for score in scores if score.verdict == "success"), None)
+    until_success = [] if success_step is None else [s for s in read_steps(run) if s.step <= success_step]
     return Outcome(
         index=index,
         state=state,
@@ -220,17 +212,10 @@ def read_outcome(index: int, run: Path, worker: str, state: EndState) -> Outcome
         score=last.score if last else None,
         unit=last.unit if last else "",
         success_step=success_step,
-        success_s=None if success_step is None else _elapsed_at(run, success_step),
+        success_s=until_success[-1].elapsed_s if until_success else None,
         elapsed_s=progress.elapsed_s,
         run=run.name,
     )
-
-
-def _elapsed_at(run: Path, step: int) -> float | None:
-    """Seconds of training until a step was done."""
-    steps = list(read_steps(run))
-    at = bisect_right(steps, step, key=lambda row: row.step)
-    return steps[at - 1].elapsed_s if at else None
 
 
 # -- the archive of a run ----------------------------------------------------------------------------------
@@ -321,8 +306,8 @@ def train_order(order_bytes: bytes, text: bytes) -> bytes:
     worker: Any = get_worker()
     name = f"{worker.name}" if str(worker.name) == worker.address else f"{worker.name} {worker.address}"
     order = decode(order_bytes, Order)
-    if (versions := versions_here()) != order.versions:
-        return encode(Reply(refusal=Refusal(worker=name, versions=versions)))
+    if versions_here() != order.versions:
+        return encode(Reply())
     run = (order.sweep, order.index)
     _stop_requests.discard(run)
 

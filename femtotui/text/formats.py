@@ -1,4 +1,4 @@
-"""Numbers for people: durations, sizes, losses, speeds, in fixed forms, so that nothing jitters; tones."""
+"""Numbers, times and tones as the screens show them, in fixed forms, so that nothing jitters."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ import msgspec
 
 from femtotui.presets import Preset
 
-from .safe import unwrapped
-
 UNKNOWN = "–"
-
-printable = unwrapped
-"""The old name of safe.unwrapped; not safe.printable, which keeps line breaks."""
 
 
 def duration(seconds: float) -> str:

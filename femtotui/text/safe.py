@@ -15,6 +15,7 @@ Rich and Textual as Segments or Content.
 
 from __future__ import annotations
 
+import codecs
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from femtotui.core.errors import (
+    FemtoError,
+    NoCheckpointError,
+    RunLockedError,
+    TextUnavailableError,
+    UnknownPresetError,
+)
 from femtotui.core.files import escape
 
 GlyphKind = Literal["text", "space", "newline", "escape"]
@@ -93,75 +101,39 @@ def _inert_width(character: str) -> int:
 # -- bytes: UTF-8 that may be cut or broken ------------------------------------------------------------------
 
 
-def _sequence_length(lead: int) -> int:
-    """The bytes of the UTF-8 sequence that `lead` opens; 1 for a byte that opens none."""
-    if 0xC2 <= lead <= 0xDF:
-        return 2
-    if 0xE0 <= lead <= 0xEF:
-        return 3
-    if 0xF0 <= lead <= 0xF4:
-        return 4
-    return 1
-
-
-def _code_points(data: bytes) -> Iterator[tuple[str, int, int]]:
-    """Each code point with the range of its bytes; "" stands for a byte that is not UTF-8."""
-    position = 0
-    while position < len(data):
-        stop = position + _sequence_length(data[position])
-        try:
-            character = data[position:stop].decode("utf-8")
-        except UnicodeDecodeError:
-            character, stop = "", position + 1
-        yield character, position, stop
-        position = stop
+def _decoded(data: bytes) -> Iterator[tuple[str, tuple[str, int, GlyphKind], int]]:
+    """Each code point, as `_drawn` draws it, and its number of bytes; "" for a byte that is not UTF-8."""
+    for character in data.decode("utf-8", "surrogateescape"):
+        if "\udc80" <= character <= "\udcff":
+            yield "", (f"‹{ord(character) - 0xDC00:02x}›", 4, "escape"), 1
+        else:
+            yield character, _drawn(character), len(character.encode())
 
 
 def glyphs(data: bytes, offset: int = 0) -> list[Glyph]:
     """The glyphs of `data`; their ranges count from `offset`, for a part of a longer text."""
-    return [
-        Glyph(*(_drawn(character) if character else _byte_escape(data[start])), offset + start, offset + stop)
-        for character, start, stop in _code_points(data)
-    ]
-
-
-def _byte_escape(byte: int) -> tuple[str, int, GlyphKind]:
-    return f"‹{byte:02x}›", 4, "escape"
+    found = []
+    for _, drawn, n_bytes in _decoded(data):
+        found.append(Glyph(*drawn, offset, offset + n_bytes))
+        offset += n_bytes
+    return found
 
 
 def incomplete_tail(data: bytes) -> int:
     """The number of bytes at the end (0 to 3) that open a UTF-8 sequence which more bytes may complete."""
-    for length in range(1, min(3, len(data)) + 1):
-        tail = data[-length:]
-        if tail[0] >= 0xC0:
-            return length if _sequence_length(tail[0]) > length and _may_continue(tail) else 0
-    return 0
-
-
-def _may_continue(tail: bytes) -> bool:
-    """Whether some continuation bytes make `tail` valid: the least and the greatest ones decide."""
-    missing = _sequence_length(tail[0]) - len(tail)
-    for filler in (b"\x80", b"\xbf"):
-        with suppress(UnicodeDecodeError):
-            (tail + filler * missing).decode("utf-8")
-            return True
-    return False
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data[-3:])
+    tail = decoder.getstate()[0]
+    return 0 if b"\xed\xa0" <= tail < b"\xee" else len(tail)  # surrogates, which Python waits for
 
 
 # -- lines and texts -----------------------------------------------------------------------------------------
 
 
 def _pieces(text: str | bytes) -> Iterator[tuple[str, str, int]]:
-    """For each code point: itself ("" for a stray byte), what is drawn for it, and how wide that is."""
-    if isinstance(text, bytes):
-        characters = ((c, start) for c, start, _ in _code_points(text))
-    else:
-        characters = ((c, 0) for c in text)
-    for character, start in characters:
-        if character:
-            drawn, width, _ = _drawn(character)
-        else:
-            drawn, width, _ = _byte_escape(text[start])  # type: ignore[arg-type]  # only bytes have these
+    """Each code point ("" for a byte that is not UTF-8), the text drawn for it, and its width in cells."""
+    decoded = _decoded(text) if isinstance(text, bytes) else ((c, _drawn(c), 0) for c in text)
+    for character, (drawn, width, _), _ in decoded:
         yield character, " " if character == " " else drawn, width
 
 
@@ -209,6 +181,22 @@ def plain_text(text: str | bytes) -> str:
 def harmless(text: str) -> str:
     """`text` without the characters that are not drawn as themselves; newlines and tabs stay."""
     return "".join(c for c in text if c in "\n\t " or _drawn(c)[0] == c)
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+_HINTS = {
+    RunLockedError: "attach to it with `femtotui attach`, or end that process first",
+    NoCheckpointError: "c saves one in the app",
+    TextUnavailableError: "`--data FILE` trains on your own text",
+    UnknownPresetError: "`femtotui presets` lists them",
+}
+
+
+def with_hint(error: FemtoError) -> str:
+    """The message of an error, with the key or command that helps; the core knows neither."""
+    hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "")
+    return f"{error}; {hint}" if hint else str(error)
 
 
 def say(message: str) -> None:

@@ -41,15 +41,13 @@ def bar(share: float, width: int) -> str:
     return (_FULL * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def quoted(token: bytes, width: int) -> str:
-    """A token between quotes, inert, in exactly `width` cells unless that is less than three."""
-    text = one_line(_visible(token), max(width - 2, 1))
+def quoted(token: bytes, width: int | None = None) -> str:
+    """A token between quotes, inert, with dots for spaces; in exactly `width` cells, if that is above two."""
+    text = "".join(glyph.text for glyph in glyphs(token))
+    if width is None:
+        return f"'{text}'"
+    text = one_line(text, max(width - 2, 1))
     return f"'{text}'" + " " * (width - 2 - cell_len(text))
-
-
-def _visible(token: bytes) -> str:
-    """A token's bytes, inert; spaces are dots, for a space alone would look like nothing."""
-    return "".join(glyph.text for glyph in glyphs(token))
 
 
 def percent(p: float) -> str:
@@ -64,12 +62,7 @@ class NextToken(Widget, can_focus=True):
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "next-token--name",
-        "next-token--bar",
-        "next-token--percent",
-        "next-token--chosen",
-        "next-token--summary",
-        "next-token--cut",
+        f"next-token--{part}" for part in ("name", "bar", "percent", "chosen", "summary", "cut")
     }
     DEFAULT_CSS = framed(
         "NextToken",
@@ -151,11 +144,13 @@ class NextToken(Widget, can_focus=True):
         n_rows = height - self._n_heads - len(self._summary(width))
         return 0 if self._marked is None else max(0, self._marked - n_rows + 1)
 
-    @staticmethod
-    def _columns(width: int) -> tuple[int, int]:
-        """The cells for a name and for each of two bars."""
-        name_width = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
-        return name_width, max((width - name_width - 2 - 2 * _PERCENT_WIDTH) // 2, 0)
+    def _columns(self, width: int) -> tuple[int, int]:
+        """The cells for a name and for each bar."""
+        if self._is_wide:
+            name_width = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
+        else:
+            name_width = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
+        return name_width, max((width - name_width) // (1 + self._is_wide) - 1 - _PERCENT_WIDTH, 0)
 
     def _heads(self, width: int) -> list[Segment]:
         name_width, bar_width = self._columns(width)
@@ -173,23 +168,15 @@ class NextToken(Widget, can_focus=True):
             name = number = self._style("chosen")
         if index == self._marked:
             name = name + Style(reverse=True)
-        bar_style = self._style("cut" if is_cut else "bar")
-        if not self._is_wide:
-            name_width = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
-            bar_width = max(width - name_width - _PERCENT_WIDTH - 1, 0)
-            return [
-                Segment(quoted(entry.bytes, name_width) + " ", name),
-                Segment(bar(entry.p, bar_width), bar_style),
-                Segment(percent(entry.p), number),
-            ]
         name_width, bar_width = self._columns(width)
-        return [
-            Segment(quoted(entry.bytes, name_width), name),
-            Segment(" " + bar(entry.p, bar_width), bar_style),
-            Segment(percent(entry.p) + " ", number),
-            Segment(bar(entry.p_cut, bar_width), bar_style),
-            Segment(f"{'–':>{_PERCENT_WIDTH}}" if is_cut else percent(entry.p_cut), number),
-        ]
+        row = [Segment(quoted(entry.bytes, name_width), name)]
+        columns = [(entry.p, percent(entry.p))]
+        if self._is_wide:
+            columns.append((entry.p_cut, f"{'–':>{_PERCENT_WIDTH}}" if is_cut else percent(entry.p_cut)))
+        for share, words in columns:
+            row.append(Segment(" " + bar(share, bar_width), self._style("cut" if is_cut else "bar")))
+            row.append(Segment(words, number))
+        return row
 
     def _summary(self, width: int) -> tuple[str, ...]:
         """Rank, surprise and entropy, on as many lines as they need; none without a token."""
@@ -198,7 +185,7 @@ class NextToken(Widget, can_focus=True):
             return ()
         rank = f"rank {token.rank} · surprise {token.surprise_bits:.2f}"
         entropy = f"entropy {token.entropy_bits:.2f} bits"
-        both = f"'{_visible(token.bytes)}' {rank} · {entropy}"
+        both = f"{quoted(token.bytes)} {rank} · {entropy}"
         if cell_len(both) <= width:
             return (both,)
         rank = f"{rank} bits" if len(rank) + 5 <= width else rank

@@ -64,13 +64,11 @@ def shades(ground: Color) -> tuple[Color, ...]:
     return tuple(_shade(ground, anchors, index / (N_SHADES - 1)) for index in range(N_SHADES))
 
 
-# Without colours, probability is carried by attributes that every terminal has.
-_PLAIN_STYLES = ((0.5, Style()), (0.1, Style(underline=True)), (0.01, Style(underline=True, bold=True)))
-
-
 def _plain_style(shade: int) -> Style:
-    matching = (style for least, style in _PLAIN_STYLES if shade <= shade_of(least))
-    return next(matching, Style(reverse=True, bold=True))
+    """Without colours: attributes that every terminal has."""
+    if shade > shade_of(0.01):
+        return Style(reverse=True, bold=True)
+    return Style(underline=shade > shade_of(0.5) or None, bold=shade > shade_of(0.1) or None)
 
 
 def _difference_shade_of(bits: float) -> int:
@@ -85,10 +83,10 @@ def _difference_shades(ground: Color) -> tuple[Color, ...]:
     sides = _DARK_SIDES if ground.brightness < 0.5 else _LIGHT_SIDES
     minus, plus = (_to_oklab(Color.parse(side)) for side in sides)
     middle = _to_oklab(ground)
-    shares = [index / N_DIFFERENCES for index in range(1, N_DIFFERENCES + 1)]
-    below = [_from_oklab(_mix(middle, minus, share)) for share in reversed(shares)]
-    above = [_from_oklab(_mix(middle, plus, share)) for share in shares]
-    return (*below, ground, *above)
+    return tuple(
+        _from_oklab(_mix(middle, plus if n > 0 else minus, abs(n) / N_DIFFERENCES)) if n else ground
+        for n in range(-N_DIFFERENCES, N_DIFFERENCES + 1)
+    )
 
 
 def _plain_difference_style(shade: int) -> Style:
@@ -98,8 +96,22 @@ def _plain_difference_style(shade: int) -> Style:
     return Style(underline=difference > 0, reverse=difference < 0, bold=abs(difference) > 4)
 
 
-Legend = tuple[str, tuple[tuple[str, float], ...]]
-"""A lead, and the samples after it: a name and a value on the scale."""
+Legend = tuple[str, dict[str, float]]
+"""A lead, and the samples after it: their names, with values on the scale."""
+
+_PROBABILITY_LEGENDS: tuple[Legend, ...] = (
+    ("probability ", {"100%": 1.0, "50%": 0.5, "25%": 0.25, "10%": 0.1, "3%": 0.03, "1% or less": 0.008}),
+    ("", {"100%": 1.0, "50": 0.5, "25": 0.25, "10": 0.1, "3": 0.03, "≤1": 0.008}),
+    ("", {"100%": 1.0, "10": 0.1, "≤1": 0.008}),
+)
+_PLAIN_PROBABILITY_LEGENDS: tuple[Legend, ...] = (
+    ("probability ", {"over 50%": 1.0, "over 10%": 0.2, "over 1%": 0.05, "1% or less": 0.001}),
+    ("", {">50%": 1.0, ">10": 0.2, ">1": 0.05, "≤1": 0.001}),
+)
+_DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
+    ("predicted better by ", {"this": 4, "by 1 bit": 1, "both alike": 0, "1 bit": -1, "the other": -4}),
+    ("", {"this": 4, "alike": 0, "other": -4}),
+)
 
 
 class ColourScale(NamedTuple):
@@ -124,37 +136,20 @@ class ColourScale(NamedTuple):
     def fitting_legend(self, width: int, in_colour: bool) -> Legend:
         """The fullest legend that fits into `width` cells, each sample with a space on either side."""
         for lead, entries in self.legends if in_colour else self.plain_legends:
-            if len(lead) + sum(len(name) + 2 for name, _ in entries) <= width:
+            if len(lead) + sum(len(name) + 2 for name in entries) <= width:
                 return lead, entries
-        return "", ()
+        return "", {}
 
 
 SURPRISE = ColourScale(
     shade_of,
     shades,
     _plain_style,
-    legends=(
-        (
-            "probability ",
-            (("100%", 1.0), ("50%", 0.5), ("25%", 0.25), ("10%", 0.1), ("3%", 0.03), ("1% or less", 0.008)),
-        ),
-        ("", (("100%", 1.0), ("50", 0.5), ("25", 0.25), ("10", 0.1), ("3", 0.03), ("≤1", 0.008))),
-        ("", (("100%", 1.0), ("10", 0.1), ("≤1", 0.008))),
-    ),
-    plain_legends=(
-        ("probability ", (("over 50%", 1.0), ("over 10%", 0.2), ("over 1%", 0.05), ("1% or less", 0.001))),
-        ("", ((">50%", 1.0), (">10", 0.2), (">1", 0.05), ("≤1", 0.001))),
-    ),
+    legends=_PROBABILITY_LEGENDS,
+    plain_legends=_PLAIN_PROBABILITY_LEGENDS,
 )
 """Colours for a probability, 0 to 1."""
 
-_DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
-    (
-        "predicted better by ",
-        (("this", 4.0), ("by 1 bit", 1.0), ("both alike", 0.0), ("1 bit", -1.0), ("the other", -4.0)),
-    ),
-    ("", (("this", 4.0), ("alike", 0.0), ("other", -4.0))),
-)
 DIFFERENCE = ColourScale(
     _difference_shade_of,
     _difference_shades,
@@ -280,7 +275,7 @@ class TokenPaint:
     def legend(self, width: int) -> Text:
         """The meaning of the styles."""
         lead, entries = SURPRISE.fitting_legend(width, self._ground is not None)
-        return Text.assemble(lead, *((f" {name} ", self.style(p)) for name, p in entries))
+        return Text.assemble(lead, *((f" {name} ", self.style(p)) for name, p in entries.items()))
 
 
 def _styled_text(data: bytes, style: Style) -> Text:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
 
+from ..paths import lasting_path
 from ..text.safe import plain_text, printable
 from .colours import DARK_GROUND, LIGHT_GROUND, TokenPaint
 
@@ -37,11 +38,12 @@ class Sample:
     is_dark: bool = True
 
 
-def export(sample: Sample, path: Path) -> None:
-    """Write a sample in the format that the file's ending names.
+def export(sample: Sample, name: str) -> Path:
+    """Write a sample in the format that the file's ending names; the path of the file.
 
     Raises: DataError for another ending, or when the file cannot be written.
     """
+    path = lasting_path(name)
     make = FORMATS.get(path.suffix.lstrip(".").lower())
     if make is None:
         endings = ", ".join(f".{name}" for name in FORMATS)
@@ -50,6 +52,7 @@ def export(sample: Sample, path: Path) -> None:
         write_atomically(path, make(sample).encode("utf-8", "replace"))
     except OSError as error:
         raise DataError(f"cannot write {path}: {os_error_words(error)}") from error
+    return path
 
 
 # -- text, SVG, HTML -----------------------------------------------------------------------------------
@@ -79,12 +82,7 @@ def _theme(sample: Sample) -> TerminalTheme:
 def _painted(sample: Sample) -> Console:
     """A recording console that has printed the sample."""
     console = Console(
-        record=True,
-        width=WIDTH,
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-        markup=False,
+        record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor", markup=False
     )
     paint = TokenPaint(ground=DARK_GROUND if sample.is_dark else LIGHT_GROUND)
     console.print(paint.prompt(sample.prompt) + paint.tokens(sample.tokens) + paint.rest())

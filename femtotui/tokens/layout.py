@@ -39,14 +39,12 @@ class TokenLayout:
         self._ends, self._prompt_size = [], len(prompt)
         self._rebuild(0)
 
-    def set_width(self, width: int) -> bool:
-        """Wrap at another width; whether that changed anything."""
-        if max(width, 1) == self._width:
-            return False
-        self._width = max(width, 1)
-        self._line_starts = [0]
-        self._wrap(0)
-        return True
+    def set_width(self, width: int) -> None:
+        """Wrap at another width."""
+        if max(width, 1) != self._width:
+            self._width = max(width, 1)
+            self._line_starts = [0]
+            self._wrap(0)
 
     def extend(self, tokens: Iterable[bytes]) -> int:
         """Append tokens; the first line that looks different now."""

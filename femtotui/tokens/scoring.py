@@ -83,10 +83,10 @@ class ScoredText:
 
         Compared with a second model, `p_cut` is its probability instead.
         """
-        top = self.tokens[at].place.reshaped(sampling).top(MAX_ALTERNATIVES)
+        top = self.tokens[at].distribution.with_sampling(sampling).top(MAX_ALTERNATIVES)
         top = tuple(a for n, a in enumerate(top) if n < 10 or max(a.p, a.p_cut) >= LEAST_SHOWN)
         if at >= len(self.others):
             return top
-        place = self.others[at].place
+        place = self.others[at].distribution
         theirs = {entry.id: entry.p for entry in place.top(len(place.vocabulary))}
         return tuple(Alternative(a.id, a.bytes, a.p, theirs[a.id]) for a in top)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.color import Color
 from textual.events import Click, Resize
 from textual.geometry import Size
 from textual.message import Message
@@ -20,7 +19,7 @@ from textual.strip import Strip
 
 from ..text.safe import Glyph
 from ..widgets.frame import framed
-from .colours import DIFFERENCE, SURPRISE
+from .colours import DIFFERENCE, SURPRISE, ColourScale
 from .layout import PROMPT, TokenLayout
 
 if TYPE_CHECKING:
@@ -30,11 +29,11 @@ _LEGEND_MIN_HEIGHT = 4
 
 
 class _Look(NamedTuple):
-    """The look of a glyph apart from the cursor; `shade` is None for the prompt."""
+    """The look of a glyph; `shade` is None for the prompt."""
 
     shade: int | None
-    is_difference: bool = False
-    faint: bool = False
+    is_faint: bool = False
+    is_under_cursor: bool = False
 
 
 class TokenView(ScrollView, can_focus=True):
@@ -44,11 +43,7 @@ class TokenView(ScrollView, can_focus=True):
     else it stays at the beginning of a new text. With differences, these colour the tokens.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "token-view--prompt",
-        "token-view--cursor",
-        "token-view--legend",
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"token-view--prompt", "token-view--cursor", "token-view--legend"}
     DEFAULT_CSS = framed(
         "TokenView",
         """
@@ -92,14 +87,14 @@ class TokenView(ScrollView, can_focus=True):
         self._tokens: list[SampledToken] = []
         self._differences: tuple[float, ...] = ()
         self._layout_of_tokens = TokenLayout()
-        self._style_cache: dict[tuple[_Look, bool], Style] = {}
+        self._styles_of_looks: dict[_Look, Style] = {}
 
     # -- content ---------------------------------------------------------------------------------------
 
     def show(self, prompt: bytes, tokens: Iterable[SampledToken] = ()) -> None:
         """Replace the text by a prompt and tokens."""
         self.cursor = None
-        self._tokens, self._differences = [], ()
+        self._tokens, self._differences, self._styles_of_looks = [], (), {}
         self._layout_of_tokens.reset(prompt)
         self._text_changed(0)
         if self.is_attached:
@@ -122,6 +117,7 @@ class TokenView(ScrollView, can_focus=True):
         if [token.bytes for token in tokens] != [token.bytes for token in self._tokens]:
             return False
         self._tokens, self._differences = list(tokens), tuple(differences)
+        self._styles_of_looks = {}
         self.refresh()
         return True
 
@@ -243,35 +239,35 @@ class TokenView(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         """Mix the colours again for another theme."""
-        self._style_cache = {}
+        self._styles_of_looks = {}
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
         """One line of the view: text, or the legend at the bottom."""
         width = self.scrollable_content_region.width
-        base = self.rich_style
         if self._is_legend(y):
             return self._legend(width)
-        segments = [
-            Segment(glyph.text, self._style(glyph))
-            for glyph in self._layout_of_tokens.line(y + self.scroll_offset.y)
-        ]
-        return Strip(segments).simplify().adjust_cell_length(width, base).crop(0, width)
+        line = self._layout_of_tokens.line(y + self.scroll_offset.y)
+        segments = [Segment(glyph.text, self._style(self._look(glyph))) for glyph in line]
+        return Strip(segments).simplify().adjust_cell_length(width, self.rich_style).crop(0, width)
 
-    def _style(self, glyph: Glyph) -> Style:
-        tokens = self._layout_of_tokens.tokens_of(glyph)
-        look = self._look(tokens)._replace(faint=glyph.kind in ("space", "newline"))
-        return self._mixed_style(look, self.cursor is not None and self.cursor in tokens)
+    @property
+    def _scale(self) -> ColourScale:
+        return DIFFERENCE if self._differences else SURPRISE
 
-    def _look(self, tokens: range) -> _Look:
+    def _look(self, glyph: Glyph) -> _Look:
         """The look of a character; one of several tokens is as likely as all of them together."""
-        if tokens[-1] == PROMPT:
-            return _Look(None)
+        tokens = self._layout_of_tokens.tokens_of(glyph)
         generated = [token for token in tokens if token != PROMPT]
-        if self._differences:
+        if tokens[-1] == PROMPT:
+            shade = None
+        elif self._differences:
             known = [self._differences[token] for token in generated if token < len(self._differences)]
-            return _Look(DIFFERENCE.shade_of(math.fsum(known)), is_difference=True)
-        return _Look(SURPRISE.shade_of(math.prod(self._tokens[token].p for token in generated)))
+            shade = self._scale.shade_of(math.fsum(known))
+        else:
+            shade = self._scale.shade_of(math.prod(self._tokens[token].p for token in generated))
+        is_under_cursor = self.cursor is not None and self.cursor in tokens
+        return _Look(shade, glyph.kind in ("space", "newline"), is_under_cursor)
 
     @property
     def _in_colour(self) -> bool:
@@ -280,38 +276,27 @@ class TokenView(ScrollView, can_focus=True):
         has_few = app.console.color_system == "standard" and not app.is_headless
         return not (app.no_color or app.native_ansi_color or has_few)
 
-    def _mixed_style(self, look: _Look, under_cursor: bool) -> Style:
-        key = (look, under_cursor)
-        if key not in self._style_cache:
-            self._style_cache[key] = self._cursor_style() if under_cursor else self._mix_style(look)
-        return self._style_cache[key]
+    def _style(self, look: _Look) -> Style:
+        if look not in self._styles_of_looks:
+            self._styles_of_looks[look] = self._mixed_style(look)
+        return self._styles_of_looks[look]
 
-    def _cursor_style(self) -> Style:
-        cursor = self.get_component_rich_style("token-view--cursor")
-        return cursor if self._in_colour else cursor + Style(reverse=True)
-
-    def _mix_style(self, look: _Look) -> Style:
+    def _mixed_style(self, look: _Look) -> Style:
+        if look.is_under_cursor:
+            cursor = self.get_component_rich_style("token-view--cursor")
+            return cursor if self._in_colour else cursor + Style(reverse=True)
         if look.shade is None:
-            prompt = self.get_component_rich_style("token-view--prompt")
-            return prompt + Style(dim=True) if look.faint else prompt
-        scale = DIFFERENCE if look.is_difference else SURPRISE
+            return self.get_component_rich_style("token-view--prompt") + Style(dim=look.is_faint or None)
         if not self._in_colour:
-            return self.rich_style + scale.style(look.shade, None)
-        return scale.style(look.shade, self._ground, faint=look.faint)
-
-    @property
-    def _ground(self) -> Color:
-        return self.background_colors[1]
+            return self.rich_style + self._scale.style(look.shade, None)
+        return self._scale.style(look.shade, self.background_colors[1], faint=look.is_faint)
 
     def _legend(self, width: int) -> Strip:
         """The meaning of the colours, in as many words as there is room for."""
         style = self.get_component_rich_style("token-view--legend")
-        is_difference = bool(self._differences)
-        scale = DIFFERENCE if is_difference else SURPRISE
-        lead, entries = scale.fitting_legend(width, self._in_colour)
+        lead, entries = self._scale.fitting_legend(width, self._in_colour)
         samples = [
-            Segment(f" {name} ", self._mixed_style(_Look(scale.shade_of(value), is_difference), False))
-            for name, value in entries
+            Segment(f" {name} ", self._style(_Look(self._scale.shade_of(value))))
+            for name, value in entries.items()
         ]
-        strip = Strip([Segment(lead, style), *samples])
-        return strip.adjust_cell_length(width, style).crop(0, width)
+        return Strip([Segment(lead, style), *samples]).adjust_cell_length(width, style).crop(0, width)

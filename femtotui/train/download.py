@@ -17,7 +17,7 @@ from textual.widgets import Button, Static
 from femtotui.core.errors import FemtoError
 from femtotui.presets.sources import download_english
 
-from ..text.formats import printable
+from ..text.safe import unwrapped
 from ..widgets.dialogs import ModalInTurn
 
 Answer = Literal["download", "stand-in", "cancel"]
@@ -65,9 +65,9 @@ class EnglishQuestion(ModalInTurn[Answer]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog") as dialog:
-            dialog.border_title = Content(printable(self._title))
+            dialog.border_title = Content(unwrapped(self._title))
             if self._trouble:
-                yield Static(Content(printable(self._trouble)), id="dialog-trouble")
+                yield Static(Content(unwrapped(self._trouble)), id="dialog-trouble")
             yield Static(_QUESTION)
             with Horizontal(id="dialog-buttons"):
                 yield Button("Download", variant="primary", id="download", compact=True)

@@ -9,7 +9,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ..runs.state import RunState, Status
-from ..text.formats import TONES, Tone, printable
+from ..text.formats import TONES, Tone
+from ..text.safe import unwrapped
 
 NAME = "femtotui"
 _MARKS = {
@@ -30,7 +31,7 @@ def header_facts(view: RunState) -> list[str]:
         facts.append(f"{view.parameters:,} parameters")
     facts.append(config.tokenizer.kind)
     facts.append(view.started.data_name if view.started is not None else config.data.source)
-    return [printable(fact) for fact in facts]
+    return [unwrapped(fact) for fact in facts]
 
 
 def as_many_as_fit(facts: Sequence[str], width: int, separator: str = " · ") -> str:
@@ -141,11 +142,11 @@ def notice_text(view: RunState | None) -> tuple[str, bool]:
         what_next = (
             "r resumes from the last checkpoint · n starts anew" if view.can_recover else "n tries again"
         )
-        return f"{printable(failure.title)}: {printable(failure.message)}\n{what_next}", True
+        return f"{unwrapped(failure.title)}: {unwrapped(failure.message)}\n{what_next}", True
     if view.trouble:
-        return f"Not saved: {printable(view.trouble)}\nTraining goes on, and saving is tried again", True
+        return f"Not saved: {unwrapped(view.trouble)}\nTraining goes on, and saving is tried again", True
     notes = view.started.notes if view.started is not None else ()
-    return " · ".join(printable(note) for note in notes), False
+    return " · ".join(unwrapped(note) for note in notes), False
 
 
 def cut_to(words: str, width: int, most: int) -> str:
@@ -206,7 +207,7 @@ class StatusLine(Static):
 
     def say(self, news: str, tone: Tone = "plain") -> None:
         """Show one line of news; it stays until the next."""
-        self.news, self._tone = printable(news), tone
+        self.news, self._tone = unwrapped(news), tone
         self.refresh()
 
     def show_figures(self, figures: str) -> None:

@@ -17,7 +17,8 @@ from femtotui.presets import Preset
 from ..runs.choices import BrokenPreset
 from ..runs.library import PresetVerdict
 from ..runs.state import Status
-from ..text.formats import preset_parameters, printable, short_title, size
+from ..text.formats import preset_parameters, short_title, size
+from ..text.safe import unwrapped
 
 TITLE_WIDTH = 10
 _VERDICTS = {"success": ("✓", "$text-success"), "fail": ("✗", "$text-error")}
@@ -112,7 +113,7 @@ class PresetList(OptionList):
         self.add_options(Option(preset_line(p, *self._shown[key]), id=key) for key, p in shown.items())
         if not self._filter:
             for index, broken in enumerate(self._broken):
-                line = Content.styled(f"! {_cut(printable(broken.path.name), 17)}", "$foreground-muted")
+                line = Content.styled(f"! {_cut(unwrapped(broken.path.name), 17)}", "$foreground-muted")
                 self.add_option(Option(line, id=f"{_BROKEN}{index}"))
         self.border_subtitle = f"{len(shown)} of {len(self._presets)}" if self._filter else ""
         if at in shown:

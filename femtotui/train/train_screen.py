@@ -118,7 +118,7 @@ class TrainScreen(ContestingScreen, GlancingScreen):
                 yield Notice()
                 yield LossChart(id="chart")
                 yield ScoreLine()
-                yield SamplePane()
+                yield SamplePane(self.actions)
         yield StatusLine()
         yield KeyLine()
 
@@ -350,4 +350,4 @@ class TrainScreen(ContestingScreen, GlancingScreen):
         if place is None or place.snapshot is None or (self._sample_pane.is_read and not asked):
             return
         self._asked = False
-        self._sample_pane.sample(place.state, place.snapshot, asked=asked)
+        self._sample_pane.sample(asked=asked)

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from femtotui.core.commands import Command, Stop
 
-from ..blas.environment import limited_blas
+from ..blas.kernel import limited_blas
 from .protocol import (
     PipeChannel,
     ProtocolError,
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 if sys.platform == "linux":
     import fcntl
 
+NEW_GROUP_FLAGS = 0
+"""Windows's flags for a process of its own group, without a window."""
+if sys.platform == "win32":
+    NEW_GROUP_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 
 _KEPT_STDERR_LINES = 40
 _LONGEST_STDERR_LINE = 4096
@@ -80,16 +84,13 @@ class Trainer:
         self._reader.join(timeout)
         if self._reader.is_alive():
             self._process.cut()
-        self._finish()
+        self.leave()
 
     def leave(self) -> None:
-        """Disconnect from a trainer that said TrainerDetached; it continues."""
-        self._finish()
-
-    def _finish(self) -> None:
+        """Disconnect from a trainer that has ended, or that sent TrainerDetached and continues."""
         self._outgoing.put(None)
         for thread in (self._reader, self._writer):
-            # With a limit: a listener may be waiting for the very thread that is here.
+            # With a time limit: a listener may be waiting for the thread that calls this.
             thread.join(_JOIN_SECONDS)
 
     def _write(self) -> None:
@@ -111,7 +112,7 @@ class Trainer:
             pass
         except (OSError, ProtocolError) as error:
             trouble = str(error)
-            self._process.cut()  # what cannot be understood cannot be steered either
+            self._process.cut()  # out of step, it could not be controlled either
         self._outgoing.put(None)
         self._listener(self._process.result(trouble))
 
@@ -127,9 +128,9 @@ class ChildProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=limited_blas(dict(os.environ)),
-            # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is the app's.
+            # A session (on Windows: a process group) of its own: Ctrl+C in the terminal is for the app only.
             start_new_session=True,
-            creationflags=_windows_flags(),
+            creationflags=NEW_GROUP_FLAGS,
         )
         self.pid = self._process.pid
         self.channel = PipeChannel(_pipe(self._process.stdout), _pipe(self._process.stdin))
@@ -164,12 +165,6 @@ def _widen(stream: IO[bytes]) -> None:
     if sys.platform == "linux":
         with suppress(OSError):  # a user with many pipes may have no more room in them
             fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _windows_flags() -> int:
-    if sys.platform == "win32":
-        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-    return 0
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

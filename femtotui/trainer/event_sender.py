@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_BATCHES = 0.1
 """Steps are sent at most this often. The only throttle on the trainer's side."""
 
-LOG_NAME = RunFile.TRAINER_LOG
 
 _EVENTS_PER_MESSAGE = 2000
 
@@ -60,12 +59,16 @@ class EventSender:
         self._listener: RemoteListener | None = None
         self._attaching: SimpleQueue[Channel] = SimpleQueue()
         self._started: RunStarted | None = None
-        self._saved: CheckpointSaved | None = None
-        self._paused: Paused | None = None
+        self._current: dict[type[Event], Event] = {}  # the last checkpoint, and a pause while it lasts
 
     def report(self, event: Event) -> None:
         """Send an event, or keep a step for the next batch."""
-        self._remember(event)
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, CheckpointSaved | Paused):
+            self._current[type(event)] = event
+        elif isinstance(event, Resumed):
+            self._current.pop(Paused, None)
         self._waiting.append(event)
         if not isinstance(event, StepDone) or time.monotonic() >= self._due:
             waiting, self._waiting = self._waiting, []
@@ -86,7 +89,7 @@ class EventSender:
                 self._channel, self._waiting = self._attaching.get_nowait(), []
                 self._send_events([self._started] if self._started else [])
                 self.report_history(training.step)
-                self._send_events(event for event in (self._saved, self._paused) if event is not None)
+                self._send_events(self._current.values())
         parameters_P = training.parameters_P.astype("<f4", copy=False)
         self._send(SnapshotArrived(training.step, training.recent_loss, parameters_P.data.cast("B")))
 
@@ -108,7 +111,7 @@ class EventSender:
             except RunError as error:
                 self.report(SavingFailed(step=step, message=f"the app cannot detach: {error}"))
                 return False
-            _redirect_output(run / LOG_NAME)
+            _redirect_output(run / RunFile.TRAINER_LOG)
         self._send(TrainerDetached(os.getpid()))
         self._disconnect()
         return True
@@ -124,19 +127,6 @@ class EventSender:
         self._attaching.put(channel)
         self._steering.put(Snapshot())  # even a paused training answers that
         self._read_commands(channel)
-
-    def _remember(self, event: Event) -> None:
-        match event:
-            case RunStarted():
-                self._started = event
-            case CheckpointSaved():
-                self._saved = event
-            case Paused():
-                self._paused = event
-            case Resumed():
-                self._paused = None
-            case _:
-                pass
 
     def _send_events(self, events: Iterable[Event]) -> None:
         remaining = iter(events)

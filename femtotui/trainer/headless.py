@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from femtotui.core.commands import Steering, Stop
 from femtotui.core.events import Event, RunFailed
 
+from . import EXIT_DONE, EXIT_FAILED
+
 if TYPE_CHECKING:
     from .session import Session
 
-EXIT_DONE = 0
-EXIT_FAILED = 2
 EXIT_SIGNAL = 128
-"""A process that a signal ended exits with 128 and the signal's number."""
+"""The exit code of a process ended by a signal is 128 plus the signal's number."""
 
 
 def train_headless(session: Session, show: Callable[[Event], None]) -> int:

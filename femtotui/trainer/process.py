@@ -18,25 +18,22 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from femtotui.core.commands import Snapshot, Steering, Stop
-from femtotui.core.errors import FemtoError
+from femtotui.core.errors import OUT_OF_MEMORY, FemtoError
 from femtotui.core.events import RunFailed, RunFinished, RunStarted
 from femtotui.core.files import open_own
+from femtotui.core.run_folder.info import RunFile
 
-from ..blas.environment import prepare_blas
-from ..text.hints import with_hint
-from .event_sender import LOG_NAME, EventSender
+from ..blas.kernel import prepare_blas
+from ..text.safe import with_hint
+from . import EXIT_BUG, EXIT_DONE, EXIT_FAILED
+from .event_sender import EventSender
 from .protocol import Channel, Continue, Detach, PipeChannel, ProtocolError, Start, receive_command
 
 if TYPE_CHECKING:
-    from femtotui.core.config import RunConfig
     from femtotui.core.training.batches import Source
     from femtotui.core.training.training import Training
 
     from .session import Session
-
-EXIT_DONE = 0
-EXIT_BUG = 1
-EXIT_FAILED = 2
 
 
 class Inbox:
@@ -103,8 +100,7 @@ def _train(order: Start | Continue, inbox: Inbox, sender: EventSender) -> int:
         sender.report(_failure(session, error.title, with_hint(error)))
         return EXIT_FAILED
     except MemoryError:
-        words = "this machine has no memory left: choose a smaller model, batch or chunk, or fewer threads"
-        sender.report(_failure(session, "Out of memory", words))
+        sender.report(_failure(session, *OUT_OF_MEMORY))
         return EXIT_FAILED
     except Exception as error:
         _log(session, traceback.format_exc())
@@ -120,18 +116,15 @@ def _open_session(order: Start | Continue) -> Session:
     from femtotui.core.run_folder.info import read_info  # noqa: PLC0415
 
     from .session import continue_run, prepare  # noqa: PLC0415
-
-    if isinstance(order, Start):
-        return prepare(order.config, Path(order.runs), source=_source(order.text, order.config))
-    run = Path(order.run)
-    return continue_run(run, source=_source(order.text, read_info(run).config) if order.text else None)
-
-
-def _source(text: str, config: RunConfig) -> Source | None:
-    """The text in the file that an order names, if it names one."""
     from .text_transfer import read_text  # noqa: PLC0415
 
-    return read_text(Path(text), config.data, config.train.seed) if text else None
+    source: Source | None = None
+    if order.text:
+        config = order.config if isinstance(order, Start) else read_info(Path(order.run)).config
+        source = read_text(Path(order.text), config.data, config.train.seed)
+    if isinstance(order, Start):
+        return prepare(order.config, Path(order.runs), source=source)
+    return continue_run(Path(order.run), source=source)
 
 
 def _record(session: Session, inbox: Inbox, sender: EventSender, *, history: bool) -> int:
@@ -168,7 +161,7 @@ def _log(session: Session | None, text: str) -> None:
     """Write an error to the run's log, and to standard error, whose last lines the app shows."""
     print(text, file=sys.stderr)
     if session is not None:
-        path = session.run.path / LOG_NAME
+        path = session.run.path / RunFile.TRAINER_LOG
         with suppress(OSError), open(path, "a", encoding="utf-8", opener=open_own) as log:
             log.write(text)
 

@@ -29,8 +29,6 @@ from femtotui.core.run_folder.lock import holder_of
 
 from .protocol import AttachRefused, TrainerExited, send_frame
 
-ADDRESS_NAME = RunFile.TRAINER_ADDRESS
-SOCKET_NAME = RunFile.TRAINER_SOCKET
 FORMAT = 1
 
 HANDSHAKE_SECONDS = 5.0
@@ -64,7 +62,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def read_address(run: Path) -> Address | None:
     """The address of a run's trainer; None if it was never detached. Raises: RunError."""
-    return read_record(run / ADDRESS_NAME, Address, FORMAT, _MAX_ADDRESS_BYTES)
+    return read_record(run / RunFile.TRAINER_ADDRESS, Address, FORMAT, _MAX_ADDRESS_BYTES)
 
 
 def shut_down(connection: Connection) -> None:
@@ -97,7 +95,7 @@ class RemoteListener:
         self._serve = serve
         self._key = secrets.token_hex(32)
         self._attached = threading.Lock()
-        self._address_path = run / ADDRESS_NAME
+        self._address_path = run / RunFile.TRAINER_ADDRESS
         self._temporary: Path | None = None
         try:
             self._listener, path, port = self._listen(run)
@@ -111,10 +109,10 @@ class RemoteListener:
         if sys.platform == "win32" or not hasattr(socket, "AF_UNIX"):
             listener = Listener(("127.0.0.1", 0), "AF_INET", _BACKLOG)
             return listener, "", listener.address[1]
-        path = run / SOCKET_NAME
+        path = run / RunFile.TRAINER_SOCKET
         if len(os.fsencode(path)) > _MAX_SOCKET_PATH_BYTES:
             self._temporary = Path(tempfile.mkdtemp(prefix="femtotui-"))
-            path = self._temporary / SOCKET_NAME
+            path = self._temporary / RunFile.TRAINER_SOCKET
         path.unlink(missing_ok=True)  # of a trainer that was killed: the run is locked, so there is no other
         listener = Listener(str(path), "AF_UNIX", _BACKLOG)
         path.chmod(0o600)
@@ -181,7 +179,8 @@ class RemoteProcess:
             raise RunError(f"the trainer of {run.name} cannot be reached: {words}") from error
         except _HANDSHAKE_ERRORS as error:
             raise RunError(
-                f"the trainer of {run.name} did not accept the key in {ADDRESS_NAME}, or did not answer"
+                f"the trainer of {run.name} did not accept the key in {RunFile.TRAINER_ADDRESS}, "
+                "or did not answer"
             ) from error
         self.pid = address.pid
 

@@ -1,11 +1,11 @@
-"""From settings to a training that is ready to go, and its run folder: shared by both faces."""
+"""Sessions: a training prepared from settings or from a run folder, and the folder it is recorded in."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -37,10 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """A training and the folder it is recorded in, which is locked.
-
-    `notes` are things to say plainly besides the source's.
-    """
+    """A training and its run folder, which is locked. `notes` are shown besides the source's."""
 
     run: RunFolder
     training: Training
@@ -49,7 +46,7 @@ class Session:
     def record(
         self, commands: SimpleQueue[Steering], on_snapshot: Callable[[Training], None] | None = None
     ) -> Iterator[Event]:
-        """Trains it, with the evaluator that goes with its data (see core.recorder.record)."""
+        """Train, with the evaluator for this data (see core.run_folder.recorder.record)."""
         return record(
             self.run,
             self.training,
@@ -59,12 +56,8 @@ class Session:
             evaluator=choose_evaluator(self.training.config.data),
         )
 
-    def with_notes(self, *notes: str) -> Session:
-        """The same, with more to say."""
-        return replace(self, notes=(*self.notes, *notes))
-
     def close(self) -> None:
-        """Ends the training's threads, and lets others have the run. How fast it was is remembered."""
+        """End the training's threads, unlock the run, and store the speed for later estimates."""
         self.training.close()
         self.run.unlock()
         ms = self.training.ms_per_step
@@ -80,14 +73,17 @@ def prepare(
     source: Source | None = None,
     ranks: Ranks = ALONE,
 ) -> Session:
-    """A new run. Nothing is written before the data, the tokenizer and the model are known to work.
+    """Prepare a new run. Nothing is written before the data, the tokenizer and the model are known to work.
 
-    `source` is the text, where it is at hand already; `ranks` train it together.
+    `source` is the text, if the caller has it already; `ranks` train together.
 
     Raises: FemtoError.
     """
     source = source or open_source(config.data, config.train.seed, download=download)
-    tokenizer = build_tokenizer(config.tokenizer, _text_to_learn_from(config, source))
+    # A character that occurs only in the validation text needs an id as well.
+    everything = config.tokenizer.kind == "char"
+    text = source.train + source.validation if everything else source.train
+    tokenizer = build_tokenizer(config.tokenizer, text)
     config = _with_threads(resolved(config, tokenizer), asked=config)
     training = Training.begin(config, source, tokenizer, ranks)
     try:
@@ -112,17 +108,10 @@ def train_command(config: RunConfig) -> str:
 
 def _with_threads(config: RunConfig, asked: RunConfig) -> RunConfig:
     """`config` with the threads and chunk that are fastest here, unless either was asked for."""
-    train = config.train
     if asked.train.threads or asked.train.chunk:
         return config
-    choice = remembered_choice(choices_file(), config.model, config.recipe, train.batch)
-    train = msgspec.structs.replace(train, threads=choice.threads, chunk=choice.chunk)
-    return msgspec.structs.replace(config, train=train)
-
-
-def _text_to_learn_from(config: RunConfig, source: Source) -> bytes:
-    """What the tokenizer sees. A character that only the validation text has needs an id all the same."""
-    return source.train + source.validation if config.tokenizer.kind == "char" else source.train
+    choice = remembered_choice(choices_file(), config.model, config.recipe, config.train.batch)
+    return _with_other_threads(config, choice.threads, choice.chunk)
 
 
 def continue_run(
@@ -134,16 +123,16 @@ def continue_run(
     source: Source | None = None,
     ranks: Ranks = ALONE,
 ) -> Session:
-    """A run as it was at its newest whole checkpoint; what was written after that is cut off.
+    """Resume a run at its newest whole checkpoint; anything written after that is cut off.
 
-    It goes on to the bit as if it had never stopped; with other `threads`, another `chunk` or another BLAS
-    it does to rounding, and a note says so. `source` and `ranks` are as for `prepare`.
+    The result is bit for bit that of a run without interruption; with other `threads`, another `chunk` or
+    another BLAS it is equal up to rounding, and a note says so. `source` and `ranks` are as for `prepare`.
 
-    Raises: FemtoError; RunError if its data is no longer the same, or if another process trains it.
+    Raises: FemtoError; RunError if its data has changed, or if another process trains it.
     """
     run = RunFolder.open(path)
     if not run.checkpoint_paths():
-        raise RunError(f"{path} has no checkpoint to go on from: start a new run")
+        raise RunError(f"{path} has no checkpoint to resume from: start a new run")
     run.lock()
     try:
         config = _with_other_threads(run.config, threads, chunk)
@@ -157,7 +146,7 @@ def continue_run(
 
 
 def _restored(run: RunFolder, training: Training) -> Session:
-    """A training brought to where the run's newest checkpoint is; closed if that cannot be."""
+    """Restore the newest checkpoint into `training`, which is closed on an error."""
     try:
         checkpoint, notes = run.load_newest(training.tensors())
         training.restore(checkpoint.tensors, checkpoint.step, checkpoint.elapsed_s)
@@ -165,12 +154,12 @@ def _restored(run: RunFolder, training: Training) -> Session:
     except BaseException:
         training.close()
         raise
-    more = (*_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
-    return Session(run, training, (*notes, *more))
+    notes = (*notes, *_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
+    return Session(run, training, notes)
 
 
 def open_trained(path: Path, which: str, download: Download | None = None) -> Training:
-    """A run's training as it was at a checkpoint (`latest`, `best` or a step), to look at and not to record.
+    """A run's training at a checkpoint (`latest`, `best` or a step), to inspect and not to record.
 
     Raises: FemtoError.
     """
@@ -199,16 +188,17 @@ def _with_other_threads(config: RunConfig, threads: int | None, chunk: int | Non
 
 
 def _rounding_notes(run: RunFolder, config: RunConfig) -> Iterator[str]:
-    """Why the run will not be, to the bit, what it would have been."""
+    """The changes after which the run will not be the same bit for bit."""
+    differs = "the run continues equal up to rounding, not bit for bit"
     before, now = run.config.train, config.train
     if (before.threads, before.chunk) != (now.threads, now.chunk):
         yield (
             f"{now.threads} thread{'' if now.threads == 1 else 's'} of {now.chunk} sequences instead of "
-            f"{before.threads} of {before.chunk}: the run goes on equal to rounding, not to the bit"
+            f"{before.threads} of {before.chunk}: {differs}"
         )
     blas = blas_description()
     if blas != run.info.blas:
-        yield f"{blas} instead of {run.info.blas}: the run goes on equal to rounding, not to the bit"
+        yield f"{blas} instead of {run.info.blas}: {differs}"
 
 
 def _require_same_data(run: RunFolder, source: Source) -> None:
@@ -218,6 +208,6 @@ def _require_same_data(run: RunFolder, source: Source) -> None:
     was = f"{data.name}, {data.n_bytes:,} bytes"
     now = f"{source.name}, {len(source.train) + len(source.validation):,} bytes"
     raise RunError(
-        f"{run.path.name} cannot go on: its data has changed since ({was} then, {now} now). "
+        f"{run.path.name} cannot be resumed: its data has changed ({was} then, {now} now). "
         "Put the old text back, or start a new run"
     )

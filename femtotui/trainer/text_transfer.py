@@ -1,4 +1,4 @@
-"""Transfer of a run's text to another process or host: its bytes, and the hash to expect there.
+"""Transfer of a run's text to another process or host, as a MessagePack of its bytes and their hash.
 
 Synthetic text is not sent: it is a pure function of the settings, and endless.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from femtotui.core.config import DataConfig
 from femtotui.core.errors import DataError
-from femtotui.core.files import os_error_words
+from femtotui.core.files import reraise_os_errors
 from femtotui.core.training.batches import Source
 from femtotui.presets.sources import open_source
 
@@ -62,17 +62,8 @@ def unpack_text(packed: TextTransfer, data: DataConfig, seed: int) -> Source:
     return source
 
 
-def encode_text(packed: TextTransfer) -> bytes:
-    """The bytes of a packed text, to send or to write to a file."""
-    return msgspec.msgpack.encode(packed)
-
-
 def read_text(path: Path, data: DataConfig, seed: int) -> Source:
     """The source that was packed into a file. Raises: DataError."""
-    try:
+    with reraise_os_errors(DataError, f"read the text in {path}"):
         packed = msgspec.msgpack.decode(path.read_bytes(), type=TextTransfer)
-    except OSError as error:
-        raise DataError(f"cannot read the text in {path}: {os_error_words(error)}") from error
-    except ValueError as error:  # msgspec's errors are ValueErrors
-        raise DataError(f"{path} holds no text that was packed for femtotui: {error}") from error
     return unpack_text(packed, data, seed)

@@ -21,7 +21,7 @@ from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.suggester import Suggester
 from textual.widgets import Button, Input, Static
 
-from ..text.formats import printable
+from ..text.safe import unwrapped
 
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide"), (160, "-huge")]
 HEIGHTS = [(0, "-flat"), (20, "-short"), (30, "-tall")]
@@ -62,7 +62,7 @@ class TextQuestion(ModalInTurn[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(printable(self._title))
+            dialog.border_title = Content(unwrapped(self._title))
             dialog.border_subtitle = "enter saves it, escape cancels"
             yield Input(self._value, max_length=self._most, compact=True)
 
@@ -90,7 +90,7 @@ class YesNo(ModalInTurn[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(printable(self._title))
+            dialog.border_title = Content(unwrapped(self._title))
             yield Static(Content(self._question))
             with Horizontal(classes="dialog-buttons"):
                 yield Button("No", id="no", compact=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stage import Stage, stage, training
@@ -19,9 +20,8 @@ from femtotui.core.events import RunFailed
 from femtotui.core.sampling.sampler import SampledToken
 from femtotui.runs.state import Status
 from femtotui.sampling.fields import Prompt
-from femtotui.sampling.models import LiveModel
+from femtotui.sampling.models import LiveModel, continuation
 from femtotui.sampling.sample_pane import SamplePane
-from femtotui.sampling.stream import SampleTask, draw
 from femtotui.tokens.token_view import TokenView
 from femtotui.train.header import Notice
 from femtotui.trainer.protocol import Start
@@ -172,13 +172,13 @@ async def test_a_slow_sample_is_finished_before_the_next_begins(
 ) -> None:
     may_go_on = threading.Event()
 
-    def slowly(task: SampleTask) -> Iterator[SampledToken]:
-        tokens = draw(task)
+    def slowly(*arguments: Any) -> Iterator[SampledToken]:
+        tokens = continuation(*arguments)
         yield next(tokens)
         may_go_on.wait(30)
         yield from islice(tokens, 20)
 
-    monkeypatch.setattr("femtotui.sampling.sample_pane.draw", slowly)
+    monkeypatch.setattr("femtotui.sampling.models.continuation", slowly)
     monkeypatch.setattr("femtotui.sampling.stream.BUSY_SHARE", 1.0)
     async with training(runs) as it:
         pane, tokens = it.app.train.query_one(SamplePane), it.app.train.query_one(TokenView)

@@ -61,9 +61,9 @@ async def test_what_an_earlier_session_left_is_offered_and_taken_up_by_r(
     tmp_path: Path, left: RunFolder
 ) -> None:
     async with training(tmp_path, size=(160, 36)) as it:
-        assert it.news.startswith("r goes on with the run left at step 1 · ")
+        assert it.news.startswith("r resumes the run left at step 1 · ")
         await it.pilot.press("r")
-        await it.until(lambda: f"going on with {left.path.name}" in it.news)
+        await it.until(lambda: f"resuming {left.path.name}" in it.news)
         continued = [c for c in it.trainer.commands if isinstance(c, Continue)]
         assert continued == [Continue(run=str(left.path), history=True)]
 
@@ -72,14 +72,14 @@ async def test_one_that_is_being_trained_elsewhere_is_pointed_to(tmp_path: Path,
     left.lock()
     async with training(tmp_path, size=(160, 36)) as it:
         assert "is being trained elsewhere: femtotui attach" in it.news
-        assert not it.app.train.actions.can_recover
+        assert not it.app.train.actions.can_resume
     left.unlock()
 
 
 async def test_without_anything_left_nothing_is_offered(tmp_path: Path) -> None:
     async with stage(tmp_path) as it:
         await it.until(lambda: "a new run" in it.news)
-        assert "r goes on" not in it.news
+        assert "r resumes" not in it.news
 
 
 async def test_saving_that_fails_stands_above_the_chart_until_it_works_again(tmp_path: Path) -> None:

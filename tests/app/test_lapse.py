@@ -29,7 +29,7 @@ def samples(n_vocabulary: int, n_tokens: int = SAMPLE_TOKENS) -> Iterator[list[S
     while True:
         logits_NV, own = recorded_NV.copy(), list(vocabulary)
         yield [
-            msgspec.structs.replace(token, place=Distribution(logits_V, JOURNAL_SAMPLING, own))
+            msgspec.structs.replace(token, distribution=Distribution(logits_V, JOURNAL_SAMPLING, own))
             for token, logits_V in zip(tokens, logits_NV, strict=True)
         ]
 

@@ -17,11 +17,11 @@ from femtotui.text.formats import (
     memory,
     milliseconds,
     preset_parameters,
-    printable,
     rate,
     short_title,
     size,
 )
+from femtotui.text.safe import unwrapped
 from femtotui.train.panels import figures_line, panel_lines, summary_facts
 
 
@@ -223,4 +223,4 @@ def test_titles_and_sizes_of_the_journals_presets() -> None:
 
 
 def test_text_from_outside_cannot_move_the_cursor() -> None:
-    assert printable("a\x1b[31mb\r\nc\u202ed") == "a␛[31mb c\\u202ed"
+    assert unwrapped("a\x1b[31mb\r\nc\u202ed") == "a␛[31mb c\\u202ed"

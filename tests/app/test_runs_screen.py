@@ -156,7 +156,7 @@ async def test_a_run_from_the_disk_goes_on(runs: Path) -> None:
         await it.until(lambda: it.sent(Continue) == 1)
         order = next(command for command in it.trainer.commands if isinstance(command, Continue))
         assert order.run == str(run) and list(it.manager.handles["10"].state.steps)[-1] == 120
-        assert "goes on from step 120" in it.news
+        assert "resumes from step 120" in it.news
 
 
 def test_a_run_that_is_trained_is_not_deleted(runs: Path) -> None:

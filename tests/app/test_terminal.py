@@ -32,7 +32,7 @@ def test_a_session_in_a_terminal(terminal: Terminal, tmp_path: Path) -> None:
     wait_for(terminal, lambda screen: "back to the keys" in screen)
     terminal.type("b", "a", "Enter")
     wait_for(terminal, lambda screen: "prompt  ba" in screen)
-    wait_for(terminal, lambda screen: "bits a byte" in screen)
+    wait_for(terminal, lambda screen: "bits per byte" in screen)
     terminal.type("Escape")
     wait_for(terminal, lambda screen: "your text" in screen)
     terminal.type("Escape")

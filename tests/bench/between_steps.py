@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from queue import SimpleQueue
 
-from femtotui.blas.environment import limit_blas_threads, prepare_blas
+from femtotui.blas.kernel import limit_blas_threads, prepare_blas
 
 prepare_blas()
 limit_blas_threads()

@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from femtotui.blas.environment import prepare_blas
+from femtotui.blas.kernel import prepare_blas
 
 if TYPE_CHECKING:
     from femtotui.core.training.training import Training

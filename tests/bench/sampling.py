@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 
-from femtotui.blas.environment import limit_blas_threads
+from femtotui.blas.kernel import limit_blas_threads
 
 limit_blas_threads()
 

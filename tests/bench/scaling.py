@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scaling_chart import Series, chart, exponents
 
-from femtotui.blas.environment import prepare_blas
+from femtotui.blas.kernel import prepare_blas
 
 BASE = {"layers": 4, "width": 64, "context": 64, "batch": 32, "vocab": 256}
 VALUES = {

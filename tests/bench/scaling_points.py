@@ -33,10 +33,7 @@ class RandomTokens:
         return np.random.default_rng(0).integers(0, self.vocab_size, len(text), np.int32)
 
     def decode(self, ids: Iterable[int]) -> bytes:
-        return b"".join(self.token_bytes(token_id) for token_id in ids)
-
-    def token_bytes(self, token_id: int) -> bytes:
-        return b"?" if 0 <= token_id < self.vocab_size else b""
+        return b"".join(b"?" for token_id in ids if 0 <= token_id < self.vocab_size)
 
     def to_json(self) -> str:
         return "{}"

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> SweepFolder:
 
 def report(index: int, step: int, loss: float, **more: object) -> SweepReport:
     figures = {"worker": f"worker {index}", "steps": 100, "ms": 20.0, "elapsed_s": step / 50, **more}
-    return SweepReport(index=index, begins=False, step=step, loss=loss, **figures)
+    return SweepReport(index=index, begins=False, step=step, train_loss=loss, **figures)
 
 
 def test_a_watcher_sees_what_the_coordinator_reports(folder: SweepFolder) -> None:

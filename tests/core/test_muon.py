@@ -14,9 +14,9 @@ from femtotui.core.training.optimizers import (
     Muon,
     Orthogonaliser,
     gradient_norm,
-    is_muons,
     make_optimizer,
     stacks_of,
+    uses_muon,
 )
 
 MODEL = ModelConfig(n_layers=3, width=8, n_heads=2, context=4, vocab_size=9)
@@ -64,9 +64,9 @@ def test_a_gradient_of_zeros_stays_zero():
 def test_every_matrix_inside_a_layer_is_in_one_stack_once():
     flat = np.arange(MODEL.n_parameters, dtype=float)
     seen = [stack.of(flat).reshape(-1) for stack in stacks_of(MODEL, range(MODEL.n_layers))]
-    matrices = [flat[p.offset : p.offset + p.size] for p in TABLE if is_muons(p)]
+    matrices = [flat[p.offset : p.offset + p.size] for p in TABLE if uses_muon(p)]
     assert sorted(np.concatenate(seen)) == sorted(np.concatenate(matrices))
-    assert {p.name.split(".", 2)[2] for p in TABLE if is_muons(p)} == {
+    assert {p.name.split(".", 2)[2] for p in TABLE if uses_muon(p)} == {
         "attention.qkv.weight",
         "attention.projection.weight",
         "feed_forward.up.weight",
@@ -112,7 +112,7 @@ def test_everything_else_moves_as_under_adamw():
     theirs = one_step(AdamW(TABLE, MODEL.n_parameters, AdamWConfig(weight_decay=0.0), FLOAT64), gradient)
     for parameter in TABLE:
         same = np.array_equal(ours[parameter.name], theirs[parameter.name])
-        assert same != is_muons(parameter), parameter.name
+        assert same != uses_muon(parameter), parameter.name
 
 
 def test_momentum_in_nesterovs_form():

@@ -8,8 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from femtotui.core.sampling.distribution import Distribution, SampledToken, Sampling, choose, describe
-from femtotui.core.sampling.outline import N_KNOWN, pack, unpack
+from femtotui.core.sampling.distribution import (
+    N_KNOWN,
+    Distribution,
+    SampledToken,
+    Sampling,
+    choose,
+    describe,
+    pack,
+    unpack,
+)
 
 JOURNAL = Sampling(top_p=0.5)
 
@@ -25,7 +33,7 @@ def drawn(n_vocabulary: int, sharpness: float, sampling: Sampling = JOURNAL) -> 
 
 
 def outlined(tokens: list[SampledToken]) -> list[SampledToken]:
-    place = tokens[0].place
+    place = tokens[0].distribution
     return unpack(pack(tokens), place.sampling, place.vocabulary)
 
 
@@ -41,10 +49,10 @@ def test_it_shows_what_the_whole_distribution_shows(n_vocabulary: int, sharpness
         assert (kept.id, kept.bytes, kept.rank) == (token.id, token.bytes, token.rank)
         for name in ("p", "p_cut", "surprise_bits", "entropy_bits"):
             assert getattr(kept, name) == pytest.approx(getattr(token, name), rel=2e-5, abs=1e-6)
-        shown, expected = kept.place.top(60), token.place.top(min(N_KNOWN, n_vocabulary))
+        shown, expected = kept.distribution.top(60), token.distribution.top(min(N_KNOWN, n_vocabulary))
         assert [entry.id for entry in shown] == [entry.id for entry in expected]
         np.testing.assert_allclose(numbers(shown), numbers(expected), rtol=2e-4, atol=1e-6)
-        other, same = kept.place.token(expected[-1].id), token.place.token(expected[-1].id)
+        other, same = kept.distribution.token(expected[-1].id), token.distribution.token(expected[-1].id)
         assert (other.rank, other.bytes) == (same.rank, same.bytes)
         np.testing.assert_allclose(other.entropy_bits, same.entropy_bits, rtol=1e-5, atol=1e-6)
 
@@ -60,12 +68,15 @@ def test_another_cut_moves_its_bars_as_it_moves_those_of_the_whole(
     whole = drawn(n_vocabulary, 3.0)
     sampling = replace(Sampling(), **changes)
     for token, kept in zip(whole, outlined(whole), strict=True):
-        shown = kept.place.reshaped(sampling).top(N_KNOWN)
-        expected = token.place.reshaped(sampling).top(N_KNOWN)
+        shown = kept.distribution.with_sampling(sampling).top(N_KNOWN)
+        expected = token.distribution.with_sampling(sampling).top(N_KNOWN)
         np.testing.assert_allclose(numbers(shown), numbers(expected), rtol=0.15, atol=1e-4)
 
 
 def test_equal_places_are_told_from_others() -> None:
-    place = drawn(256, 1.0)[0].place
+    place = drawn(256, 1.0)[0].distribution
     assert place == Distribution(place.logits_V.copy(), JOURNAL, place.vocabulary)
-    assert place.reshaped(Sampling()) != place and place.reshaped(Sampling()).reshaped(JOURNAL) == place
+    assert (
+        place.with_sampling(Sampling()) != place
+        and place.with_sampling(Sampling()).with_sampling(JOURNAL) == place
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_training import small_config, small_source
 
-from femtotui.core.arrays import FloatArray
+from femtotui.core.model.layers import FloatArray
 from femtotui.core.tokenizers.tokenizer import build_tokenizer
 from femtotui.core.training import training as train
 from femtotui.core.training.training import Training

@@ -70,13 +70,13 @@ def test_what_a_token_says_of_itself_is_what_the_model_says(made):
     for token in sampler.generate(b"abc", 30, Sampling(seed=1, alternatives=3)):
         logits = logits_of(made, window)
         p = softmax(logits)
-        np.testing.assert_allclose(token.place.logits_V, logits, atol=1e-9)
+        np.testing.assert_allclose(token.distribution.logits_V, logits, atol=1e-9)
         assert token.p == pytest.approx(p[token.id], rel=1e-7)
         assert token.rank == 1 + int((p > p[token.id]).sum())
         assert token.surprise_bits == pytest.approx(-math.log2(p[token.id]), rel=1e-7)
         assert token.entropy_bits == pytest.approx(-float((p * np.log2(p)).sum()), rel=1e-7)
         assert [a.id for a in token.top] == [int(i) for i in np.argsort(-p, kind="stable")[:3]]
-        assert token.bytes == sampler.tokenizer.token_bytes(token.id)
+        assert token.bytes == sampler.tokenizer.decode([token.id])
         window.append(token.id)
         if len(window) > CONTEXT:
             window = window[-(CONTEXT // 2) :]
@@ -95,7 +95,7 @@ def test_cached_equals_uncached_in_float32_at_entry_2s_size(wiring, n_prompt):
     ids = sampler.encode(prompt)
     for token in sampler.generate(prompt, 150, Sampling(seed=2)):
         window = ids[window_start(len(ids), n_prompt, 64) :]
-        assert abs(token.place.logits_V - logits_of(made, window)).max() < 1e-5
+        assert abs(token.distribution.logits_V - logits_of(made, window)).max() < 1e-5
         ids.append(token.id)
 
 
@@ -118,7 +118,9 @@ def test_scores_too_large_to_exponentiate_are_done_again_with_care(made):
     precise = (None, config, its_recipe, wild.astype(np.float64))
     window = sampler.encode(b"ab")
     for token in sampler.generate(b"ab", CONTEXT - 2, Sampling(seed=1)):
-        np.testing.assert_allclose(token.place.logits_V, logits_of(precise, window), rtol=0.02, atol=0.05)
+        np.testing.assert_allclose(
+            token.distribution.logits_V, logits_of(precise, window), rtol=0.02, atol=0.05
+        )
         window.append(token.id)
 
 
@@ -145,7 +147,9 @@ def test_going_on_after_tokens_is_the_same_as_having_generated_them(made):
     whole = list(sampler.generate(b"ab", 40, Sampling(seed=3, temperature=0)))
     for kept in (1, 7, 20):
         after = [token.id for token in whole[:kept]]
-        again = list(sampler.go_on(sampler.encode(b"ab"), after, 40 - kept, Sampling(seed=9, temperature=0)))
+        again = list(
+            sampler.continue_from(sampler.encode(b"ab"), after, 40 - kept, Sampling(seed=9, temperature=0))
+        )
         assert [t.id for t in again] == [t.id for t in whole[kept:]]
         assert [t.p for t in again] == pytest.approx([t.p for t in whole[kept:]], rel=1e-7)
 

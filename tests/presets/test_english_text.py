@@ -84,7 +84,7 @@ def test_english_offline_is_a_stand_in_that_says_so_and_how_to_get_the_real_one(
     text = source.train + source.validation
     assert len(text) > 200_000
     assert "not the journal's English" in source.notes[0]
-    assert "--data" in source.notes[0]
+    assert english.ENGLISH.url in source.notes[0]
     assert "stand-in" in source.name
     assert run_command(source.command) == text
     assert not english_is_cached()

@@ -11,7 +11,7 @@ from source_texts import TEXT
 
 from femtotui.core.config import DataConfig
 from femtotui.core.errors import DataError
-from femtotui.presets import user_files as own_files
+from femtotui.presets import sources
 from femtotui.presets.sources import open_source
 
 
@@ -127,7 +127,7 @@ def test_a_device_is_refused_at_once() -> None:
 
 
 def test_too_much_text_is_refused_before_it_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_files, "MAX_TEXT_BYTES", 2**20)
+    monkeypatch.setattr(sources, "MAX_TEXT_BYTES", 2**20)
     with (folder / "huge").open("wb") as huge:
         huge.truncate(5 * 2**20)
     with pytest.raises(DataError, match=r"too much text: .* 5 MiB, and at most 1 MiB"):

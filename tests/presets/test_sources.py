@@ -14,8 +14,7 @@ from femtotui.core.config import DataConfig
 from femtotui.core.errors import DataError
 from femtotui.dummy_data.addition_dummy import is_held_out
 from femtotui.dummy_data.simple_dummy import broken_rules
-from femtotui.presets.sources import open_source
-from femtotui.presets.user_files import split_text
+from femtotui.presets.sources import open_source, split_text
 
 # Synthetic sources
 
@@ -92,7 +91,7 @@ def test_rust_without_files_is_a_stand_in_that_says_so() -> None:
     text = source.train + source.validation
     assert 200_000 < len(text) < 320_000
     assert "not Rust" in source.notes[0]
-    assert "--data" in source.notes[0]
+    assert "files of your own" in source.notes[0]
     assert "stand-in" in source.name
     assert source.sha256 == open_source(DataConfig(source="rust"), 9).sha256
     paths = shlex.split(source.command.removesuffix(" > dataset.txt"))[1:]
