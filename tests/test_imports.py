@@ -1,4 +1,4 @@
-"""Who may import whom: femtotui -> presets -> core, dummy_data alone, and each folder only what lies below it."""
+"""Who may import whom: femtotui -> presets -> core, and inside each folder only what lies below."""
 
 from __future__ import annotations
 

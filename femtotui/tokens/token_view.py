@@ -43,11 +43,7 @@ class TokenView(ScrollView, can_focus=True):
     else it stays at the beginning of a new text. With differences, these colour the tokens.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "token-view--prompt",
-        "token-view--cursor",
-        "token-view--legend",
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"token-view--prompt", "token-view--cursor", "token-view--legend"}
     DEFAULT_CSS = framed(
         "TokenView",
         """

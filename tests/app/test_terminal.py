@@ -29,7 +29,7 @@ def test_a_session_in_a_terminal(terminal: Terminal, tmp_path: Path) -> None:
     terminal.type("Space")
     wait_for(terminal, lambda screen: "‖ paused" in screen)
     terminal.type("s")
-    wait_for(terminal, lambda screen: "back to the keys" in screen)
+    wait_for(terminal, lambda screen: "leave the field" in screen)
     terminal.type("b", "a", "Enter")
     wait_for(terminal, lambda screen: "prompt  ba" in screen)
     wait_for(terminal, lambda screen: "bits per byte" in screen)
