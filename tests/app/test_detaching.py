@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from queue import SimpleQueue
 
 import msgspec
 import pytest
+from small_runs import small_config
 from stage import stage, training
 
 from femtotui.app.start import farewell
@@ -17,9 +17,6 @@ from femtotui.core.run_folder.folder import RunFolder
 from femtotui.train.header import Notice
 from femtotui.trainer.protocol import Continue, Detach
 from femtotui.trainer.session import prepare
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "proofs"))
-from small_runs import small_config
 
 
 @pytest.fixture

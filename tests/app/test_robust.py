@@ -129,26 +129,33 @@ async def test_every_key_in_every_state(
         assert it.app.is_running
 
 
-async def test_every_key_of_every_other_screen(runs: Path) -> None:
+SCREENS = {"runs": "u", "edit": "e", "help": "question_mark", "journal": "j", "sample": "s", "race": "v"}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_every_key_of_another_screen(
+    name: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     make_run(runs, "10", 30)
     make_run(runs, "2", 40)
+    opener = SCREENS[name]
     async with training(runs) as it:
-        for opener in ("u", "e", "question_mark"):
-            await it.pilot.press(opener)
-            await it.until(lambda: it.app.screen is not it.app.train)
-            screen = it.app.screen
-            for key in keys_here(it):
-                if it.app.screen is it.app.train:
-                    await it.pilot.press(opener)
-                    await it.until(lambda: it.app.screen is not it.app.train)
-                await tap(it, key)
-                for _ in range(3):
-                    if it.app.screen not in {screen, it.app.train}:
-                        await tap(it, "escape")
-            for _ in range(4):
-                if it.app.screen is not it.app.train:
+        await it.pilot.press(opener)
+        await it.until(lambda: it.app.screen is not it.app.train)
+        screen = it.app.screen
+        for key in keys_here(it):
+            if it.app.screen is it.app.train:
+                await it.pilot.press(opener)
+                await it.until(lambda: it.app.screen is not it.app.train)
+            await tap(it, key)
+            for _ in range(3):
+                if it.app.screen not in {screen, it.app.train}:
                     await tap(it, "escape")
-            await it.until(lambda: it.app.screen is it.app.train)
+        for _ in range(4):
+            if it.app.screen is not it.app.train:
+                await tap(it, "escape")
+        await it.until(lambda: it.app.screen is it.app.train)
         await it.pilot.pause()  # keys that are still under way must not outlive the app
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "app"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 T = TypeVar("T")
 ONE_OF_EACH_SIZE = ("10", "2", "3", "9", "11", "12", "5")

@@ -1,4 +1,4 @@
-"""The reference values made by an independent PyTorch implementation; see reference/make_reference.py."""
+"""Fixtures of the core's tests: the reference values, and one of their sizes and wirings."""
 
 from __future__ import annotations
 
@@ -8,62 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from femtotui.core.config import AdamWConfig, Initialisation, ModelConfig, Recipe, ScheduleConfig
-from femtotui.core.model.parameters import parameter_table
-
-SIZES = ("two_layers", "one_head")
-WIRINGS = ("journal", "prenorm")
-
-
-class Reference:
-    """One size and wiring of the reference file, with what the core needs to compute the same."""
-
-    def __init__(self, values: Mapping[str, Any], size: str, wiring: str) -> None:
-        self._values, self._size, self._wiring = values, size, wiring
-        names = ("n_layers", "width", "n_heads", "context", "vocab_size")
-        self.config = ModelConfig(**{name: int(values[f"{size}/config/{name}"]) for name in names})
-        self.recipe = recipe(wiring, position_amplitude=float(values[f"{size}/position_amplitude"]))
-        self.ids_SBT, self.targets_SBT = values[f"{size}/ids"], values[f"{size}/targets"]
-        self.parameters_P = self.flat(f"{size}/parameters")
-
-    def flat(self, prefix: str) -> np.ndarray:
-        table = parameter_table(self.config)
-        return np.concatenate([self._values[f"{prefix}/{p.name}"].reshape(-1) for p in table])
-
-    def __getitem__(self, key: str) -> Any:
-        """A value of this size and wiring: "loss", "clipped/losses", ..."""
-        return self._values[f"{self._size}/{self._wiring}/{key}"]
-
-    def flat_of(self, key: str) -> np.ndarray:
-        return self.flat(f"{self._size}/{self._wiring}/{key}")
-
-    def optimizer(self, name: str) -> tuple[AdamWConfig, np.ndarray]:
-        """The settings of one of the reference's optimizers, and its learning rates."""
-        v = {k: self._values[f"optimizers/{name}/{k}"] for k in ("beta1", "beta2", "eps", "weight_decay")}
-        clip = float(self._values[f"optimizers/{name}/clip_norm"])
-        config = AdamWConfig(
-            **{k: float(x) for k, x in v.items()},
-            decay=str(self._values[f"optimizers/{name}/decay"]),  # type: ignore[arg-type]
-            clip_norm=None if np.isnan(clip) else clip,
-        )
-        return config, self._values[f"optimizers/{name}/learning_rates"]
-
-
-def recipe(wiring: str, *, position_amplitude: float = 1.0) -> Recipe:
-    return Recipe(
-        name=wiring,
-        summary="",
-        wiring=wiring,  # type: ignore[arg-type]
-        init=Initialisation(position_amplitude=position_amplitude),
-        optimizer=AdamWConfig(),
-        schedule=ScheduleConfig(),
-    )
+from torch_reference import SIZES, WIRINGS, Reference
 
 
 @pytest.fixture(scope="session")
 def reference_values() -> Mapping[str, Any]:
-    with np.load(Path(__file__).parent / "reference" / "reference.npz", allow_pickle=False) as file:
+    with np.load(Path(__file__).parent / "model" / "reference" / "reference.npz", allow_pickle=False) as file:
         return dict(file)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import recipe  # type: ignore[attr-defined]
+from torch_reference import recipe  # type: ignore[attr-defined]
 
 from femtotui.core.config import ModelConfig
 from femtotui.core.training import calibration

@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 UPDATE = "UPDATE_SNAPSHOTS"
-SNAPSHOTS = Path(__file__).parent / "snapshots"
+SNAPSHOTS = Path(__file__).parents[1] / "app" / "snapshots"
 _LETTERS = "".join(
     map(chr, chain(range(ord("A"), ord("Z") + 1), range(ord("a"), ord("z") + 1), range(0xC0, 0x17F)))
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Reference
 from gradcheck import check_gradients
+from torch_reference import Reference
 
 from femtotui.core.config import ModelConfig
 from femtotui.core.model.decoder import Decoder

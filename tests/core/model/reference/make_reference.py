@@ -1,7 +1,7 @@
 """Write reference.npz: what the model must compute, worked out by an independent PyTorch implementation.
 
     python -m venv torchenv && torchenv/bin/pip install torch==2.13.0 numpy
-    torchenv/bin/python tests/core/reference/make_reference.py
+    torchenv/bin/python tests/core/model/reference/make_reference.py
 
 Only the scripts of this folder need PyTorch; the tests read the file. Nothing is shared with femtotui:
 forward passes are made of PyTorch's own functions in float64, gradients are autograd's. Sizes are chosen

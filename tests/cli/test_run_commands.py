@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections import deque
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,17 +12,13 @@ import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from small_runs import small_config, train_to_the_end
 
 from femtotui.cli import main as cli
 from femtotui.core.commands import Steering, Stop
 from femtotui.core.run_folder.entry import gather_entry
 from femtotui.core.run_folder.folder import RunFolder
-from femtotui.trainer.session import open_trained
-
-sys.path.insert(0, str(Path(__file__).parent / "proofs"))
-from small_runs import small_config, train_to_the_end
-
-from femtotui.trainer.session import continue_run, prepare, train_command
+from femtotui.trainer.session import continue_run, open_trained, prepare, train_command
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from conftest import recipe
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_reference import recipe
 
 from femtotui.core.config import ModelConfig, TokenizerConfig
 from femtotui.core.errors import ConfigError, ModelError, TokenizerError

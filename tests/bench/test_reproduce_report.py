@@ -13,7 +13,7 @@ import pytest
 from femtotui.experiments.reproduction import ReproductionResult
 from femtotui.presets import load_preset
 
-BENCH = Path(__file__).parent / "bench"
+BENCH = Path(__file__).parent
 SCRIPT = BENCH / "reproduce_report.py"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from conftest import recipe
+from torch_reference import recipe
 
 from femtotui.core.config import AdamWConfig, ModelConfig, MuonConfig, Recipe, ScheduleConfig
 from femtotui.core.model.parameters import Tensors, parameter_table

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import AuthenticationError
@@ -17,6 +16,7 @@ from queue import SimpleQueue
 import msgspec
 import psutil
 import pytest
+from small_runs import small_config
 
 from femtotui.cli.runs import state
 from femtotui.core.errors import RunError
@@ -35,9 +35,6 @@ from femtotui.trainer.remote import (
     read_address,
     shut_down,
 )
-
-sys.path.insert(0, str(Path(__file__).parent / "proofs"))
-from small_runs import small_config
 
 PATIENCE_S = 30.0
 

@@ -18,7 +18,7 @@ from femtotui.core.config import AdamWConfig
 from femtotui.presets import list_presets, load_preset
 from femtotui.text.formats import preset_parameters
 
-BENCH = Path(__file__).parent / "bench"
+BENCH = Path(__file__).parents[1] / "bench"
 FIELDS = {
     "preset", "recipe", "optimizer", "config", "steps", "ms_median", "ms_min", "tokens_per_s", "gflops",
     "sgemm_gflops", "gemm_share", "peak_rss_mib", "threads", "chunk", "blas_kernel",

@@ -10,7 +10,7 @@ import pytest
 
 from femtotui.runs.verdict import Landmarks, Trend, judge, slope
 
-CURVES = Path(__file__).parent / "curves"
+CURVES = Path(__file__).parents[1] / "support" / "curves"
 LANDMARKS = Landmarks(uniform=5.545, bigram=1.66, floor=1.2413, journal_step=528, journal_loss=1.5303)
 
 
