@@ -60,13 +60,6 @@ class TrainScreen(Screen[None]):
     AUTO_FOCUS = ""  # where nothing is focused, every key is a command
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(digit, f"digit('{digit}')", show=False) for digit in "0123456789"),
-        _hidden("slash", "filter", "filter", id="filter", tooltip="Find a preset by typing"),
-        _hidden("o", "overlay_last", "overlay", id="overlay", tooltip="Overlay the previous run"),
-        _hidden("v", "race", "race", id="race", tooltip="Race the journal's recipe against ours"),
-        _hidden(
-            "w", "why_layers", "why layers", id="why-layers", tooltip="Why did more layers make it worse?"
-        ),
-        _hidden("m", "sweep", "sweep", id="sweep", tooltip="Watch the newest sweep: many runs, best first"),
         Binding("space", "steer('pause')", "pause", id="pause", tooltip="Pause; a pause saves the run"),
         Binding("space", "steer('resume')", "resume", id="pause", tooltip="Resume after a pause"),
         Binding(
@@ -84,6 +77,13 @@ class TrainScreen(Screen[None]):
         Binding("d", "steer('detach')", "detach", id="detach", tooltip="Leave; the training continues"),
         Binding("j", "journal", "journal", id="journal", tooltip="The journal entry of this run"),
         Binding("p", "presets", "presets", id="presets", tooltip="Show or hide the presets"),
+        _hidden("slash", "filter", "filter", id="filter", tooltip="Find a preset by typing"),
+        _hidden("o", "overlay_last", "overlay", id="overlay", tooltip="Overlay the previous run"),
+        _hidden("v", "race", "race", id="race", tooltip="Race the journal's recipe against ours"),
+        _hidden(
+            "w", "why_layers", "why layers", id="why-layers", tooltip="Why did more layers make it worse?"
+        ),
+        _hidden("m", "sweep", "sweep", id="sweep", tooltip="Watch the newest sweep: many runs, best first"),
         _hidden("g", "chart_focus", "chart", id="chart", tooltip="Move to the chart: zoom, read, pan"),
         _hidden("l", "chart('toggle_log_y')", "linear/log", id="loss-log", tooltip="Linear or log loss"),
         _hidden("x", "chart('toggle_x_axis')", "steps/time", id="loss-time", tooltip="Steps or time"),
