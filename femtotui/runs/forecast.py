@@ -1,8 +1,9 @@
 """The memory and time that a run will take: memory from the sizes of its arrays, time from a measurement.
 
 The memory of a process is what Python and its libraries take, the activations of the chunks that are being
-worked on (`core.parallel.activation_bytes`), and a number of copies of the parameters. The constants were
-measured on Linux with tests/bench/memory.py; a test holds the sum to within 20% of what a run then takes.
+worked on (`activation_bytes` in core.training.workers), and a number of copies of the parameters. The
+constants were measured on Linux with tests/bench/memory.py; a test holds the sum to within 20% of what a run
+then takes.
 """
 
 from __future__ import annotations
