@@ -25,9 +25,8 @@ import numpy as np
 from ..config import ModelConfig, Recipe
 from ..errors import ModelError
 from .attention import cached_attention_step
-from .block import block_forward
 from .folding import FoldedLayer
-from .gpt import Model
+from .gpt import Model, block_forward
 from .layers import LAYER_NORM_EPS, FloatArray, IdArray, embedding_forward, gelu_block
 from .workspace import Pool, Workspace
 

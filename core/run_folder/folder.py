@@ -39,7 +39,7 @@ from .lock import RunLock
 from .logs import EVALS_HEADER, METRICS_HEADER, RowFile, csv_step, cut_rows, jsonl_step, read_evals
 
 if TYPE_CHECKING:
-    from ..tokenizers.tokenizer import Tokenizer
+    from ..tokenizers import Tokenizer
     from ..training.batches import Source
 
 _MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
@@ -131,7 +131,7 @@ class RunFolder:
 
     def tokenizer(self) -> Tokenizer:
         """Raises: RunError, TokenizerError."""
-        from ..tokenizers.tokenizer import load_tokenizer  # noqa: PLC0415  (slow to import, and listing runs needs none)
+        from ..tokenizers import load_tokenizer  # noqa: PLC0415  (slow to import, and listing runs needs none)
 
         with reraise_os_errors(RunError, f"read the tokenizer of {self.path}"):
             text = read_limited(self.path / RunFile.TOKENIZER, _MAX_TOKENIZER_BYTES).decode()

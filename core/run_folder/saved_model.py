@@ -17,7 +17,7 @@ from ..errors import CheckpointError, FemtoError, NoCheckpointError, RunError, T
 from ..files import replace_atomically, reraise_os_errors
 from ..model.parameters import named_tensors
 from ..sampling.sampler import Sampler
-from ..tokenizers.tokenizer import Tokenizer, build_tokenizer
+from ..tokenizers import Tokenizer, build_tokenizer
 from .catalog import find_run
 from .checkpoint import Checkpoint, load_weights, read_config
 from .folder import RunFolder

@@ -23,7 +23,7 @@ from .distribution import (
 )
 
 if TYPE_CHECKING:
-    from ..tokenizers.tokenizer import Tokenizer
+    from ..tokenizers import Tokenizer
 
 __all__ = [
     "JOURNAL_PROMPT",

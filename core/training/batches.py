@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..config import RunConfig
 from ..errors import DataError
 from ..events import Baselines
-from ..tokenizers.tokenizer import Tokenizer
+from ..tokenizers import Tokenizer
 from .baselines import measure_baselines
 
 EPOCHS_PER_BLOCK = 4

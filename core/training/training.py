@@ -23,7 +23,7 @@ from ..events import EvalDone, Event, StepDone
 from ..machine import rss_mib
 from ..model.gpt import Model
 from ..model.parameters import initial_parameters
-from ..tokenizers.tokenizer import Tokenizer
+from ..tokenizers import Tokenizer
 from .batches import Batches, Source
 from .optimizers import gradient_norm, learning_rate, make_optimizer
 from .workers import ALONE, STEPS_TO_ALIGN, Ranks, Workers, choose_chunk, choose_threads

@@ -173,7 +173,7 @@ def _file_text(name: str) -> bytes:
 
 def _encodable(sampler: Sampler, text: bytes | None, *, drop: bool) -> bytes | None:
     """`text` as far as the tokenizer can encode it. Raises: TokenizerError for characters that it lacks."""
-    from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, without  # noqa: PLC0415
+    from femtotui.core.tokenizers import characters_lacking, lacking_words, without  # noqa: PLC0415
 
     lacking = characters_lacking(sampler.tokenizer, text) if text else ()
     if text is None or not lacking:

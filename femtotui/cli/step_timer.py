@@ -134,7 +134,7 @@ def measure(order: BenchOrder) -> Measurement:
 
 
 def begin_training(config: RunConfig) -> Training:
-    from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: PLC0415
+    from femtotui.core.tokenizers import build_tokenizer  # noqa: PLC0415
     from femtotui.core.training.training import Training  # noqa: PLC0415
     from femtotui.presets.sources import open_source  # noqa: PLC0415
 

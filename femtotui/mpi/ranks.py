@@ -14,7 +14,7 @@ import numpy as np
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import ConfigError, DivergedError
 from femtotui.core.run_folder.info import read_info
-from femtotui.core.tokenizers.tokenizer import load_tokenizer
+from femtotui.core.tokenizers import load_tokenizer
 from femtotui.core.training.training import Training
 from femtotui.core.training.workers import Dismissed, usable_cores
 

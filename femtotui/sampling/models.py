@@ -17,7 +17,7 @@ from femtotui.core.files import open_own
 from femtotui.core.run_folder.info import RunFile
 from femtotui.core.run_folder.saved_model import SavedModel, open_saved
 from femtotui.core.sampling.sampler import SampledToken, Sampler, Sampling
-from femtotui.core.tokenizers.tokenizer import characters_lacking, lacking_words, load_tokenizer, without
+from femtotui.core.tokenizers import characters_lacking, lacking_words, load_tokenizer, without
 
 from ..runs.actions import RunActions
 from ..runs.state import Status

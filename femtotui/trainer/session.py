@@ -20,7 +20,7 @@ from femtotui.core.machine import blas_description
 from femtotui.core.run_folder.checkpoint import load_checkpoint
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.core.run_folder.recorder import record
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.core.training.calibration import remember_step, remembered_choice
 from femtotui.core.training.training import Training, resolved
 from femtotui.core.training.workers import ALONE, Ranks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from femtotui.app.app import FemtoApp
 from femtotui.chart.loss_chart import LossChart
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.core.training.batches import Source
 from femtotui.core.training.training import Training
 from femtotui.presets import load_preset

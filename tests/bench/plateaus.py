@@ -18,7 +18,7 @@ from harness import options
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from femtotui.core.config import TokenizerConfig
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 
 VOCABULARY = 566
 PIECE = 2000

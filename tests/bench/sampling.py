@@ -21,7 +21,7 @@ import msgspec  # noqa: E402  (NumPy reads the limit when it is first imported)
 from femtotui.core.config import TokenizerConfig  # noqa: E402
 from femtotui.core.model.parameters import initial_parameters  # noqa: E402
 from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampler, Sampling  # noqa: E402
-from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: E402
+from femtotui.core.tokenizers import build_tokenizer  # noqa: E402
 from femtotui.presets import load_preset, run_config  # noqa: E402
 
 ROUNDS = 5

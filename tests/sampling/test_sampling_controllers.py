@@ -12,7 +12,7 @@ import pytest
 from test_branches import token
 
 from femtotui.core.sampling.distribution import Distribution, SampledToken, Sampling
-from femtotui.core.tokenizers.tokenizer import ByteTokenizer, CharTokenizer
+from femtotui.core.tokenizers import ByteTokenizer, CharTokenizer
 from femtotui.runs.state import Status
 from femtotui.sampling.branches import Branches
 from femtotui.sampling.fields import SampleRequest

@@ -9,7 +9,7 @@ from fake_trainer import resolved, steps
 from femtotui.core.config import RunConfig
 from femtotui.core.events import ScoreDone
 from femtotui.core.run_folder.folder import RunFolder
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.core.training.batches import Source
 from femtotui.experiments.experiment import trial_folder
 from femtotui.presets import load_preset, run_config

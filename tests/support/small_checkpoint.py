@@ -10,7 +10,7 @@ from tiny_config import tiny_config
 
 from femtotui.core.config import RunConfig, TokenizerKind, TrainConfig
 from femtotui.core.run_folder.folder import RunFolder
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.core.training.batches import Source
 
 TEXT = b"bacedi;\nhokuba;\ngifude;\n" * 20

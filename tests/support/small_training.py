@@ -12,7 +12,7 @@ from femtotui.core.config import AdamWConfig, RunConfig, ScheduleConfig, TrainCo
 from femtotui.core.events import Event
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.core.run_folder.recorder import record
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.core.training.batches import Source
 from femtotui.core.training.training import Training
 

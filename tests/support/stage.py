@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from femtotui.app.app import FemtoApp
 from femtotui.app.settings import Settings
 from femtotui.core.config import TokenizerConfig, TokenizerKind
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.presets import load_preset
 from femtotui.runs.actions import RunActions
 from femtotui.runs.choices import Choices, UserPresets

@@ -18,7 +18,7 @@ from femtotui.core.model.parameters import Tensors
 from femtotui.core.model.workspace import Pool, Workspace
 from femtotui.core.sampling.distribution import Distribution, choose, describe
 from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampler, Sampling, window_start
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 
 CONTEXT = 8
 

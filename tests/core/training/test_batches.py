@@ -15,7 +15,7 @@ from tiny_config import tiny_config
 
 from femtotui.core.config import RunConfig, TokenizerConfig, TrainConfig
 from femtotui.core.errors import DataError, TokenizerError
-from femtotui.core.tokenizers.tokenizer import Tokenizer, build_tokenizer
+from femtotui.core.tokenizers import Tokenizer, build_tokenizer
 from femtotui.core.training.baselines import measure_baselines
 from femtotui.core.training.batches import Batches, Source
 from femtotui.dummy_data import simple_dummy

@@ -11,7 +11,7 @@ import pytest
 from small_training import small_config, small_source
 
 from femtotui.core.model.layers import FloatArray
-from femtotui.core.tokenizers.tokenizer import build_tokenizer
+from femtotui.core.tokenizers import build_tokenizer
 from femtotui.core.training import training as train
 from femtotui.core.training.training import Training
 

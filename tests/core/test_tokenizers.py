@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from femtotui.core.config import MAX_VOCAB_SIZE, TokenizerConfig, TokenizerKind
 from femtotui.core.errors import TokenizerError
-from femtotui.core.tokenizers.bpe import MAX_TOKEN_BYTES, WORD
-from femtotui.core.tokenizers.tokenizer import Tokenizer, build_tokenizer, load_tokenizer
+from femtotui.core.tokenizers import MAX_TOKEN_BYTES, WORD, Tokenizer, build_tokenizer, load_tokenizer
 
 TEXT = (
     "The quick brown fox — naïve, 42 years old — jumps.\n\tHe says “hello” to the other foxes.\n".encode() * 3
@@ -176,7 +175,7 @@ def test_bpe_is_the_same_in_another_process() -> None:
     script = (
         "import sys\n"
         "from femtotui.core.config import TokenizerConfig\n"
-        "from femtotui.core.tokenizers.tokenizer import build_tokenizer\n"
+        "from femtotui.core.tokenizers import build_tokenizer\n"
         f"config = TokenizerConfig(kind='bpe', vocab_size={BPE_SIZE})\n"
         "print(build_tokenizer(config, sys.stdin.buffer.read()).to_json())\n"
     )
@@ -259,7 +258,7 @@ def test_only_bpe_loads_the_library() -> None:
     script = (
         "import sys\n"
         "from femtotui.core.config import TokenizerConfig\n"
-        "from femtotui.core.tokenizers.tokenizer import build_tokenizer\n"
+        "from femtotui.core.tokenizers import build_tokenizer\n"
         "build_tokenizer(TokenizerConfig(kind='char'), b'abc').encode(b'cab')\n"
         "assert 'tokenizers' not in sys.modules\n"
     )
