@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from math import log
@@ -43,14 +44,6 @@ def generate(seed: int | str, lines: int = DEFAULT_LINES, sums: Sums = "all") ->
     return "".join(islice(_endless_lines(seed, sums), lines))
 
 
-def is_held_out(a: int, b: int) -> bool:
-    """Whether `a + b` is one of the 1,020 sums that `sums="train"` never writes: a fixed, random tenth.
-
-    `a + b` and `b + a` are two sums, each drawn on its own. Numbers that no line has are not held out.
-    """
-    return (a, b) in _held_out()
-
-
 def floor_nats_per_character(sums: Sums = "all") -> float:
     """The lowest possible mean loss of a reader who knows the rule (0.6445).
 
@@ -66,7 +59,11 @@ def floor_nats_per_character(sums: Sums = "all") -> float:
 
 
 @cache
-def _held_out() -> frozenset[tuple[int, int]]:
+def held_out_pairs() -> frozenset[tuple[int, int]]:
+    """The 1,020 pairs whose sum `sums="train"` never writes: a fixed, random tenth.
+
+    `a + b` and `b + a` are two sums, each drawn on its own.
+    """
     random = Random("addition_dummy held out").random
     pairs = sorted(_all_pairs(), key=lambda _: random())
     return frozenset(pairs[: int(len(pairs) * HELD_OUT_SHARE)])
@@ -80,7 +77,7 @@ def _all_pairs() -> list[tuple[int, int]]:
 def _lines(sums: Sums) -> tuple[str, ...]:
     pairs = _all_pairs()
     if sums != "all":
-        pairs = [pair for pair in pairs if (pair in _held_out()) == (sums == "held_out")]
+        pairs = [pair for pair in pairs if (pair in held_out_pairs()) == (sums == "held_out")]
     return tuple(f"{a} + {b} = {a + b};\n" for a, b in pairs)
 
 
@@ -96,13 +93,10 @@ def _endless_lines(seed: int | str, sums: Sums) -> Iterator[str]:
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,} is needed")
-        return value
+        with suppress(ValueError):
+            if least <= int(text) <= most:
+                return int(text)
+        raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,} is needed")
 
     return parse
 
@@ -131,21 +125,17 @@ def _write(lines: Iterator[str], program: str) -> int:
         # Bytes, because text output would turn newlines into carriage returns and newlines on Windows.
         sys.stdout.buffer.writelines(line.encode("ascii") for line in lines)
         sys.stdout.flush()
+        return 0
     except BrokenPipeError:
-        _forget_output()
+        code = 0
     except OSError as error:
-        _forget_output()
         print(f"{program}: cannot write the lines: {error.strerror}", file=sys.stderr)
-        return 2
+        code = 2
     except KeyboardInterrupt:
-        _forget_output()
-        return 130
-    return 0
-
-
-def _forget_output() -> None:
-    """Keep Python from writing what is left when it exits: the reader has gone or the disk is full."""
+        code = 130
+    # Keeps Python from writing what is left when it exits: the reader has gone or the disk is full.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from math import log
@@ -76,22 +77,7 @@ def floor_nats_per_character() -> float:
     """
     c, v = len(CONSONANTS), len(VOWELS)
     always = log(c - RECENT) + log(v) + log(c - 1) + log(v - 1) + log(2)
-    return (always + (log(c - 2) + log(v - 2)) / 2) / _mean_line_length()
-
-
-def grammar_nats_per_character() -> float:
-    """The mean loss of a reader who knows the grammar, but takes every letter for equally likely (1.4165).
-
-    It knows where consonants, vowels and ends come, not that no letter occurs twice nor that recent first
-    letters are out: ln 8 for each of 2.5 consonants, ln 5 for each of 2.5 vowels and ln 2 for the coin make
-    9.915 nats a line of 7 characters.
-    """
-    pairs = sum(LENGTHS) / len(LENGTHS) / 2
-    return (pairs * (log(len(CONSONANTS)) + log(len(VOWELS))) + log(2)) / _mean_line_length()
-
-
-def _mean_line_length() -> float:
-    return sum(LENGTHS) / len(LENGTHS) + len(";\n")
+    return (always + (log(c - 2) + log(v - 2)) / 2) / (sum(LENGTHS) / len(LENGTHS) + len(";\n"))
 
 
 def _endless_lines(seed: int | str) -> Iterator[str]:
@@ -115,14 +101,11 @@ def _endless_lines(seed: int | str) -> Iterator[str]:
 
 @cache
 def _lines_by_first_letter() -> dict[str, list[str]]:
-    """Tables of all lines by first letter, in which every entry is equally likely.
-
-    Half of the words are short, so a short one stands as often as there are ways to go on from it.
-    """
     return {first: _lines_starting(first) for first in CONSONANTS}
 
 
 def _lines_starting(first: str) -> list[str]:
+    """All lines, each equally likely: a short word stands as often as there are ways to go on from it."""
     short = [first + v + c + w for v in VOWELS for c in CONSONANTS if c != first for w in VOWELS if w != v]
     long = [
         word + c + v for word in short for c in CONSONANTS if c not in word for v in VOWELS if v not in word
@@ -133,13 +116,10 @@ def _lines_starting(first: str) -> list[str]:
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,} is needed")
-        return value
+        with suppress(ValueError):
+            if least <= int(text) <= most:
+                return int(text)
+        raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,} is needed")
 
     return parse
 
@@ -167,21 +147,17 @@ def _write(lines: Iterator[str], program: str) -> int:
         # Bytes, because text output would turn newlines into carriage returns and newlines on Windows.
         sys.stdout.buffer.writelines(line.encode("ascii") for line in lines)
         sys.stdout.flush()
+        return 0
     except BrokenPipeError:
-        _forget_output()
+        code = 0
     except OSError as error:
-        _forget_output()
         print(f"{program}: cannot write the lines: {error.strerror}", file=sys.stderr)
-        return 2
+        code = 2
     except KeyboardInterrupt:
-        _forget_output()
-        return 130
-    return 0
-
-
-def _forget_output() -> None:
-    """Keep Python from writing what is left when it exits: the reader has gone or the disk is full."""
+        code = 130
+    # Keeps Python from writing what is left when it exits: the reader has gone or the disk is full.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from femtotui.dummy_data.simple_dummy import (
     broken_rules,
     floor_nats_per_character,
     generate,
-    grammar_nats_per_character,
 )
 
 
@@ -110,14 +109,6 @@ def test_the_floor_is_the_entropy_of_the_generator() -> None:
         characters += (length + 2) / 2
     assert floor_nats_per_character() == pytest.approx(nats / characters, rel=1e-12)
     assert floor_nats_per_character() == pytest.approx(1.2413, abs=5e-5)
-
-
-def test_the_grammar_floor_is_what_a_reader_of_the_grammar_pays() -> None:
-    text = generate("grammar", 40_000)
-    price = {**dict.fromkeys("bcdfghjk", math.log(8)), **dict.fromkeys("aeiou", math.log(5))}
-    nats = sum(map(price.get, text.replace(";", "").replace("\n", ""))) + 40_000 * math.log(2)
-    assert grammar_nats_per_character() == pytest.approx(nats / len(text), rel=2e-3)
-    assert grammar_nats_per_character() == pytest.approx(1.4165, abs=5e-5)
 
 
 @pytest.mark.parametrize(
