@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
 from femtotui.core.config import DataConfig, MuonConfig, Recipe, RunConfig, TrainConfig
 from femtotui.core.errors import ConfigError, PresetError, UnknownPresetError
@@ -94,7 +94,8 @@ def _entry(key: str) -> Preset:
 def _recipe(name: str) -> Recipe:
     file = _recipe_files()[name]
     recipe = to_settings(parse_toml(file.read_bytes(), file.name), Recipe, file.name)
-    require_printable(name=recipe.name, summary=recipe.summary)
+    require_printable("name", recipe.name)
+    require_printable("summary", recipe.summary)
     return recipe
 
 
@@ -102,9 +103,8 @@ def _user_preset(path: str) -> Preset:
     name = visible(path)
     preset = to_settings(parse_toml(read_file(path), name), Preset, name)
     if preset.key in _entry_files():
-        raise PresetError(
-            f"`{preset.key}` is taken; choose another, such as `my-preset`", "key", prefix=f"{name}: "
-        )
+        reason = f"`{preset.key}` is taken; choose another, such as `my-preset`"
+        raise PresetError(reason, "key", prefix=f"{name}: ")
     return preset
 
 
@@ -113,9 +113,8 @@ def _nearest(key: str) -> Preset | None:
     words = key.casefold().split()
     if not any(character.isalpha() for character in key):
         return None
-    likeness = {preset.key: _likeness(words, preset.title) for preset in list_presets()}
-    best = max(likeness, key=likeness.__getitem__)
-    return _entry(best) if likeness[best] >= _NEAR_ENOUGH else None
+    best = max(list_presets(), key=lambda preset: _likeness(words, preset.title))
+    return best if _likeness(words, best.title) >= _NEAR_ENOUGH else None
 
 
 def _likeness(words: list[str], title: str) -> float:
@@ -167,17 +166,13 @@ def run_config(
 
 def _at_rates(recipe: Recipe, preset: Preset) -> Recipe:
     """The recipe with the preset's rates: `base_lr`, with `min_lr` in proportion, and Muon's."""
-    if preset.muon_lr is not None and isinstance(recipe.optimizer, MuonConfig):
-        optimizer = msgspec.structs.replace(recipe.optimizer, lr=preset.muon_lr)
-        recipe = msgspec.structs.replace(recipe, optimizer=optimizer)
-    learning_rate = preset.learning_rate
-    if learning_rate is None:
-        return recipe
-    old = recipe.schedule
-    schedule = msgspec.structs.replace(
-        old, base_lr=learning_rate, min_lr=old.min_lr * learning_rate / old.base_lr
-    )
-    return msgspec.structs.replace(recipe, schedule=schedule)
+    optimizer, schedule = recipe.optimizer, recipe.schedule
+    if preset.muon_lr is not None and isinstance(optimizer, MuonConfig):
+        optimizer = replace(optimizer, lr=preset.muon_lr)
+    if preset.learning_rate is not None:
+        min_lr = schedule.min_lr * preset.learning_rate / schedule.base_lr
+        schedule = replace(schedule, base_lr=preset.learning_rate, min_lr=min_lr)
+    return replace(recipe, optimizer=optimizer, schedule=schedule)
 
 
 def _with_data(config: RunConfig, paths: tuple[str, ...]) -> RunConfig:
@@ -186,12 +181,11 @@ def _with_data(config: RunConfig, paths: tuple[str, ...]) -> RunConfig:
             raise ConfigError(f"must name files, not {visible(repr(path))}", "data.paths")
     model, tokenizer = config.model, config.tokenizer
     if tokenizer.kind != "byte":
-        model = msgspec.structs.replace(model, vocab_size=0)
+        model = replace(model, vocab_size=0)
     if tokenizer.kind == "char":
-        tokenizer = msgspec.structs.replace(tokenizer, vocab_size=0)
-    source = "rust" if config.data.source == "rust" else "files"
-    replaced: DataConfig = msgspec.structs.replace(config.data, source=source, paths=paths)
-    return msgspec.structs.replace(config, model=model, tokenizer=tokenizer, data=replaced)
+        tokenizer = replace(tokenizer, vocab_size=0)
+    data = replace(config.data, source="rust" if config.data.source == "rust" else "files", paths=paths)
+    return replace(config, model=model, tokenizer=tokenizer, data=data)
 
 
 def choose_evaluator(data: DataConfig) -> Evaluator:

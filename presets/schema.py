@@ -32,6 +32,16 @@ _Nats = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
+class _PrintableStruct(ConfigStruct, frozen=True):
+    """Base of what a preset's file holds."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            require_printable(name, *(value if isinstance(value, tuple) else (value,)))
+
+
 class JournalAttempt(ConfigStruct, frozen=True):
     """Another training of the same entry, from scratch with the same settings."""
 
@@ -40,7 +50,7 @@ class JournalAttempt(ConfigStruct, frozen=True):
     elapsed_s: _Seconds | None = None
 
 
-class JournalRecord(ConfigStruct, frozen=True):
+class JournalRecord(_PrintableStruct, frozen=True):
     """The journal's record of an entry; None where it has no figure.
 
     `loss` is the training loss of the last step, in nats per token. `command` created its data, `ram` and
@@ -59,16 +69,6 @@ class JournalRecord(ConfigStruct, frozen=True):
     ram: str | None = None
     again: JournalAttempt | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_printable(
-            command=self.command,
-            note=self.note,
-            machine=self.machine,
-            ms_per_step=self.ms_per_step,
-            ram=self.ram,
-        )
-
 
 class Goal(ConfigStruct, frozen=True):
     """The criterion of success for a preset.
@@ -81,7 +81,7 @@ class Goal(ConfigStruct, frozen=True):
     score: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
 
 
-class Peer(ConfigStruct, frozen=True):
+class Peer(_PrintableStruct, frozen=True):
     """The validation loss of another program on the same text, in nats per token, to be beaten.
 
     `name` labels it on a chart, `note` says how it was trained; `elapsed_s` is None if it was not timed.
@@ -92,12 +92,8 @@ class Peer(ConfigStruct, frozen=True):
     note: str
     elapsed_s: _Seconds | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_printable(name=self.name, note=self.note)
 
-
-class Preset(ConfigStruct, frozen=True):
+class Preset(_PrintableStruct, frozen=True):
     """A model, its tokenizer, its data and its number of steps: an entry of the journal, or a user preset.
 
     `key` names it on the command line and in run folders: "1" to "12" for the journal's entries, "13" and
@@ -125,7 +121,6 @@ class Preset(ConfigStruct, frozen=True):
     goal: Goal | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not _SLUG.fullmatch(self.key):
             raise ConfigError(
                 "must be 1 to 32 small letters, digits and hyphens, such as `my-preset`, "
@@ -134,16 +129,14 @@ class Preset(ConfigStruct, frozen=True):
             )
         if not 1 <= len(self.title) <= MAX_TITLE_LENGTH:
             raise ConfigError(f"must have 1 to {MAX_TITLE_LENGTH} characters, not {len(self.title)}", "title")
-        require_printable(title=self.title, recipe=self.recipe)
-        for note in self.notes:
-            require_printable(notes=note)
+        super().__post_init__()
         _require_one_vocabulary(self.model, self.tokenizer)
 
 
-def require_printable(**texts: str | None) -> None:
-    """Refuse text with control characters or line breaks. Raises: ConfigError, naming the text."""
-    for name, text in texts.items():
-        if text and not text.isprintable():
+def require_printable(name: str, *values: object) -> None:
+    """Refuse text with control characters or line breaks. Raises: ConfigError, naming it `name`."""
+    for text in values:
+        if isinstance(text, str) and not text.isprintable():
             raise ConfigError(f"must be one line of printable text, not {_shortened(text)}", name)
 
 

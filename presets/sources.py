@@ -11,7 +11,8 @@ import re
 import shlex
 import string
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from femtotui.core.config import DataConfig
@@ -222,33 +223,33 @@ def _expand(pattern: str) -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    try:
+    name = visible(str(path))
+    with _readable(path):
         if path.is_dir():
-            raise DataError(
-                f"{visible(str(path))} is a folder: name its files, "
-                f"for example {visible(str(path / '*.txt'))}"
-            )
+            raise DataError(f"{name} is a folder: name its files, for example {visible(str(path / '*.txt'))}")
         size = path.stat().st_size
-    except OSError as error:
-        raise _unreadable(path, error) from error
     if not path.is_file():
-        raise DataError(f"{visible(str(path))} is a device or a pipe: save its text to a file first")
+        raise DataError(f"{name} is a device or a pipe: save its text to a file first")
     return size
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with _readable(path):
         return path.read_bytes()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn a system error about a file into a DataError that names it."""
+    name = visible(str(path))
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {name}: check the path") from error
+    except PermissionError as error:
+        raise DataError(f"{name} may not be read: check its permissions") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    if isinstance(error, FileNotFoundError):
-        return DataError(f"there is no file {visible(str(path))}: check the path")
-    if isinstance(error, PermissionError):
-        return DataError(f"{visible(str(path))} may not be read: check its permissions")
-    return DataError(f"{visible(str(path))} cannot be read: {os_error_words(error)}")
+        raise DataError(f"{name} cannot be read: {os_error_words(error)}") from error
 
 
 def _cat_command(paths: Sequence[Path]) -> str:

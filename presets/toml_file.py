@@ -21,6 +21,7 @@ from femtotui.core.files import escaped, os_error_words
 
 MAX_MESSAGE_LENGTH = 300
 _AT_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_EXPECTED = re.compile(r"Expected `(\w+)( \| null)?`, got `")
 _NAMES_PART = re.compile(r"\.?([^.\[\]]+)|(\[[^\]]*\])")
 _UNKNOWN_FIELD = "Object contains unknown field `"
 _MISSING_FIELD = "Object missing required field `"
@@ -31,15 +32,6 @@ _WORDS = {
     "bool": "true or false",
     "array": "a list in [ ]",
     "object": "a table",
-}
-_TYPE_WORDS: dict[type[types.Type], str] = {
-    types.IntType: _WORDS["int"],
-    types.FloatType: _WORDS["float"],
-    types.StrType: _WORDS["str"],
-    types.BoolType: _WORDS["bool"],
-    types.VarTupleType: _WORDS["array"],
-    types.DictType: _WORDS["object"],
-    types.StructType: _WORDS["object"],
 }
 
 
@@ -86,9 +78,8 @@ def _wrong_value(what: str, wanted: types.Type | None) -> str:
     if isinstance(wanted, types.LiteralType):
         given = what.partition(" value ")[2] or _given(what)
         return f"must be {' or '.join(map(repr, wanted.values))}, not {given}"
-    words = _TYPE_WORDS.get(type(wanted), "something else") if wanted else "something else"
-    if ", got `" in what:
-        return f"needs {words}, not {_given(what)}"
+    if found := _EXPECTED.match(what):
+        return f"needs {_WORDS.get(found[1], 'something else')}, not {_given(what)}"
     if isinstance(wanted, types.IntType | types.FloatType):
         return f"must be {number_words(wanted)}"
     return what
