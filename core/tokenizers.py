@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import numpy as np
@@ -50,28 +50,6 @@ class _BpeFile(_File, frozen=True, kw_only=True, tag="bpe"):
     """The merges in order, as pairs of ids. One whose joined bytes are a token already makes no new one."""
 
     merges: Sequence[tuple[int, int]]
-
-
-class Tokenizer(Protocol):
-    """The interface of the three tokenizers."""
-
-    @property
-    def kind(self) -> TokenizerKind: ...
-
-    @property
-    def vocab_size(self) -> int: ...
-
-    def encode(self, text: bytes) -> NDArray[np.int32]:
-        """The ids of a text. Raises: TokenizerError if the vocabulary lacks a character."""
-        ...
-
-    def decode(self, ids: Iterable[int]) -> bytes:
-        """The text of ids. Raises: TokenizerError for an id outside the vocabulary."""
-        ...
-
-    def to_json(self) -> str:
-        """The tokenizer as JSON, for `load_tokenizer`."""
-        ...
 
 
 class ByteTokenizer:
@@ -291,6 +269,13 @@ def _concatenate_rows(rows: list[list[int]], order: NDArray[np.int64]) -> NDArra
     taken = lengths[order]
     before = np.cumsum(taken) - taken
     return flat[np.repeat(starts[order] - before, taken) + np.arange(int(taken.sum()))]
+
+
+Tokenizer: TypeAlias = CharTokenizer | ByteTokenizer | BpeTokenizer
+"""`encode` gives the ids of a text, `decode` the text of ids, and `to_json` a text for `load_tokenizer`.
+
+Raises: TokenizerError, for a character that the vocabulary lacks and for an id outside it.
+"""
 
 
 def build_tokenizer(config: TokenizerConfig, text: bytes) -> Tokenizer:

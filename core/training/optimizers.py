@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -62,22 +62,6 @@ def blocks_of(parameters: Sequence[Parameter], decay: Literal["all", "matrices"]
     )
 
 
-class Optimizer(Protocol):
-    """Updates parameters by a gradient; its state is saved in checkpoints."""
-
-    steps_done: int
-
-    def state(self) -> dict[str, FloatArray]:
-        """Vectors as long as the parameters, by name: views, which may be saved and overwritten."""
-        ...
-
-    def step(
-        self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
-    ) -> None:
-        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is overwritten."""
-        ...
-
-
 def gradient_norm(gradient_P: FloatArray, share: Share) -> float:
     """The gradient's global norm; infinite or NaN if any element is."""
     squares = [0.0] * -(-gradient_P.size // BLOCK)
@@ -114,11 +98,13 @@ class AdamW:
         self._square_P = np.zeros(n_parameters, dtype)
 
     def state(self) -> dict[str, FloatArray]:
+        """Vectors as long as the parameters, by name: views, which may be saved and overwritten."""
         return {"mean": self._mean_P, "square": self._square_P}
 
     def step(
         self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
     ) -> None:
+        """Update `parameters_P` in place; `norm` is the gradient's, and `gradient_P` is overwritten."""
         o = self._config
         self.steps_done += 1
         clip = clip_factor(o.clip_norm, norm)
@@ -157,13 +143,6 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 """Jordan's x -> a x + b x^3 + c x^5, applied to the singular values: steep at 0, stable near 1."""
 
 _TINY = 1e-7
-
-
-def make_optimizer(model: ModelConfig, recipe: Recipe, threads: int, dtype: np.dtype[Any]) -> Optimizer:
-    """The recipe's optimizer, over the flat vector of `model`."""
-    if isinstance(recipe.optimizer, AdamWConfig):
-        return AdamW(parameter_table(model), model.n_parameters, recipe.optimizer, dtype)
-    return Muon(model, recipe.optimizer, recipe.schedule.base_lr, threads, dtype)
 
 
 def uses_muon(parameter: Parameter) -> bool:
@@ -268,7 +247,7 @@ class Muon:
     def step(
         self, parameters_P: FloatArray, gradient_P: FloatArray, norm: float, lr: float, share: Share
     ) -> None:
-        """`lr` is AdamW's rate; the matrices' follows it, see `config.MuonConfig`."""
+        """See AdamW.step; `lr` is AdamW's rate, and the matrices' follows it (see `config.MuonConfig`)."""
         clip = clip_factor(self._config.adamw.clip_norm, norm)
         rate = self._config.lr * lr / self._base_lr
 
@@ -303,6 +282,16 @@ class Muon:
         if self._config.weight_decay:
             np.multiply(p, 1 - rate * self._config.weight_decay, out=p)
         np.subtract(p, update.reshape(p.shape), out=p)
+
+
+Optimizer: TypeAlias = AdamW | Muon
+
+
+def make_optimizer(model: ModelConfig, recipe: Recipe, threads: int, dtype: np.dtype[Any]) -> Optimizer:
+    """The recipe's optimizer, over the flat vector of `model`."""
+    if isinstance(recipe.optimizer, AdamWConfig):
+        return AdamW(parameter_table(model), model.n_parameters, recipe.optimizer, dtype)
+    return Muon(model, recipe.optimizer, recipe.schedule.base_lr, threads, dtype)
 
 
 def stacks_of(model: ModelConfig, layers: range) -> list[Stack]:
