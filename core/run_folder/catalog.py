@@ -77,7 +77,6 @@ def summarise(path: Path) -> RunSummary:
         return RunSummary(path, None, problem=str(error))
     metrics = _last_row(path / RunFile.METRICS)
     evals = _last_row(path / RunFile.EVALS)
-    steps = RunFolder(path, info).checkpoint_steps()
     return RunSummary(
         path,
         info,
@@ -85,7 +84,7 @@ def summarise(path: Path) -> RunSummary:
         loss=_number(metrics, 1),
         val_loss=_number(evals, 1),
         elapsed_s=_number(metrics, 5) or 0.0,
-        checkpoint_step=max(steps, default=None),
+        checkpoint_step=max(RunFolder(path, info).checkpoints(), default=None),
         holder=holder_of(path),
     )
 

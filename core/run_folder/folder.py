@@ -52,11 +52,8 @@ class RunFolder:
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.path = path
         self.info = info
-        self._metrics = RowFile(path / RunFile.METRICS)
-        self._evals = RowFile(path / RunFile.EVALS)
-        self._samples = RowFile(path / RunFile.SAMPLES)
-        self._scores = RowFile(path / RunFile.SCORES)
-        self._row_files = (self._metrics, self._evals, self._samples, self._scores)
+        names = (RunFile.METRICS, RunFile.EVALS, RunFile.SAMPLES, RunFile.SCORES)
+        self._rows = {name: RowFile(path / name) for name in names}
         self._lock: RunLock | None = None
 
     @property
@@ -79,8 +76,32 @@ class RunFolder:
 
         Raises: RunError.
         """
-        info = _describe(config, source, bytes_per_token, command)
-        return cls._created(runs, _new_name(config.preset), info, tokenizer)
+        now = datetime.now(UTC).astimezone()
+        versions = {"python": platform.python_version()}
+        for package in _VERSIONED_PACKAGES:
+            with suppress(importlib.metadata.PackageNotFoundError):
+                versions[package] = importlib.metadata.version(package)
+        info = RunInfo(
+            format=FORMAT,
+            created=now.isoformat(timespec="seconds"),
+            config=config,
+            parameters=config.model.n_parameters,
+            bytes_per_token=bytes_per_token,
+            data=DataInfo(
+                name=source.name,
+                sha256=source.sha256,
+                n_bytes=len(source.train) + len(source.validation),
+                command=source.command,
+                notes=source.notes,
+            ),
+            command=command,
+            versions=versions,
+            machine=machine.describe_machine(),
+            blas=machine.blas_description(),
+        )
+        slug = re.sub(r"[^A-Za-z0-9_]+", "-", config.preset).strip("-")[:40] or "run"
+        name = f"{now:%Y%m%d-%H%M%S}-{slug}-{secrets.token_hex(3)}"
+        return cls._created(runs, name, info, tokenizer)
 
     def recreated(self, tokenizer: Tokenizer) -> RunFolder:
         """This run, whose folder is gone, in a new locked folder beside it, with the unwritten rows.
@@ -90,9 +111,9 @@ class RunFolder:
         name = f"{self.path.name}-{secrets.token_hex(2)}"
         new = self._created(self.path.parent, name, self.info, tokenizer)
         new.lock()
-        for new_file, old_file in zip(new._row_files, self._row_files, strict=True):
-            for line in old_file.waiting:
-                new_file.append(line)
+        for file_name, old in self._rows.items():
+            for line in old.waiting:
+                new._rows[file_name].append(line)
         return new
 
     @classmethod
@@ -100,12 +121,21 @@ class RunFolder:
         path = runs / name
         require_utf8(runs, RunError)
         with reraise_os_errors(RunError, f"make a run in {runs}"):
+            contents = {
+                RunFile.TOKENIZER: tokenizer.to_json().encode(),
+                RunFile.METRICS: f"{METRICS_HEADER}\n".encode(),
+                RunFile.EVALS: f"{EVALS_HEADER}\n".encode(),
+                RunFile.SAMPLES: b"",
+                RunFile.SCORES: b"",
+                # Last, so that a folder with a run.json is complete.
+                RunFile.INFO: msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n",
+            }
             runs.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             try:
                 (path / RunFile.CHECKPOINTS).mkdir()
-                for file_name, text in _first_contents(info, tokenizer).items():
-                    write_atomically(path / file_name, text)
+                for file_name, content in contents.items():
+                    write_atomically(path / file_name, content)
             except OSError:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
@@ -137,8 +167,6 @@ class RunFolder:
             text = read_limited(self.path / RunFile.TOKENIZER, _MAX_TOKENIZER_BYTES).decode()
         return load_tokenizer(text)
 
-    # -- rows ------------------------------------------------------------------------------------------
-
     def append(self, event: Event) -> None:
         """Append an event to its file, if it has one; rows reach the disk within about a second.
 
@@ -146,24 +174,24 @@ class RunFolder:
         """
         match event:
             case StepDone():
-                self._metrics.append(
+                self._rows[RunFile.METRICS].append(
                     f"{event.step},{event.loss},{event.lr},{event.grad_norm},"
                     f"{event.ms:.3f},{event.elapsed_s:.4f},{event.rss_mib:.1f}"
                 )
                 return
             case EvalDone():
-                self._evals.append(f"{event.step},{event.val_loss},{event.train_loss},{event.elapsed_s:.4f}")
-            case SampleDone():
-                self._samples.append(msgspec.json.encode(event).decode())
-            case ScoreDone():
-                self._scores.append(msgspec.json.encode(event).decode())
+                row = f"{event.step},{event.val_loss},{event.train_loss},{event.elapsed_s:.4f}"
+                self._rows[RunFile.EVALS].append(row)
+            case SampleDone() | ScoreDone():
+                file = RunFile.SAMPLES if isinstance(event, SampleDone) else RunFile.SCORES
+                self._rows[file].append(msgspec.json.encode(event).decode())
             case _:
                 return
         self.flush()
 
     def flush(self, *, to_disk: bool = False) -> None:
         """Write all rows appended so far. Raises: RunError."""
-        for file in self._row_files:
+        for file in self._rows.values():
             file.flush(to_disk=to_disk)
 
     def evaluations(self) -> list[EvalDone]:
@@ -182,8 +210,6 @@ class RunFolder:
         cut_rows(self.path / RunFile.SAMPLES, step, jsonl_step, unique=False)
         cut_rows(self.path / RunFile.SCORES, step, jsonl_step, unique=False)
 
-    # -- checkpoints -----------------------------------------------------------------------------------
-
     @property
     def checkpoint_folder(self) -> Path:
         """Raises: RunError if it has become a link to a folder elsewhere."""
@@ -191,7 +217,8 @@ class RunFolder:
         with reraise_os_errors(RunError, f"use {path}"):
             return own_folder(path)
 
-    def _checkpoints(self) -> dict[int, Path]:
+    def checkpoints(self) -> dict[int, Path]:
+        """The existing checkpoints by step."""
         found: dict[int, Path] = {}
         with suppress(OSError, RunError), os.scandir(self.checkpoint_folder) as entries:
             for entry in entries:
@@ -200,24 +227,20 @@ class RunFolder:
                     found[int(name[1])] = Path(entry.path)
         return found
 
-    def checkpoint_steps(self) -> list[int]:
-        """The steps of the existing checkpoints."""
-        return list(self._checkpoints())
-
     def checkpoint_paths(self) -> list[Path]:
         """The existing checkpoints, newest first."""
-        return [path for _, path in sorted(self._checkpoints().items(), reverse=True)]
+        return [path for _, path in sorted(self.checkpoints().items(), reverse=True)]
 
     def best_checkpoint(self) -> Path | None:
         """Of the checkpoints whose step was evaluated, the one with the lowest validation loss."""
-        existing = self._checkpoints()
+        existing = self.checkpoints()
         evaluated = [e for e in self.evaluations() if e.step in existing]
         best = min(evaluated, key=lambda e: e.val_loss, default=None)
         return None if best is None else existing[best.step]
 
     def find_checkpoint(self, which: str) -> Path:
         """The checkpoint named `latest`, `best` or by its step. Raises: CheckpointError."""
-        existing = self._checkpoints()
+        existing = self.checkpoints()
         if which == "best":
             found = self.best_checkpoint()
         elif which == "latest":
@@ -307,47 +330,3 @@ def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         with suppress(OSError):
             path.unlink()
-
-
-def _new_name(preset: str) -> str:
-    slug = re.sub(r"[^A-Za-z0-9_]+", "-", preset).strip("-")[:40] or "run"
-    stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
-    return f"{stamp}-{slug}-{secrets.token_hex(3)}"
-
-
-def _describe(config: RunConfig, source: Source, bytes_per_token: float, command: str) -> RunInfo:
-    """The run.json of a run that starts now."""
-    versions = {"python": platform.python_version()}
-    for package in _VERSIONED_PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return RunInfo(
-        format=FORMAT,
-        created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
-        config=config,
-        parameters=config.model.n_parameters,
-        bytes_per_token=bytes_per_token,
-        data=DataInfo(
-            name=source.name,
-            sha256=source.sha256,
-            n_bytes=len(source.train) + len(source.validation),
-            command=source.command,
-            notes=source.notes,
-        ),
-        command=command,
-        versions=versions,
-        machine=machine.describe_machine(),
-        blas=machine.blas_description(),
-    )
-
-
-def _first_contents(info: RunInfo, tokenizer: Tokenizer) -> dict[str, bytes]:
-    return {
-        RunFile.TOKENIZER: tokenizer.to_json().encode(),
-        RunFile.METRICS: f"{METRICS_HEADER}\n".encode(),
-        RunFile.EVALS: f"{EVALS_HEADER}\n".encode(),
-        RunFile.SAMPLES: b"",
-        RunFile.SCORES: b"",
-        # Last, so that a folder with a run.json is complete.
-        RunFile.INFO: msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n",
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from .. import machine
@@ -57,26 +58,20 @@ def record(
         recorder.close()
 
 
+@dataclass
 class _Recorder:
     """The state of record() between events."""
 
-    def __init__(
-        self,
-        run: RunFolder,
-        training: Training,
-        commands: SimpleQueue[Steering],
-        on_snapshot: Callable[[Training], None] | None,
-        evaluator: Evaluator | None,
-    ) -> None:
-        self._first_run = run
-        self._saver = RunSaver(run, training)
-        self._training = training
-        self._commands = commands
-        self._on_snapshot = on_snapshot
-        self._evaluator = evaluator
-        self._stopping = False
-        self._last_eval: EvalDone | None = None
-        self._base_lr = training.config.recipe.schedule.base_lr
+    _first_run: RunFolder
+    _training: Training
+    _commands: SimpleQueue[Steering]
+    _on_snapshot: Callable[[Training], None] | None
+    _evaluator: Evaluator | None
+    _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._saver = RunSaver(self._first_run, self._training)
+        self._base_lr = self._training.config.recipe.schedule.base_lr
 
     @property
     def _run(self) -> RunFolder:
@@ -111,8 +106,6 @@ class _Recorder:
         if self._stopping:
             return
         for event in train(self._training):
-            if isinstance(event, EvalDone):
-                self._last_eval = event
             yield from self._saver.append(event)
             yield from self._after(event)
             if self._is_between_steps(event):
@@ -143,7 +136,7 @@ class _Recorder:
         done = training.step >= training.config.train.steps
         if self._saver.saved_step != training.step:
             yield from self._saver.save_or_raise("training")
-        evaluated = self._last_eval or self._saver.last_evaluation()
+        evaluated = self._saver.last_evaluation
         if evaluated is None or evaluated.step != training.step:
             evaluated = training.evaluate()
             yield from self._saver.append(evaluated)

@@ -43,19 +43,13 @@ class RunSaver:
         self.saved_step: int | None = training.step or None
         self._last_try_s = training.elapsed_s
         self._begun = time.monotonic()
-        before: Progress | None = None
+        self._before: Progress | None = None
         with suppress(RunError):  # damaged: the figures of this sitting are still true
-            before = read_progress(run.path)
-        self._wall_before_s = before.wall_s if before else 0.0
-        self._peak_before_mib = before.peak_rss_mib if before else 0.0
-        self._sittings = (before.sittings if before else 0) + 1
-        self._val_loss = before.val_loss if before else None
-        self._best_loss = min((row.val_loss for row in run.evaluations()), default=math.inf)
+            self._before = read_progress(run.path)
+        evaluations = run.evaluations()
+        self.last_evaluation: EvalDone | None = evaluations[-1] if evaluations else None
+        self._best_loss = min((row.val_loss for row in evaluations), default=math.inf)
         self._last_report: tuple[str, float] = ("", -math.inf)
-
-    def last_evaluation(self) -> EvalDone | None:
-        """The newest evaluation on disk, which may be from an earlier sitting."""
-        return next(iter(reversed(self.run.evaluations())), None)
 
     @property
     def is_scored(self) -> bool:
@@ -63,19 +57,15 @@ class RunSaver:
         scores = read_scores(self.run.path)
         return any(score.thorough and score.step == self._training.step for score in scores)
 
-    # -- rows ------------------------------------------------------------------------------------------
-
     def append(self, event: Event) -> tuple[Event, ...]:
         """Append an event to its file; returns the event, followed by SavingFailed if that failed."""
         if isinstance(event, EvalDone):
-            self._val_loss = event.val_loss
+            self.last_evaluation = event
         try:
             self.run.append(event)
         except RunError as error:
             return event, *self._failed(error)
         return (event,)
-
-    # -- checkpoints -----------------------------------------------------------------------------------
 
     @property
     def is_due(self) -> bool:
@@ -138,8 +128,6 @@ class RunSaver:
             self.run.append(sample)
             yield sample
 
-    # -- progress and the entry ------------------------------------------------------------------------
-
     def begin(self) -> Iterator[Event]:
         """Update progress.json of a run that is being resumed."""
         if self.saved_step is not None:
@@ -150,26 +138,24 @@ class RunSaver:
 
     def write_progress(self, state: ProgressState, message: str = "") -> None:
         """Bring progress.json and entry.md up to date with the newest checkpoint. Raises: RunError."""
-        training = self._training
+        training, before = self._training, self._before
         write_progress(
             self.run.path,
             Progress(
                 state=state,
                 step=training.step,
                 train_loss=None if math.isnan(training.recent_loss) else training.recent_loss,
-                val_loss=self._val_loss,
+                val_loss=self.last_evaluation.val_loss if self.last_evaluation else None,
                 elapsed_s=training.elapsed_s,
-                wall_s=self._wall_before_s + time.monotonic() - self._begun,
-                peak_rss_mib=max(self._peak_before_mib, machine.peak_rss_mib()),
-                sittings=self._sittings,
+                wall_s=(before.wall_s if before else 0.0) + time.monotonic() - self._begun,
+                peak_rss_mib=max(before.peak_rss_mib if before else 0.0, machine.peak_rss_mib()),
+                sittings=(before.sittings if before else 0) + 1,
                 machine=machine.describe_machine(),
                 threads=training.threads,
                 message=message,
             ),
         )
         write_entry(self.run.path)
-
-    # -- failures --------------------------------------------------------------------------------------
 
     def _failed(self, error: FemtoError, *, always: bool = False) -> Iterator[Event]:
         last_kind, reported_at = self._last_report
