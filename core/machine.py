@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -19,27 +20,17 @@ _MAX_AGE_S = 0.2
 
 def rss_mib() -> float:
     """Resident memory of this process, at most 0.2 s old. Units: MiB."""
-    return _rss_mib(int(time.monotonic() / _MAX_AGE_S))
-
-
-@lru_cache(maxsize=1)
-def _rss_mib(_tick: int) -> float:
-    return float(_process().memory_info().rss) / _MIB
-
-
-@cache
-def _process() -> psutil.Process:
-    return psutil.Process()
+    return _memory_mib(int(time.monotonic() / _MAX_AGE_S))[0]
 
 
 def available_mib() -> float:
     """Free memory of the machine, at most 0.2 s old. Units: MiB."""
-    return _available_mib(int(time.monotonic() / _MAX_AGE_S))
+    return _memory_mib(int(time.monotonic() / _MAX_AGE_S))[1]
 
 
 @lru_cache(maxsize=1)
-def _available_mib(_tick: int) -> float:
-    return float(psutil.virtual_memory().available) / _MIB
+def _memory_mib(_tick: int) -> tuple[float, float]:
+    return psutil.Process().memory_info().rss / _MIB, psutil.virtual_memory().available / _MIB
 
 
 def peak_rss_mib() -> float:
@@ -83,11 +74,9 @@ def _usable_cores() -> int:
 
 
 def _processor_name() -> str:
-    try:
-        name = _system_processor_name()
-    except (OSError, ValueError):
-        name = ""
-    name = " ".join(name.split())
+    name = ""
+    with suppress(OSError, ValueError):
+        name = " ".join(_system_processor_name().split())
     return name or platform.processor() or platform.machine() or "unknown processor"
 
 
@@ -118,11 +107,8 @@ def blas_description() -> str:
             name = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS"}.get(
                 pool["internal_api"], pool["internal_api"]
             )
-            words = (name, _short_version(pool.get("version")), pool.get("architecture"))
+            version = ".".join((pool.get("version") or "").split(".")[:3])
+            words = (name, version, pool.get("architecture"))
             return " ".join(word for word in words if word)
     built_with = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return str(built_with.get("name", "unknown BLAS"))
-
-
-def _short_version(version: str | None) -> str:
-    return ".".join(version.split(".")[:3]) if version else ""

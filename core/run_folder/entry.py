@@ -89,7 +89,7 @@ def gather_entry(folder: Path) -> Entry:
     step = progress.step if progress else 0
     score = _last(read_scores(folder), step)
     config, schedule = info.config, info.config.recipe.schedule
-    model, train = config.model, config.train
+    train = config.train
     return Entry(
         run=folder.name,
         preset=config.preset,
@@ -100,14 +100,8 @@ def gather_entry(folder: Path) -> Entry:
         recipe=config.recipe.name,
         seed=train.seed,
         tokenizer=config.tokenizer.kind,
-        vocab_size=model.vocab_size,
-        width=model.width,
-        n_layers=model.n_layers,
-        n_heads=model.n_heads,
-        context=model.context,
         parameters=info.parameters,
         batch=train.batch,
-        dropout=model.dropout,
         base_lr=schedule.base_lr,
         min_lr=schedule.min_lr,
         warmup_steps=schedule.warmup_steps,
@@ -134,6 +128,7 @@ def gather_entry(folder: Path) -> Entry:
         sample=_last(read_samples(folder), step),
         note=read_note(folder),
         message=progress.message if progress else "",
+        **msgspec.structs.asdict(config.model),
     )
 
 

@@ -36,7 +36,7 @@ from ..files import (
 from .checkpoint import Checkpoint, load_checkpoint, read_config, save_checkpoint
 from .info import CHECKPOINT_NAME, FORMAT, DataInfo, RunFile, RunInfo, checkpoint_name, read_info
 from .lock import RunLock
-from .logs import EVALS_HEADER, METRICS_HEADER, RowFile, csv_step, cut_rows, jsonl_step, read_evals
+from .logs import HEADERS, RowFile, cut_rows, read_evals
 
 if TYPE_CHECKING:
     from ..tokenizers import Tokenizer
@@ -52,8 +52,7 @@ class RunFolder:
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.path = path
         self.info = info
-        names = (RunFile.METRICS, RunFile.EVALS, RunFile.SAMPLES, RunFile.SCORES)
-        self._rows = {name: RowFile(path / name) for name in names}
+        self._rows = {file: RowFile(path / file) for file in HEADERS}
         self._lock: RunLock | None = None
 
     @property
@@ -123,10 +122,7 @@ class RunFolder:
         with reraise_os_errors(RunError, f"make a run in {runs}"):
             contents = {
                 RunFile.TOKENIZER: tokenizer.to_json().encode(),
-                RunFile.METRICS: f"{METRICS_HEADER}\n".encode(),
-                RunFile.EVALS: f"{EVALS_HEADER}\n".encode(),
-                RunFile.SAMPLES: b"",
-                RunFile.SCORES: b"",
+                **{file: header.encode() for file, header in HEADERS.items()},
                 # Last, so that a folder with a run.json is complete.
                 RunFile.INFO: msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n",
             }
@@ -205,10 +201,7 @@ class RunFolder:
         """
         remove_leftovers(self.path)
         remove_leftovers(self.checkpoint_folder)
-        cut_rows(self.path / RunFile.METRICS, step, csv_step, header=METRICS_HEADER)
-        cut_rows(self.path / RunFile.EVALS, step, csv_step, header=EVALS_HEADER)
-        cut_rows(self.path / RunFile.SAMPLES, step, jsonl_step, unique=False)
-        cut_rows(self.path / RunFile.SCORES, step, jsonl_step, unique=False)
+        cut_rows(self.path, step)
 
     @property
     def checkpoint_folder(self) -> Path:

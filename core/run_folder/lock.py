@@ -51,7 +51,10 @@ class RunLock:
                     holder = _read_holder(self._descriptor)
                     who = f"process {holder.pid} on {holder.host}" if holder.pid else "another process"
                     raise RunLockedError(f"{folder.name} is being trained by {who}")
-                self._write_holder()
+                since = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+                mine = LockHolder(pid=os.getpid(), host=socket.gethostname(), since=since)
+                os.ftruncate(self._descriptor, 0)
+                os.write(self._descriptor, msgspec.json.encode(mine))
             except BaseException:
                 os.close(self._descriptor)
                 raise
@@ -61,12 +64,6 @@ class RunLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _write_holder(self) -> None:
-        since = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
-        holder = LockHolder(pid=os.getpid(), host=socket.gethostname(), since=since)
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, msgspec.json.encode(holder))
 
 
 def holder_of(folder: Path) -> LockHolder | None:

@@ -19,8 +19,13 @@ from ..events import EvalDone, Event, SampleDone, ScoreDone, StepDone
 from ..files import open_own, replace_atomically, reraise_os_errors
 from .info import RunFile
 
-METRICS_HEADER = "step,loss,lr,grad_norm,ms,elapsed_s,rss_mib"
-EVALS_HEADER = "step,val_loss,train_loss,elapsed_s"
+HEADERS = {
+    RunFile.METRICS: "step,loss,lr,grad_norm,ms,elapsed_s,rss_mib\n",
+    RunFile.EVALS: "step,val_loss,train_loss,elapsed_s\n",
+    RunFile.SAMPLES: "",
+    RunFile.SCORES: "",
+}
+"""The files that rows are appended to: CSV with a header, or JSONL."""
 
 FLUSH_SECONDS = 1.0
 RETRY_SECONDS = 10.0
@@ -86,7 +91,7 @@ def csv_step(line: bytes) -> int | None:
     return int(first) if comma and first.isdigit() and len(first) < 16 else None
 
 
-def jsonl_step(line: bytes) -> int | None:
+def _jsonl_step(line: bytes) -> int | None:
     """The step of a line of samples or scores; None for an incomplete or foreign one."""
     with suppress(ValueError, RecursionError):
         row = json.loads(line)
@@ -95,38 +100,29 @@ def jsonl_step(line: bytes) -> int | None:
     return None
 
 
-def cut_rows(
-    path: Path,
-    last_step: int,
-    step_of: Callable[[bytes], int | None],
-    *,
-    header: str = "",
-    unique: bool = True,
-) -> None:
-    """Keep the complete rows up to `last_step`, in ascending order of step, and replace the file atomically.
+def cut_rows(folder: Path, last_step: int) -> None:
+    """Keep each file's complete rows up to `last_step`, in ascending order of step, replacing it atomically.
 
-    Removes what a killed process left (rows after its last checkpoint, half a line) and, with `unique`,
-    repeated rows of a step; creates a missing file.
+    Removes what a killed process left (rows after its last checkpoint, half a line) and, from CSV files,
+    repeated rows of a step; creates missing files.
 
     Raises: RunError.
     """
-    with reraise_os_errors(RunError, f"write {path}"), replace_atomically(path) as kept:
-        if header:
-            kept.write(f"{header}\n".encode())
-        if path.exists():
-            for line in _rows_up_to(path, last_step, step_of, unique):
-                kept.write(line)
+    for name, header in HEADERS.items():
+        path = folder / name
+        with reraise_os_errors(RunError, f"write {path}"), replace_atomically(path) as kept:
+            kept.write(header.encode())
+            if path.exists():
+                kept.writelines(_rows_up_to(path, last_step, is_csv=bool(header)))
 
 
-def _rows_up_to(
-    path: Path, last_step: int, step_of: Callable[[bytes], int | None], unique: bool
-) -> Iterator[bytes]:
-    least = 0
+def _rows_up_to(path: Path, last_step: int, *, is_csv: bool) -> Iterator[bytes]:
+    least, step_of = 0, csv_step if is_csv else _jsonl_step
     with open(path, "rb", opener=open_own) as file:
         while line := file.readline(MAX_LINE_BYTES):
             step = step_of(line) if line.endswith(b"\n") else None
             if step is not None and least <= step <= last_step:
-                least = step + 1 if unique else step
+                least = step + 1 if is_csv else step
                 yield line
 
 
@@ -149,12 +145,12 @@ def read_history(folder: Path, last_step: int) -> Iterator[Event]:
 
 def read_steps(folder: Path) -> Iterator[StepDone]:
     """The complete rows of metrics.csv in a run folder."""
-    return _csv_events(folder / RunFile.METRICS, METRICS_HEADER, StepDone)
+    return _csv_events(folder, RunFile.METRICS, StepDone)
 
 
 def read_evals(folder: Path) -> Iterator[EvalDone]:
     """The complete rows of evals.csv whose validation loss is finite."""
-    rows = _csv_events(folder / RunFile.EVALS, EVALS_HEADER, EvalDone)
+    rows = _csv_events(folder, RunFile.EVALS, EvalDone)
     return (row for row in rows if math.isfinite(row.val_loss))
 
 
@@ -173,10 +169,10 @@ _Row = TypeVar("_Row", bound=StepDone | EvalDone)
 _Line = TypeVar("_Line", bound=SampleDone | ScoreDone)
 
 
-def _csv_events(path: Path, header: str, kind: type[_Row]) -> Iterator[_Row]:
+def _csv_events(folder: Path, file: RunFile, kind: type[_Row]) -> Iterator[_Row]:
     """The rows of a CSV file whose columns are the fields of an event."""
-    _, *names = header.split(",")
-    for line in _lines(path):
+    _, *names = HEADERS[file].strip().split(",")
+    for line in _lines(folder / file):
         with suppress(ValueError):
             step, *cells = line.split(b",")
             yield kind(step=int(step), **dict(zip(names, map(float, cells), strict=True)))
