@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from .events import ScoreDone
 from .sampling.sampler import Sampler, Sampling
@@ -51,20 +51,6 @@ class Tally:
             details=dict(details),
             thorough=thorough,
         )
-
-
-class Evaluator(Protocol):
-    """Scores a model on one kind of task."""
-
-    name: str
-
-    def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
-        """Yield None after each small piece of work, so that the caller may stop, and the score last.
-
-        `val_loss` is the current one of `training`, whose parameters are only read. If not `thorough`, only a
-        small sample of the tasks is used, so that training does not wait long.
-        """
-        ...
 
 
 def sampler_of(training: Training) -> Sampler:
@@ -129,9 +115,8 @@ class SumsEvaluator:
 
     name = "addition_dummy"
 
-    def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
-        """See Evaluator.examine."""
-        del val_loss
+    def examine(self, training: Training, _val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
+        """See Evaluator."""
         sampler = sampler_of(training)
         sums = held_out_sums(training.source.validation)
         tally = Tally()
@@ -179,9 +164,8 @@ class WordsEvaluator:
         self._broken_rules = broken_rules
         self._rules = (*rules, _FORM)
 
-    def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
-        """See Evaluator.examine."""
-        del val_loss
+    def examine(self, training: Training, _val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
+        """See Evaluator."""
         sampler = sampler_of(training)
         # Beyond the context, the model would read half of the text again.
         n_tokens = max(MIN_TOKENS, training.config.model.context)
@@ -192,7 +176,16 @@ class WordsEvaluator:
                 words.add(right=not faults)
                 broken.update(faults)
             yield None
-        yield self._score(training.step, words, broken, thorough=thorough)
+        worst = broken.most_common(1)
+        failing = f"; broken most: {worst[0][0]} ({worst[0][1]:,} times)" if worst else ""
+        yield words.score(
+            training.step,
+            self.name,
+            f"{words.share:.1%} of {words.asked:,} sampled words obey every rule{failing}",
+            {"words": words.asked, "obeying": words.right}
+            | {f"broken.{rule}": broken[rule] for rule in self._rules},
+            thorough=thorough,
+        )
 
     def _faults(self, text: str) -> Iterator[list[str]]:
         """The names of the rules that each whole line of `text` breaks."""
@@ -201,21 +194,6 @@ class WordsEvaluator:
             word = line.removesuffix(";")
             yield self._broken_rules(word, previous) + ([] if line.endswith(";") else [_FORM])
             previous.append(word)
-
-    def _score(self, step: int, words: Tally, broken: Counter[str], *, thorough: bool) -> ScoreDone:
-        worst = broken.most_common(1)
-        failing = f"; broken most: {worst[0][0]} ({worst[0][1]:,} times)" if worst else ""
-        return words.score(
-            step,
-            self.name,
-            f"{words.share:.1%} of {words.asked:,} sampled words obey every rule{failing}",
-            {
-                "words": words.asked,
-                "obeying": words.right,
-                **{f"broken.{rule}": broken[rule] for rule in self._rules},
-            },
-            thorough=thorough,
-        )
 
 
 class TextEvaluator:
@@ -226,7 +204,7 @@ class TextEvaluator:
         self._counted: NgramLosses | None = None
 
     def examine(self, training: Training, val_loss: float, *, thorough: bool) -> Iterator[ScoreDone | None]:
-        """See Evaluator.examine. N-grams are counted only once."""
+        """See Evaluator. N-grams are counted only once."""
         if self._counted is None:
             yield None
             batches = training.batches
@@ -236,27 +214,29 @@ class TextEvaluator:
                 batches.validation_targets_WT,
                 training.config.model.vocab_size,
             )
-        yield self._score(training, val_loss, self._counted, thorough=thorough)
-
-    def _score(
-        self, training: Training, val_loss: float, counted: NgramLosses, *, thorough: bool
-    ) -> ScoreDone:
-        losses = {"model": val_loss, **asdict(counted)}
+        losses = {"model": val_loss, **asdict(self._counted)}
         bits = {name: loss / math.log(2) / training.batches.bytes_per_token for name, loss in losses.items()}
-        beaten = val_loss < counted.trigram
-        return ScoreDone(
+        beaten = val_loss < self._counted.trigram
+        than = f"{'better' if beaten else 'no better'} than a trigram model's {bits['trigram']:.3f}"
+        yield ScoreDone(
             step=training.step,
             evaluator=self.name,
             score=bits["model"],
             unit="bits a byte",
             verdict="success" if beaten else "fail",
-            summary=(
-                f"{bits['model']:.3f} bits per byte, {'better' if beaten else 'no better'} than a trigram "
-                f"model's {bits['trigram']:.3f}"
-            ),
+            summary=f"{bits['model']:.3f} bits per byte, {than}",
             details={
                 **{f"loss.{name}": loss for name, loss in losses.items()},
                 **{f"bits_a_byte.{name}": value for name, value in bits.items()},
             },
             thorough=thorough,
         )
+
+
+Evaluator: TypeAlias = SumsEvaluator | WordsEvaluator | TextEvaluator
+"""Scores a model on one kind of task.
+
+`examine` yields None after each small piece of work, so that the caller may stop, and the score last. Its
+`val_loss` is the current one of `training`, whose parameters are only read. If not `thorough`, only a small
+sample of the tasks is used, so that training does not wait long.
+"""

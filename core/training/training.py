@@ -36,7 +36,7 @@ _MIN_TIMED_STEPS = 50
 
 
 class Training:
-    """A model, its optimizer, data and threads, at some step.
+    """A model with its optimizer, data and threads, at step 0 with new parameters until `restore`.
 
     `config` is the given one with vocabulary, threads and chunk filled in. With several `ranks`, `threads`
     is the total of all.
@@ -61,11 +61,6 @@ class Training:
         self.step = 0
         self.elapsed_s = 0.0
         self._began_at = (0, 0.0)
-
-    @classmethod
-    def begin(cls, config: RunConfig, source: Source, tokenizer: Tokenizer, ranks: Ranks = ALONE) -> Training:
-        """A training at step 0, with new parameters."""
-        return cls(config, source, tokenizer, ranks)
 
     @property
     def gradient_size(self) -> int:

@@ -139,7 +139,7 @@ def begin_training(config: RunConfig) -> Training:
     from femtotui.presets.sources import open_source  # noqa: PLC0415
 
     source = open_source(config.data, config.train.seed)
-    return Training.begin(config, source, build_tokenizer(config.tokenizer, source.train))
+    return Training(config, source, build_tokenizer(config.tokenizer, source.train))
 
 
 def main() -> int:

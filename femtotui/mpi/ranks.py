@@ -140,7 +140,7 @@ def _receive_assignment(world: World) -> Training | None:
     assignment = msgspec.msgpack.decode(message, type=Assignment)
     config = assignment.config
     source = unpack_text(assignment.text, config.data, config.train.seed)
-    training = Training.begin(config, source, load_tokenizer(assignment.tokenizer), world)
+    training = Training(config, source, load_tokenizer(assignment.tokenizer), world)
     vectors = training.vectors()
     for vector in vectors.values():
         world.align(vector)

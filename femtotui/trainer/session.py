@@ -85,7 +85,7 @@ def prepare(
     text = source.train + source.validation if everything else source.train
     tokenizer = build_tokenizer(config.tokenizer, text)
     config = _with_threads(resolved(config, tokenizer), asked=config)
-    training = Training.begin(config, source, tokenizer, ranks)
+    training = Training(config, source, tokenizer, ranks)
     try:
         bytes_per_token, command = training.batches.bytes_per_token, train_command(training.config)
         run = RunFolder.create(runs, training.config, tokenizer, source, bytes_per_token, command)
@@ -139,7 +139,7 @@ def continue_run(
         run.require_own_checkpoint()
         source = source or open_source(config.data, config.train.seed, download=download)
         _require_same_data(run, source)
-        return _restored(run, Training.begin(config, source, run.tokenizer(), ranks))
+        return _restored(run, Training(config, source, run.tokenizer(), ranks))
     except BaseException:
         run.unlock()
         raise
@@ -168,7 +168,7 @@ def open_trained(path: Path, which: str, download: Download | None = None) -> Tr
     run.require_own_checkpoint()
     source = open_source(run.config.data, run.config.train.seed, download=download)
     _require_same_data(run, source)
-    training = Training.begin(run.config, source, run.tokenizer())
+    training = Training(run.config, source, run.tokenizer())
     try:
         loaded = load_checkpoint(chosen, training.tensors(), run.config.model)
         training.restore(loaded.tensors, loaded.step, loaded.elapsed_s)

@@ -94,7 +94,7 @@ def assert_same_bits(view: RunState) -> None:
         written = [float(row["loss"]) for row in csv.DictReader(file)]
     assert written == list(view.losses)
     source: Source = open_source(view.config.data, view.config.train.seed)
-    training = Training.begin(view.config, source, build_tokenizer(view.config.tokenizer, source.train))
+    training = Training(view.config, source, build_tokenizer(view.config.tokenizer, source.train))
     assert first_losses(training, 15) == list(view.losses[:15])
 
 

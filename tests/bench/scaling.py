@@ -128,7 +128,7 @@ def begin_training(sizes: dict[str, int]) -> Training:
         recipe=msgspec.structs.replace(load_recipe("modern"), fresh_data=False),
         train=TrainConfig(steps=1000, batch=sizes["batch"]),
     )
-    return Training.begin(config, source, RandomTokens(sizes["vocab"]))
+    return Training(config, source, RandomTokens(sizes["vocab"]))
 
 
 def exponents(values: Sequence[float], costs: Sequence[float]) -> list[float]:

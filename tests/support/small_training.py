@@ -42,7 +42,7 @@ def small_source() -> Source:
 
 def small_training(config: RunConfig | None = None) -> Training:
     config, source = config or small_config(), small_source()
-    return Training.begin(config, source, build_tokenizer(config.tokenizer, source.train))
+    return Training(config, source, build_tokenizer(config.tokenizer, source.train))
 
 
 def small_run(runs: Path, config: RunConfig | None = None) -> tuple[RunFolder, Training]:
@@ -54,7 +54,7 @@ def small_run(runs: Path, config: RunConfig | None = None) -> tuple[RunFolder, T
 def resumed_run(path: Path) -> tuple[RunFolder, Training]:
     """What the session does to go on with a run, without presets."""
     run = RunFolder.open(path)
-    training = Training.begin(run.config, small_source(), run.tokenizer())
+    training = Training(run.config, small_source(), run.tokenizer())
     saved, _ = run.load_newest(training.tensors())
     training.restore(saved.tensors, saved.step, saved.elapsed_s)
     run.cut_after(saved.step)

@@ -57,7 +57,7 @@ def trained(
     tokenizer = build_tokenizer(config.tokenizer, source.train)
 
     def one(rank: int) -> tuple[list[float], FloatArray]:
-        training = Training.begin(config, source, tokenizer, ThreadRank(rank, size, meeting))
+        training = Training(config, source, tokenizer, ThreadRank(rank, size, meeting))
         if rank == size - 1:
             training.parameters_P += np.float32(disturbance)
         try:
