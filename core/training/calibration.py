@@ -58,12 +58,10 @@ def remembered_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int
 
     Errors of reading and writing are ignored.
     """
-    key = _key(model, recipe, batch)
-    kept = _read(file)
-    if key in kept.choices:
-        return kept.choices[key]
-    choice = measured_choice(model, recipe, batch)
-    _remember(file, key, choice)
+    choice = known_choice(file, model, recipe, batch)
+    if choice is None:
+        choice = measured_choice(model, recipe, batch)
+        _remember(file, _key(model, recipe, batch), choice)
     return choice
 
 
@@ -91,25 +89,17 @@ def known_choice(file: Path, model: ModelConfig, recipe: Recipe, batch: int) -> 
 
 def measured_choice(model: ModelConfig, recipe: Recipe, batch: int) -> ThreadChoice:
     """The fastest of a few candidates; the default if none is clearly faster."""
-    default, *others = _candidates(model, batch)
+    (threads, chunk), *others = _candidates(model, batch)
     if 6 * model.n_parameters * model.context * batch > LARGE_STEP_FLOP:
-        return _measured_in_part(model, recipe, batch, *default)
-    first = _measured(model, recipe, batch, *default)
+        part = max(threads, batch // _PART)
+        timed = _measured(model, recipe, part, threads, min(chunk, -(-part // threads)))
+        return ThreadChoice(threads=threads, chunk=chunk, ms=timed.ms * batch / part)
+    first = _measured(model, recipe, batch, threads, chunk)
     if first.ms > LONGEST_STEP_MS:
         return first
-    best = min(
-        (_measured(model, recipe, batch, *other) for other in others), key=attrgetter("ms"), default=first
-    )
+    measured = (_measured(model, recipe, batch, *other) for other in others)
+    best = min(measured, key=attrgetter("ms"), default=first)
     return best if best.ms * MIN_GAIN < first.ms else first
-
-
-def _measured_in_part(
-    model: ModelConfig, recipe: Recipe, batch: int, threads: int, chunk: int
-) -> ThreadChoice:
-    """That choice, timed on part of the batch and scaled up."""
-    part = max(threads, batch // _PART)
-    timed = _measured(model, recipe, part, threads, min(chunk, -(-part // threads)))
-    return ThreadChoice(threads=threads, chunk=chunk, ms=timed.ms * batch / part)
 
 
 def _candidates(model: ModelConfig, batch: int) -> Iterator[tuple[int, int]]:
@@ -131,7 +121,7 @@ def _measured(model: ModelConfig, recipe: Recipe, batch: int, threads: int, chun
     rng = np.random.default_rng(0)
     shape = (batch, model.context)
     inputs_BT, targets_BT = (rng.integers(0, model.vocab_size, shape, np.int32) for _ in range(2))
-    workers = Workers(Model(model, recipe, flat_P), model, batch, threads, chunk)
+    workers = Workers(Model(model, recipe, flat_P), batch, threads, chunk)
     best = float("inf")
     try:
         for _ in range(1 + _TIMED_STEPS):

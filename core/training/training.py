@@ -52,9 +52,8 @@ class Training:
         self.n_parameters = self.parameters_P.size
         self._blas_limit = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
         self._ranks = ranks
-        self._workers = Workers(
-            Model(model, recipe, self.parameters_P), model, train.batch, self.threads, self.chunk, ranks
-        )
+        gpt = Model(model, recipe, self.parameters_P)
+        self._workers = Workers(gpt, train.batch, self.threads, self.chunk, ranks)
         self._optimizer = make_optimizer(model, recipe, self._workers.team.size, self.parameters_P.dtype)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self._lr_scale = 1.0
@@ -122,13 +121,10 @@ class Training:
     def evaluate(self) -> EvalDone:
         """Compute the loss on the validation windows. Its time counts as training time."""
         start = time.perf_counter()
-        val_loss = self._workers.mean_loss(
-            self.batches.validation_inputs_WT, self.batches.validation_targets_WT
-        )
+        batches, train_loss = self.batches, self.recent_loss
+        val_loss = self._workers.mean_loss(batches.validation_inputs_WT, batches.validation_targets_WT)
         self.elapsed_s += time.perf_counter() - start
-        return EvalDone(
-            step=self.step, val_loss=val_loss, train_loss=self.recent_loss, elapsed_s=self.elapsed_s
-        )
+        return EvalDone(step=self.step, val_loss=val_loss, train_loss=train_loss, elapsed_s=self.elapsed_s)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The content of a checkpoint except the step and the elapsed time; views where possible."""

@@ -87,8 +87,7 @@ class Team:
         """Call `work(i)` on every thread i, and wait for all of them."""
         for tasks in self._tasks:
             tasks.put(work)
-        faults = [_fault_of(work, 0)]
-        faults += [self._results.get() for _ in self._tasks]
+        faults = [_fault_of(work, 0), *(self._results.get() for _ in self._tasks)]
         for fault in faults:
             if fault is not None:
                 raise fault
@@ -174,6 +173,9 @@ class Chunk:
     stop: int
     add: bool
 
+    def of(self, ids_BT: IdArray) -> IdArray:
+        return ids_BT[self.start : self.stop].reshape(-1)
+
 
 def chunks_of(batch: int, threads: int, chunk: int) -> tuple[tuple[Chunk, ...], ...]:
     """Every thread's chunks: contiguous shares that differ by at most one sequence, cut into chunks."""
@@ -191,21 +193,13 @@ class Workers:
     the total of all `ranks`, which have the same number each.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        config: ModelConfig,
-        batch: int,
-        threads: int,
-        chunk: int,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        self.model, self.config = model, config
+    def __init__(self, model: Model, batch: int, threads: int, chunk: int, ranks: Ranks = ALONE) -> None:
+        self.model, self.config = model, model.config
         own = threads // ranks.size
         self.team = Team(own)
         self._ranks = ranks
         self._gradients = [model.empty_gradient() for _ in range(own)]
-        self.gradient = Tensors.of(self._sum_memory(), config)
+        self.gradient = Tensors.of(self._sum_memory(), model.config)
         self._chunks = chunks_of(batch, threads, chunk)[ranks.rank * own : (ranks.rank + 1) * own]
         self._chunk = chunk
         dtype = model.parameters.flat_P.dtype
@@ -237,34 +231,27 @@ class Workers:
 
         def chunk_loss(thread: int, chunk: Chunk, ws: Workspace) -> float:
             draw_masks(ws, self.config.dropout, seed, step, chunk.start)
-            inputs_N, targets_N = (
-                x_BT[chunk.start : chunk.stop].reshape(-1) for x_BT in (inputs_BT, targets_BT)
-            )
-            gradient = self._gradients[thread]
-            return self.model.loss_and_gradient(inputs_N, targets_N, ws, gradient, n_total, add=chunk.add)
+            ids = chunk.of(inputs_BT), chunk.of(targets_BT)
+            return self.model.loss_and_gradient(*ids, ws, self._gradients[thread], n_total, add=chunk.add)
 
         loss = self._summed_loss(self._chunks, chunk_loss)
         self._sum_gradients()
         loss = self._ranks.add_up(self._gradients[0].flat, loss)
-        self._unfold()
+        folding = self.model.folding
+        self.share(lambda i: folding.unfold(i, self._gradients[0], self.gradient), folding.n_pieces)
         return loss / n_total
 
     def mean_loss(self, inputs_WT: IdArray, targets_WT: IdArray) -> float:
         """The mean loss of any number of windows, without dropout."""
 
         def chunk_loss(_thread: int, chunk: Chunk, ws: Workspace) -> float:
-            inputs_N, targets_N = (
-                x_WT[chunk.start : chunk.stop].reshape(-1) for x_WT in (inputs_WT, targets_WT)
-            )
-            return self.model.loss(inputs_N, targets_N, ws)
+            return self.model.loss(chunk.of(inputs_WT), chunk.of(targets_WT), ws)
 
         chunks = chunks_of(len(inputs_WT), self.team.size, self._chunk)
         return self._summed_loss(chunks, chunk_loss) / inputs_WT.size
 
     def _summed_loss(
-        self,
-        chunks: Sequence[Sequence[Chunk]],
-        chunk_loss: Callable[[int, Chunk, Workspace], float],
+        self, chunks: Sequence[Sequence[Chunk]], chunk_loss: Callable[[int, Chunk, Workspace], float]
     ) -> float:
         """The sum of `chunk_loss` over every thread's chunks, in a fixed order."""
         losses = [0.0] * self.team.size
@@ -288,14 +275,6 @@ class Workers:
                 np.add(total[at], other[at], out=total[at])
 
         self.share(sum_block, -(-total.size // BLOCK))
-
-    def _unfold(self) -> None:
-        """Turn the summed gradient of the folded weights into one of the parameters."""
-
-        def unfold(piece: int) -> None:
-            self.model.folding.unfold(piece, self._gradients[0], self.gradient)
-
-        self.share(unfold, self.model.folding.n_pieces)
 
     @property
     def gradient_size(self) -> int:

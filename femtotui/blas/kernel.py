@@ -65,7 +65,7 @@ class KernelChoice(msgspec.Struct, frozen=True, kw_only=True):
     `default` and `candidate` are the measurements behind it.
     """
 
-    kernel: str
+    kernel: str = ""
     reason: str
     default: Probe | None = None
     candidate: Probe | None = None
@@ -188,32 +188,29 @@ def _end_in_words(code: int, stderr: bytes) -> str:
 
 
 def _measure(environment: Mapping[str, str], probe: Prober) -> KernelChoice:
-    """A choice for an environment in which OpenBLAS is left to itself."""
+    """A choice for an environment in which OpenBLAS is left to itself.
+
+    It is the candidate if its results are correct and it is clearly faster than the default.
+    """
     try:
         default = probe(environment)
     except ProbeError as error:
-        return KernelChoice(kernel="", reason=f"matrix products could not be measured: {error}")
-    reason = _reason_to_leave(default)
-    if reason:
-        return KernelChoice(kernel="", reason=reason, default=default)
-    return _compared(default, environment, probe)
-
-
-def _compared(default: Probe, environment: Mapping[str, str], probe: Prober) -> KernelChoice:
-    """The candidate if its results are correct and it is clearly faster than the default."""
-    candidate: Probe | None
+        return KernelChoice(reason=f"matrix products could not be measured: {error}")
+    if reason := _reason_to_leave(default):
+        return KernelChoice(reason=reason, default=default)
+    candidate, other = None, with_kernel(environment, CANDIDATE)
     try:
-        candidate = probe(with_kernel(environment, CANDIDATE))
+        candidate = probe(other)
         if candidate.gflops < LEAST_GAIN * default.gflops:
             # The machine may have been busy for a moment, and the result is cached: both are measured again.
             default = faster(default, probe(environment))
-            candidate = faster(candidate, probe(with_kernel(environment, CANDIDATE)))
+            candidate = faster(candidate, probe(other))
         fault = _fault(candidate, default)
     except ProbeError as error:
         candidate, fault = None, f"fails here ({error})"
     if candidate is None or fault:
         reason = f"{default.kernel} stays: the {CANDIDATE} kernel {fault}"
-        return KernelChoice(kernel="", reason=reason, default=default, candidate=candidate)
+        return KernelChoice(reason=reason, default=default, candidate=candidate)
     gain = candidate.gflops / default.gflops
     reason = f"{gain:.1f} times as fast as {default.kernel}, which OpenBLAS takes for this processor"
     return KernelChoice(kernel=CANDIDATE, reason=reason, default=default, candidate=candidate)

@@ -60,7 +60,7 @@ def step_of(config: ModelConfig, batch: int) -> Callable[[], object]:
     """A step on random tokens, forward and backward, on one thread."""
     recipe = load_recipe("modern")
     model = Model(config, recipe, initial_parameters(config, recipe.init, 0))
-    workers = Workers(model, config, batch, 1, batch)
+    workers = Workers(model, batch, 1, batch)
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, config.context), np.int32)
     return lambda: workers.loss_and_gradient(ids, ids, 0, 0)
 

@@ -110,7 +110,7 @@ def test_any_split_of_the_batch_gives_the_same_gradient(reference_values, wiring
     """Three sequences on two threads, in chunks that do not divide them: uneven on purpose."""
     reference = Reference(reference_values, "two_layers", wiring)
     model, _ = model_of(reference)
-    workers = Workers(model, reference.config, 3, threads, chunk)
+    workers = Workers(model, 3, threads, chunk)
     try:
         loss = workers.loss_and_gradient(reference.ids_SBT[0], reference.targets_SBT[0], 0, 0)
         norm = gradient_norm(workers.gradient.flat_P, workers.share)
