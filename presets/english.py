@@ -70,7 +70,7 @@ def download_english(progress: Download) -> Path:
 
     Raises: DataError if there is no network, the text is not the known one or it cannot be written.
     """
-    text = _fetch(ENGLISH, progress)
+    text = _fetch(progress)
     if not ENGLISH.matches(text):
         raise TextUnavailableError(
             f"the text at {ENGLISH.url} is not the journal's text (sha256 "
@@ -93,12 +93,13 @@ def cache_path() -> Path:
     return platformdirs.user_cache_path("femtotui", appauthor=False) / "english.txt"
 
 
-def _fetch(remote: RemoteText, progress: Download) -> bytes:
+def _fetch(progress: Download) -> bytes:
     # Slow to import, and the app needs them for this only.
     import http.client  # noqa: PLC0415
     import urllib.error  # noqa: PLC0415
     import urllib.request  # noqa: PLC0415
 
+    remote = ENGLISH
     request = urllib.request.Request(remote.url, headers={"User-Agent": USER_AGENT})
     text = bytearray()
     try:

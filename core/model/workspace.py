@@ -143,7 +143,11 @@ def draw_masks(ws: Workspace, dropout: float, seed: int, step: int, first_sequen
     """Draw the dropout masks in `ws`, whose first sequence is number `first_sequence` of the batch."""
     if ws.embedding_mask_ND is None:
         return
-    per_sequence = [mask.reshape(ws.b, -1) for mask in _masks(ws)]
+    masks = [ws.embedding_mask_ND]
+    for cache in ws.layers:
+        if cache.masks is not None:
+            masks += [cache.masks.attention_BHTT, cache.masks.projection_ND, cache.masks.down_ND]
+    per_sequence = [mask.reshape(ws.b, -1) for mask in masks]
     for i in range(ws.b):
         bits = np.random.Philox(key=[seed, 2], counter=[0, 0, first_sequence + i, step])
         rng = np.random.Generator(bits)
@@ -151,11 +155,3 @@ def draw_masks(ws: Workspace, dropout: float, seed: int, step: int, first_sequen
             rng.random(out=mask[i], dtype=mask.dtype.type)
     for mask in per_sequence:
         dropout_mask(mask, dropout)
-
-
-def _masks(ws: Workspace) -> list[np.ndarray]:
-    masks = [] if ws.embedding_mask_ND is None else [ws.embedding_mask_ND]
-    for cache in ws.layers:
-        if cache.masks is not None:
-            masks += [cache.masks.attention_BHTT, cache.masks.projection_ND, cache.masks.down_ND]
-    return masks

@@ -68,16 +68,13 @@ class RunLock:
 
 def holder_of(folder: Path) -> LockHolder | None:
     """The process that holds the run in `folder`; None if there is none, or it cannot be known."""
-    try:
+    with suppress(OSError):
         descriptor = open_own(folder / RunFile.LOCK, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        return None if _acquire(descriptor, shared=True) else _read_holder(descriptor)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+        try:
+            return None if _acquire(descriptor, shared=True) else _read_holder(descriptor)
+        finally:
+            os.close(descriptor)
+    return None
 
 
 def _read_holder(descriptor: int) -> LockHolder:
@@ -100,11 +97,11 @@ def _acquire(descriptor: int, *, shared: bool) -> bool:
     """Lock without waiting; whether that worked. Raises: OSError for anything but a lock that is taken."""
     try:
         _lock(descriptor, shared)
+        return True
     except OSError as error:
         if error.errno in _BUSY:
             return False
         raise
-    return True
 
 
 if sys.platform == "win32":

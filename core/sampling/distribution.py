@@ -104,6 +104,10 @@ def cut(cumulative_V: FloatArray, sampling: Sampling) -> Cut:
     return Cut(n, float(cumulative_V[n - 1]))
 
 
+def _cut_of(ranked_V: FloatArray, sampling: Sampling) -> Cut:
+    return cut(ranked_weights(ranked_V, sampling.temperature).cumsum(), sampling)
+
+
 def choose(logits_V: FloatArray, sampling: Sampling, uniform: float) -> Choice:
     """Draw a token, given a uniform number in [0, 1). Among equal logits the lower id ranks first."""
     if sampling.temperature == 0:
@@ -111,15 +115,12 @@ def choose(logits_V: FloatArray, sampling: Sampling, uniform: float) -> Choice:
     ranked_V = np.sort(logits_V)[::-1]
     cumulative_V = ranked_weights(ranked_V, sampling.temperature).cumsum()
     kept = cut(cumulative_V, sampling)
-    at_rank = min(
-        int(cumulative_V[: kept.n_kept].searchsorted(uniform * kept.mass, "right")), kept.n_kept - 1
-    )
+    found = int(cumulative_V[: kept.n_kept].searchsorted(uniform * kept.mass, "right"))
+    at_rank = min(found, kept.n_kept - 1)
     value = ranked_V[at_rank]
     equals = (logits_V == value).nonzero()[0]
-    if equals.size > 1:
-        at_rank -= int(np.count_nonzero(logits_V > value))
-        return Choice(int(equals[at_rank]), kept)
-    return Choice(int(equals[0]), kept)
+    at_equal = at_rank - int(np.count_nonzero(logits_V > value)) if equals.size > 1 else 0
+    return Choice(int(equals[at_equal]), kept)
 
 
 class Distribution:
@@ -156,8 +157,7 @@ class Distribution:
 
     def n_kept(self) -> int:
         """The number of tokens that the cut keeps."""
-        _, ranked_V = self.ranked(1)
-        return cut(ranked_weights(ranked_V, self.sampling.temperature).cumsum(), self.sampling).n_kept
+        return _cut_of(self.ranked(1)[1], self.sampling).n_kept
 
     def top(self, n: int | None = None) -> tuple[Alternative, ...]:
         """The `n` most probable tokens (or as many as `sampling.alternatives`), best first."""
@@ -316,10 +316,7 @@ def pack(tokens: Sequence[SampledToken]) -> NDArray[Any]:
     packed_N = np.zeros(len(tokens), TOKEN)
     for packed, token in zip(packed_N, tokens, strict=True):
         best_K, ranked_V = token.distribution.ranked(N_KNOWN)
-        kept = cut(
-            ranked_weights(ranked_V, token.distribution.sampling.temperature).cumsum(),
-            token.distribution.sampling,
-        )
+        kept = _cut_of(ranked_V, token.distribution.sampling)
         starts_G, counts_G = _groups(ranked_V.size, kept.n_kept)
         weights_V = ranked_weights(ranked_V, 1.0)
         sums_G = np.add.reduceat(weights_V, starts_G) / weights_V.sum()
@@ -336,14 +333,10 @@ def unpack(packed_N: NDArray[Any], sampling: Sampling, vocabulary: Sequence[byte
     tokens = []
     for packed in packed_N:
         _, counts_G = _groups(len(vocabulary), int(packed["n_kept"]))
-        packed_distribution = PackedDistribution(packed, counts_G, sampling, vocabulary)
-        token_id, rank, _, p_cut, surprise, entropy, *_ = packed.item()
-        p = 2.0**-surprise
-        tokens.append(
-            SampledToken(
-                token_id, vocabulary[token_id], p, p_cut, rank, surprise, entropy, packed_distribution
-            )
-        )
+        at = PackedDistribution(packed, counts_G, sampling, vocabulary)
+        i, rank, _, p_cut, surprise, entropy, *_ = packed.item()
+        token = SampledToken(i, vocabulary[i], 2.0**-surprise, p_cut, rank, surprise, entropy, at)
+        tokens.append(token)
     return tokens
 
 

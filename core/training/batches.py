@@ -72,11 +72,9 @@ class Batches:
         windows_WT1 = _evenly_spaced(self.validation_ids_N, self._context + 1, config.train.eval_windows)
         self.validation_inputs_WT, self.validation_targets_WT = _inputs_and_targets(windows_WT1)
         self.bytes_per_token = _bytes_per_token(self.validation_ids_N, tokenizer)
-        self._block = 0
-        self._windows_NT1 = self._open_block(0)
-        self.steps_per_block = max(
-            1, round(EPOCHS_PER_BLOCK * len(self._windows_NT1) / (self._batch * self._context))
-        )
+        self._block, self._windows_NT1 = 0, self._open_block(0)
+        epoch = len(self._windows_NT1) / (self._batch * self._context)  # in steps
+        self.steps_per_block = max(1, round(EPOCHS_PER_BLOCK * epoch))
 
     @cached_property
     def baselines(self) -> Baselines:
@@ -90,26 +88,20 @@ class Batches:
 
     def batch(self, step: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Inputs and targets (B, T) of a step (from 0): windows at random offsets, wrapping at the end."""
-        self._go_to_block(step)
+        # With fresh data, block k is for steps k*R to k*R + R - 1, R = `steps_per_block`.
+        block = step // self.steps_per_block if self._fresh else 0
+        if block != self._block:
+            self._windows_NT1, self._block = self._open_block(block), block
         # The step is a high word of the counter: streams of different steps do not overlap.
         stream = np.random.Philox(key=[self._seed, _OFFSETS_KEY], counter=[0, step, 0, 0])
         offsets_B = np.random.Generator(stream).integers(0, len(self._windows_NT1), self._batch)
         return _inputs_and_targets(self._windows_NT1[offsets_B])
 
-    def _go_to_block(self, step: int) -> None:
-        """Load the text of a step: with fresh data block k for steps k*R to k*R + R - 1.
-
-        R = `steps_per_block` = max(1, round(4 * N / (B * T))) for N tokens in block 0: about four epochs of
-        each block.
-        """
-        block = step // self.steps_per_block if self._fresh else 0
-        if block != self._block:
-            self._windows_NT1 = self._open_block(block)
-            self._block = block
-
     def _open_block(self, block: int) -> NDArray[np.int32]:
+        """A view of the N windows that start at each token of a block, wrapping at the end."""
         ids_N = self._tokenizer.encode(self._fresh(block)) if self._fresh else self.train_ids_N
-        return _wrapped_windows(ids_N, self._context + 1)
+        size = self._context + 1
+        return sliding_window_view(np.resize(ids_N, len(ids_N) + size - 1), size)
 
 
 def _ids(source: Source, tokenizer: Tokenizer, context: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -135,11 +127,6 @@ def _ids(source: Source, tokenizer: Tokenizer, context: int) -> tuple[NDArray[np
                 f"{needed:,}: use more text or a shorter context"
             )
     return train_N, validation_N
-
-
-def _wrapped_windows(ids_N: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    """A view of the N windows that start at each token, wrapping at the end."""
-    return sliding_window_view(np.resize(ids_N, len(ids_N) + size - 1), size)
 
 
 def _evenly_spaced(ids_N: NDArray[np.int32], size: int, most: int) -> NDArray[np.int32]:

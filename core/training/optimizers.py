@@ -235,10 +235,9 @@ class Muon:
         others = [parameter for parameter in parameter_table(model) if not uses_muon(parameter)]
         self._adamw = AdamW(others, model.n_parameters, config.adamw, dtype)
         self._momentum_P = np.zeros(model.n_parameters, dtype)
-        self._pieces = [
-            _with_orthogonalisers(stacks_of(model, layers), dtype)
-            for layers in _layer_ranges(model.n_layers, threads)
-        ]
+        n, n_layers = min(threads, model.n_layers), model.n_layers
+        ranges = (range(n_layers * i // n, n_layers * (i + 1) // n) for i in range(n))
+        self._pieces = [_with_orthogonalisers(stacks_of(model, layers), dtype) for layers in ranges]
         self.steps_done = 0
 
     def state(self) -> dict[str, FloatArray]:
@@ -313,9 +312,3 @@ def _with_orthogonalisers(stacks: list[Stack], dtype: np.dtype[Any]) -> list[tup
     """An orthogonaliser for each stack; they share memory, since one thread runs them in turn."""
     scratch = np.zeros(max(Orthogonaliser.size(*stack.shape) for stack in stacks), dtype)
     return [(stack, Orthogonaliser(*stack.shape, scratch)) for stack in stacks]
-
-
-def _layer_ranges(n_layers: int, threads: int) -> list[range]:
-    """The layers in contiguous ranges, one per thread, none of them empty."""
-    n = min(threads, n_layers)
-    return [range(n_layers * i // n, n_layers * (i + 1) // n) for i in range(n)]

@@ -98,7 +98,9 @@ class Training:
         gradient_P, share = self._workers.gradient.flat_P, self._workers.share
         norm = gradient_norm(gradient_P, share)
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(_divergence(index + 1, loss, norm))
+            wrong = f"the gradient's norm became {norm}" if math.isfinite(loss) else f"the loss became {loss}"
+            advice = "try a lower learning rate, a longer warm-up or gradient clipping"
+            raise DivergedError(f"{wrong} at step {index + 1:,}; {advice}")
         lr = self._lr_scale * learning_rate(self.config.recipe.schedule, index, train.steps)
         self._optimizer.step(self.parameters_P, gradient_P, norm, lr, share)
         self.step += 1
@@ -175,11 +177,6 @@ def resolved(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:
         raise ConfigError(f"must be at most the batch of {train.batch}, not {train.chunk}", "train.chunk")
     chunk = train.chunk or choose_chunk(model, train.batch, threads)
     return replace(config, model=model, train=replace(train, threads=threads, chunk=chunk))
-
-
-def _divergence(step: int, loss: float, norm: float) -> str:
-    what = f"the loss became {loss}" if not math.isfinite(loss) else f"the gradient's norm became {norm}"
-    return f"{what} at step {step:,}; try a lower learning rate, a longer warm-up or gradient clipping"
 
 
 def train(training: Training) -> Iterator[Event]:
