@@ -49,7 +49,6 @@ class ConfigStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 @cache
 def _bounded_fields(group: type[ConfigStruct]) -> tuple[tuple[str, IntType | FloatType], ...]:
-    """The numeric fields of a group that have bounds."""
     info = type_info(group)
     assert isinstance(info, StructType)
     kinds = ((field.name, without_none(field.type)) for field in info.fields)

@@ -90,7 +90,7 @@ def _endless_lines(seed: int | str) -> Iterator[str]:
     random = Random(f"simple_dummy {seed}").random
     firsts = sorted(CONSONANTS, key=lambda _: random())
     n_firsts = len(CONSONANTS) - RECENT
-    lines_of = _lines_by_first_letter()
+    lines_of = {first: _lines_starting(first) for first in CONSONANTS}
     n_lines = len(lines_of[CONSONANTS[0]])
     while True:
         choice, line = divmod(int(random() * (n_firsts * n_lines)), n_lines)
@@ -100,10 +100,6 @@ def _endless_lines(seed: int | str) -> Iterator[str]:
 
 
 @cache
-def _lines_by_first_letter() -> dict[str, list[str]]:
-    return {first: _lines_starting(first) for first in CONSONANTS}
-
-
 def _lines_starting(first: str) -> list[str]:
     """All lines, each equally likely: a short word stands as often as there are ways to go on from it."""
     short = [first + v + c + w for v in VOWELS for c in CONSONANTS if c != first for w in VOWELS if w != v]

@@ -65,9 +65,6 @@ def open_source(data: DataConfig, seed: int, *, download: Download | None = None
             return _user_files(data.paths)
 
 
-# -- generated text ----------------------------------------------------------------------------------------
-
-
 def _simple_dummy(seed: int, lines: int) -> Source:
     return Source(
         name="simple_dummy",
@@ -113,9 +110,6 @@ def _fresh(generate: Callable[[int | str, int], str], seed: int, lines: int) -> 
 def _validation_seed(seed: int) -> str:
     """A seed that no block of training text has."""
     return f"{seed} validation"
-
-
-# -- downloaded text and stand-ins -------------------------------------------------------------------------
 
 
 def _english(download: Download | None) -> Source:
@@ -173,9 +167,6 @@ def split_text(text: bytes) -> tuple[bytes, bytes]:
     while 0 < cut < len(text) and text[cut] & 0xC0 == 0x80:
         cut -= 1
     return text[:cut], text[cut:]
-
-
-# -- the user's files --------------------------------------------------------------------------------------
 
 
 def _user_files(patterns: Sequence[str]) -> Source:

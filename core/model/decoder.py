@@ -78,8 +78,6 @@ class Decoder:
         self._mixed_H1S = self._mixed_A[:-1].reshape(h, 1, -1)
         self._qkv_3HS = self._qkv_3D.reshape(3, h, -1)
 
-    # -- many tokens at once -----------------------------------------------------------------------------
-
     def read(self, ids_T: IdArray) -> FloatArray:
         """Clear the cache, read 1 to `context` tokens, and return the logits (V) of the next one.
 
@@ -120,8 +118,6 @@ class Decoder:
             pool = Pool(self.dtype)
             self._workspaces[t, b] = Workspace(config, self._model.wiring, b, pool, training=False)
         return self._workspaces[t, b]
-
-    # -- one token ---------------------------------------------------------------------------------------
 
     def feed(self, token_id: int) -> FloatArray:
         """Read one more token; return the logits (V) of the next one.

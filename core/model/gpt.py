@@ -201,18 +201,11 @@ def _layer_norm_backward(
 
 def _attention_branch_forward(w: FoldedLayer, c: LayerCache, ws: Workspace, *, training: bool) -> None:
     """From `c.norm1_NA` to `ws.y_ND`."""
-    masks = c.masks if training else None
+    masks, shape = c.masks if training else None, ws.attention_shape
+    mask_BHTT = None if masks is None else masks.attention_BHTT
+    kept = c.exp_BHTT, c.reciprocal_NH, c.mixed_ND
     linear_forward(c.norm1_NA, w.qkv_A3D, None, c.qkv_N3D)
-    attention_forward(
-        c.qkv_N3D,
-        ws.attention_shape,
-        c.exp_BHTT,
-        c.reciprocal_NH,
-        c.mixed_ND,
-        ws.work_ND,
-        ws.work_BHTT,
-        None if masks is None else masks.attention_BHTT,
-    )
+    attention_forward(c.qkv_N3D, shape, *kept, ws.work_ND, ws.work_BHTT, mask_BHTT)
     linear_forward(c.mixed_ND, w.projection_DD, w.projection_bias_D, ws.y_ND)
     if masks is not None:
         np.multiply(ws.y_ND, masks.projection_ND, out=ws.y_ND)
@@ -222,32 +215,15 @@ def _attention_branch_backward(
     w: FoldedLayer, dw: FoldedLayer, c: LayerCache, ws: Workspace, spare: FloatArray | None
 ) -> None:
     """From `ws.dx_ND` to `ws.dnorm_ND`."""
-    dbranch_ND, dmixed_ND = ws.dx_ND, ws.y_ND
+    dy_ND, dmixed_ND, mask_BHTT = ws.dx_ND, ws.y_ND, None
     if c.masks is not None:
-        dbranch_ND = np.multiply(ws.dx_ND, c.masks.projection_ND, out=ws.dnorm_ND)
-    linear_backward(
-        dbranch_ND,
-        c.mixed_ND,
-        w.projection_DD,
-        ws.ones_N,
-        dmixed_ND,
-        dw.projection_DD,
-        dw.projection_bias_D,
-        spare,
-    )
-    attention_backward(
-        dmixed_ND,
-        c.qkv_N3D,
-        ws.attention_shape,
-        c.exp_BHTT,
-        c.reciprocal_NH,
-        c.mixed_ND,
-        ws.dqkv_N3D,
-        ws.work_ND,
-        ws.work_NH,
-        ws.work_BHTT,
-        None if c.masks is None else c.masks.attention_BHTT,
-    )
+        dy_ND = np.multiply(ws.dx_ND, c.masks.projection_ND, out=ws.dnorm_ND)
+        mask_BHTT = c.masks.attention_BHTT
+    dw_DD, db_D = dw.projection_DD, dw.projection_bias_D
+    linear_backward(dy_ND, c.mixed_ND, w.projection_DD, ws.ones_N, dmixed_ND, dw_DD, db_D, spare)
+    kept = c.exp_BHTT, c.reciprocal_NH, c.mixed_ND
+    work = ws.work_ND, ws.work_NH, ws.work_BHTT
+    attention_backward(dmixed_ND, c.qkv_N3D, ws.attention_shape, *kept, ws.dqkv_N3D, *work, mask_BHTT)
     linear_backward(ws.dqkv_N3D, c.norm1_NA, w.qkv_A3D[:-1], ws.ones_N, ws.dnorm_ND, dw.qkv_A3D, None, spare)
 
 
@@ -264,11 +240,9 @@ def _feed_forward_branch_backward(
     w: FoldedLayer, dw: FoldedLayer, c: LayerCache, ws: Workspace, spare: FloatArray | None
 ) -> None:
     """From `ws.dx_ND` to `ws.dnorm_ND`."""
-    dbranch_ND = ws.dx_ND
+    dy_ND, dw_FD, db_D = ws.dx_ND, dw.down_FD, dw.down_bias_D
     if c.masks is not None:
-        dbranch_ND = np.multiply(ws.dx_ND, c.masks.down_ND, out=ws.y_ND)
-    linear_backward(
-        dbranch_ND, c.hidden_NF, w.down_FD, ws.ones_N, ws.dhidden_NF, dw.down_FD, dw.down_bias_D, spare
-    )
+        dy_ND = np.multiply(ws.dx_ND, c.masks.down_ND, out=ws.y_ND)
+    linear_backward(dy_ND, c.hidden_NF, w.down_FD, ws.ones_N, ws.dhidden_NF, dw_FD, db_D, spare)
     gelu_backward(ws.dhidden_NF, c.dgelu_NF)
     linear_backward(ws.dhidden_NF, c.norm2_NA, w.up_AF[:-1], ws.ones_N, ws.dnorm_ND, dw.up_AF, None, spare)

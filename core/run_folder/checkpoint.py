@@ -49,15 +49,7 @@ _CHECKSUM = "crc32"
 _LENGTH_BYTES = 8
 _BLOCK_BYTES = 1 << 20
 
-_DTYPE_NAMES = {
-    "float32": "F32",
-    "float64": "F64",
-    "int32": "I32",
-    "int64": "I64",
-    "uint32": "U32",
-    "uint64": "U64",
-    "uint8": "U8",
-}
+_DTYPE_NAMES = {"float32": "F32", "float64": "F64"}
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,12 @@ def read_config(path: Path) -> RunConfig:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file as safetensors' `safe_open`, which has no type annotations."""
-    _check_header_length(path)
+    with reraise_os_errors(CheckpointError, f"read {path}"), path.open("rb") as start:
+        length = int.from_bytes(start.read(_LENGTH_BYTES), "little")
+    if not 2 <= length <= MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{path.name} is damaged or is not a checkpoint (its header has {length:,} bytes)"
+        )
     try:
         with reraise_os_errors(CheckpointError, f"read {path}"), safe_open(path, framework="numpy") as file:
             yield file
@@ -201,15 +198,6 @@ def _header(tensors: Mapping[str, NDArray[Any]], metadata: dict[str, str]) -> by
 
 def _little_endian(tensor: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(tensor, dtype=tensor.dtype.newbyteorder("<"))
-
-
-def _check_header_length(path: Path) -> None:
-    with reraise_os_errors(CheckpointError, f"read {path}"), path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    if not 2 <= length <= MAX_HEADER_BYTES:
-        raise CheckpointError(
-            f"{path.name} is damaged or is not a checkpoint (its header has {length:,} bytes)"
-        )
 
 
 def _read_metadata(path: Path, metadata: Mapping[str, str]) -> tuple[int, float, RunConfig]:

@@ -34,10 +34,9 @@ class Sampling:
     alternatives: int = 10
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
-            raise ConfigError(
-                f"must be from 0 (always the most probable) to 100, not {self.temperature:g}", "temperature"
-            )
+        t = self.temperature
+        if not 0 <= t <= 100:
+            raise ConfigError(f"must be from 0 (always the most probable) to 100, not {t:g}", "temperature")
         if self.top_k < 0:
             raise ConfigError(f"must be 0 (no cut) or more, not {self.top_k}", "top-k")
         if not 0 < self.top_p <= 1:

@@ -70,8 +70,6 @@ class Sampler:
         ids: list[int] = self.tokenizer.encode(prompt or JOURNAL_PROMPT).tolist()
         return ids
 
-    # -- generating --------------------------------------------------------------------------------------
-
     def generate(self, prompt: bytes, n_tokens: int, sampling: Sampling) -> Iterator[SampledToken]:
         """Continue `prompt` by `n_tokens`. The same seed gives the same tokens.
 
@@ -124,8 +122,6 @@ class Sampler:
             start = window_start(len(ids), n_prompt, self.config.context)
             return self._decoder.read(np.array(ids[start:], np.int32))
         return self._decoder.feed(ids[-1])
-
-    # -- scoring -----------------------------------------------------------------------------------------
 
     def score(self, prompt: bytes, text: bytes, sampling: Sampling) -> Iterator[SampledToken]:
         """The statistics of each token of `text` after `prompt`, as if the model had generated it.

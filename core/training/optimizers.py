@@ -252,35 +252,24 @@ class Muon:
 
         def update_piece(i: int) -> None:
             for stack, orthogonaliser in self._pieces[i]:
-                self._update(stack, orthogonaliser, parameters_P, gradient_P, clip, rate)
+                momentum, g = stack.of(self._momentum_P), stack.of(gradient_P)
+                x = orthogonaliser.x_KMN.reshape(g.shape)
+                np.multiply(g, clip, out=x)
+                np.multiply(momentum, self._config.momentum, out=momentum)
+                np.add(momentum, x, out=momentum)
+                np.multiply(momentum, self._config.momentum, out=g)
+                np.add(x, g, out=x)
+                update = orthogonaliser.run(self._config.iterations)
+                np.multiply(update, rate * stack.scale, out=update)
+                p = stack.of(parameters_P)
+                if self._config.weight_decay:
+                    np.multiply(p, 1 - rate * self._config.weight_decay, out=p)
+                np.subtract(p, update.reshape(p.shape), out=p)
 
         share(update_piece, len(self._pieces))
         self._adamw.steps_done = self.steps_done
         self._adamw.step(parameters_P, gradient_P, norm, lr, share)
         self.steps_done += 1
-
-    def _update(
-        self,
-        stack: Stack,
-        orthogonaliser: Orthogonaliser,
-        parameters_P: FloatArray,
-        gradient_P: FloatArray,
-        clip: float,
-        rate: float,
-    ) -> None:
-        momentum, g = stack.of(self._momentum_P), stack.of(gradient_P)
-        x = orthogonaliser.x_KMN.reshape(g.shape)
-        np.multiply(g, clip, out=x)
-        np.multiply(momentum, self._config.momentum, out=momentum)
-        np.add(momentum, x, out=momentum)
-        np.multiply(momentum, self._config.momentum, out=g)
-        np.add(x, g, out=x)
-        update = orthogonaliser.run(self._config.iterations)
-        np.multiply(update, rate * stack.scale, out=update)
-        p = stack.of(parameters_P)
-        if self._config.weight_decay:
-            np.multiply(p, 1 - rate * self._config.weight_decay, out=p)
-        np.subtract(p, update.reshape(p.shape), out=p)
 
 
 Optimizer: TypeAlias = AdamW | Muon

@@ -199,21 +199,16 @@ class Workers:
         self.team = Team(own)
         self._ranks = ranks
         self._gradients = [model.empty_gradient() for _ in range(own)]
-        self.gradient = Tensors.of(self._sum_memory(), model.config)
+        flat_P = model.parameters.flat_P
+        # The last thread's memory is free once the sum is in the first one's.
+        memory = np.zeros_like(flat_P) if own == 1 else self._gradients[-1].memory[: flat_P.size]
+        self.gradient = Tensors.of(memory, model.config)
         self._chunks = chunks_of(batch, threads, chunk)[ranks.rank * own : (ranks.rank + 1) * own]
         self._chunk = chunk
-        dtype = model.parameters.flat_P.dtype
-        self._pools = [Pool(dtype) for _ in range(own)]
+        self._pools = [Pool(flat_P.dtype) for _ in range(own)]
         self._workspaces: list[dict[int, Workspace]] = [{} for _ in range(own)]
         for thread in range(own):
             self._workspace(thread, chunk)
-
-    def _sum_memory(self) -> FloatArray:
-        """Memory for `gradient`: the last thread's, which is free once the sum is in the first one's."""
-        flat_P = self.model.parameters.flat_P
-        if len(self._gradients) == 1:
-            return np.zeros_like(flat_P)
-        return self._gradients[-1].memory[: flat_P.size]
 
     def _workspace(self, thread: int, b: int) -> Workspace:
         """The thread's workspace for `b` sequences, in the memory of its largest one."""

@@ -217,7 +217,6 @@ def _measure(environment: Mapping[str, str], probe: Prober) -> KernelChoice:
 
 
 def _reason_to_leave(default: Probe) -> str:
-    """The reason to try no other kernel, if there is one."""
     if default.library != "openblas":
         return f"NumPy multiplies with {default.library or 'a library of its own'}, not with OpenBLAS"
     if not default.has_avx512:
@@ -228,7 +227,6 @@ def _reason_to_leave(default: Probe) -> str:
 
 
 def _fault(candidate: Probe, default: Probe) -> str:
-    """The reason not to choose the candidate, if there is one."""
     if candidate.kernel not in USES_AVX512:
         return "is not in this OpenBLAS"
     if not candidate.error < MOST_ERROR:  # so that NaN is a fault
@@ -239,7 +237,6 @@ def _fault(candidate: Probe, default: Probe) -> str:
 
 
 def _recall(cache: Path) -> KernelChoice | None:
-    """The cached choice, if there is one that is still valid."""
     with suppress(OSError, ValueError):  # msgspec's errors are ValueErrors
         memory = msgspec.json.decode(read_limited(_memory_file(cache), _MAX_BYTES), type=_Memory)
         choice = memory.choice
