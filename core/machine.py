@@ -6,9 +6,11 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -99,16 +101,19 @@ def _system_processor_name() -> str:
     return ""
 
 
+def blas_pool() -> Mapping[str, Any]:
+    """threadpoolctl's description of NumPy's BLAS library; empty for one that it does not know."""
+    pools = (pool for pool in threadpoolctl.threadpool_info() if pool.get("user_api") == "blas")
+    return next(pools, {})
+
+
 @cache
 def blas_description() -> str:
     """The library behind NumPy's matrix products: "OpenBLAS 0.3.31 Haswell"."""
-    for pool in threadpoolctl.threadpool_info():
-        if pool.get("user_api") == "blas":
-            name = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS"}.get(
-                pool["internal_api"], pool["internal_api"]
-            )
-            version = ".".join((pool.get("version") or "").split(".")[:3])
-            words = (name, version, pool.get("architecture"))
-            return " ".join(word for word in words if word)
+    if pool := blas_pool():
+        names = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS"}
+        version = ".".join((pool.get("version") or "").split(".")[:3])
+        words = (names.get(pool["internal_api"], pool["internal_api"]), version, pool.get("architecture"))
+        return " ".join(word for word in words if word)
     built_with = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return str(built_with.get("name", "unknown BLAS"))

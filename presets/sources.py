@@ -28,6 +28,8 @@ from .toml_file import visible
 __all__ = ["Download", "download_english", "english_is_cached", "open_source"]
 
 VALIDATION_LINES = 1000
+"""Generated with the seed `<seed> validation`, which no block of training text has."""
+
 FRESH_BLOCK_LINES = 8000
 VALIDATION_SHARE = 0.1
 NEARBY_SHARE = 0.02
@@ -69,7 +71,7 @@ def _simple_dummy(seed: int, lines: int) -> Source:
     return Source(
         name="simple_dummy",
         train=simple_dummy.generate(seed, lines).encode(),
-        validation=simple_dummy.generate(_validation_seed(seed), VALIDATION_LINES).encode(),
+        validation=simple_dummy.generate(f"{seed} validation", VALIDATION_LINES).encode(),
         command=f"python3 dummy_data/simple_dummy.py --seed {seed} --lines {lines} > dataset.txt",
         floor=simple_dummy.floor_nats_per_character(),
         fresh=_fresh(simple_dummy.generate, seed, lines),
@@ -80,7 +82,7 @@ def _addition_dummy(seed: int, lines: int) -> Source:
     def generate(seed: int | str, lines: int) -> str:
         return addition_dummy.generate(seed, lines, "train")
 
-    validation = addition_dummy.generate(_validation_seed(seed), VALIDATION_LINES, "held_out")
+    validation = addition_dummy.generate(f"{seed} validation", VALIDATION_LINES, "held_out")
     return Source(
         name="addition_dummy",
         train=generate(seed, lines).encode(),
@@ -105,11 +107,6 @@ def _fresh(generate: Callable[[int | str, int], str], seed: int, lines: int) -> 
         return generate(f"{seed} block {block}" if block else seed, block_lines).encode()
 
     return fresh
-
-
-def _validation_seed(seed: int) -> str:
-    """A seed that no block of training text has."""
-    return f"{seed} validation"
 
 
 def _english(download: Download | None) -> Source:

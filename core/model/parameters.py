@@ -7,7 +7,6 @@ contiguous over the layers and can be viewed as a stack (L, in, out). Weights ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,7 +86,6 @@ class Tensors:
     """Views of a flat vector (parameters, gradients or moments) as the model's tensors."""
 
     flat_P: FloatArray
-    by_name: Mapping[str, FloatArray]
     embedding_VD: FloatArray
     layers: tuple[LayerTensors, ...]
     gain_D: FloatArray
@@ -98,14 +96,14 @@ class Tensors:
     @classmethod
     def of(cls, flat_P: FloatArray, config: ModelConfig) -> Tensors:
         named = named_tensors(flat_P, config)
-        kinds = _layer_shapes(config.width)
+        layers = (
+            LayerTensors(*(named[f"layers.{i}.{kind}"] for kind in _layer_shapes(config.width)))
+            for i in range(config.n_layers)
+        )
         return cls(
             flat_P,
-            named,
             named["token_embedding.weight"],
-            tuple(
-                LayerTensors(*(named[f"layers.{i}.{kind}"] for kind in kinds)) for i in range(config.n_layers)
-            ),
+            tuple(layers),
             named["final_norm.gain"],
             named["final_norm.bias"],
             named["head.weight"],

@@ -11,8 +11,7 @@ import importlib
 import math
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -55,6 +54,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Measure, and print the result."""
+    from femtotui.core.machine import blas_pool  # noqa: PLC0415
     from femtotui.core.training.workers import usable_cores  # noqa: PLC0415
 
     threads = usable_cores() if TOGETHER in sys.argv[1:] else 0
@@ -109,14 +109,6 @@ def product_rates(size: int, threads: int, seconds: float) -> list[float]:
     finally:
         team.close()
     return rates
-
-
-def blas_pool() -> Mapping[str, Any]:
-    """threadpoolctl's description of NumPy's BLAS library; empty for one that it does not know."""
-    import threadpoolctl  # noqa: PLC0415
-
-    pools = (pool for pool in threadpoolctl.threadpool_info() if pool.get("user_api") == "blas")
-    return next(pools, {})
 
 
 def has_avx512() -> bool:

@@ -91,9 +91,9 @@ def measure(order: BenchOrder) -> Measurement:
     """
     import numpy as np  # noqa: PLC0415  (BLAS must be settled first)
 
-    from femtotui.core.machine import peak_rss_mib  # noqa: PLC0415
+    from femtotui.core.machine import blas_pool, peak_rss_mib  # noqa: PLC0415
 
-    from ..blas.probe import blas_pool, product_rates  # noqa: PLC0415
+    from ..blas.probe import product_rates  # noqa: PLC0415
 
     training = begin_training(order.config)
     try:

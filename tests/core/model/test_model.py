@@ -10,7 +10,7 @@ from torch_reference import Reference
 from femtotui.core.config import ModelConfig
 from femtotui.core.model.decoder import Decoder
 from femtotui.core.model.gpt import Model
-from femtotui.core.model.parameters import Tensors, parameter_table, position_table
+from femtotui.core.model.parameters import Tensors, named_tensors, parameter_table, position_table
 from femtotui.core.model.workspace import Pool, Workspace, draw_masks
 from femtotui.core.training.optimizers import AdamW, gradient_norm, learning_rate
 from femtotui.core.training.workers import (
@@ -58,9 +58,9 @@ def test_logits_loss_and_gradients_equal_the_reference(reference):
     )
     loss, gradient = loss_and_gradient(model, reference, ids, targets)
     assert loss == pytest.approx(float(reference["loss"]), rel=1e-13)
-    expected = Tensors.of(reference.flat_of("gradients"), reference.config)
-    for name, tensor in Tensors.of(gradient, reference.config).by_name.items():
-        np.testing.assert_allclose(tensor, expected.by_name[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    expected = named_tensors(reference.flat_of("gradients"), reference.config)
+    for name, tensor in named_tensors(gradient, reference.config).items():
+        np.testing.assert_allclose(tensor, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_float32_agrees_to_its_precision(reference):
@@ -81,8 +81,8 @@ def test_every_parameter_tensor_against_central_differences(reference):
         model.refresh()
         return model.loss(ids.reshape(-1), targets.reshape(-1), ws) / ids.size
 
-    parameters = Tensors.of(flat, reference.config).by_name
-    gradients = Tensors.of(gradient, reference.config).by_name
+    parameters = named_tensors(flat, reference.config)
+    gradients = named_tensors(gradient, reference.config)
     errors = check_gradients(loss, parameters, gradients)
     assert set(errors) == {p.name for p in parameter_table(reference.config)}
 
@@ -178,10 +178,11 @@ def test_dropout_against_central_differences(reference_values, wiring):
         model.refresh()
         return model.loss(ids, targets, ws, training=True) / 6
 
-    parameters = Tensors.of(flat, config).by_name
-    dead = {name for name, g in gradient.by_name.items() if not g.any()}
+    parameters = named_tensors(flat, config)
+    gradients = named_tensors(gradient.flat_P, config)
+    dead = {name for name, g in gradients.items() if not g.any()}
     assert not dead
-    check_gradients(loss, parameters, gradient.by_name)
+    check_gradients(loss, parameters, gradients)
     assert loss() != model.loss(ids, targets, ws) / 6
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from femtotui.core.config import Initialisation, ModelConfig
-from femtotui.core.model.parameters import Tensors, initial_parameters
+from femtotui.core.model.parameters import initial_parameters, named_tensors
 
 MODEL = ModelConfig(n_layers=4, width=32, n_heads=2, context=8, vocab_size=100)
 
 
 def spreads(init: Initialisation) -> dict[str, float]:
-    tensors = Tensors.of(initial_parameters(MODEL, init, 0), MODEL)
-    return {name: float(tensor.std()) for name, tensor in tensors.by_name.items()}
+    tensors = named_tensors(initial_parameters(MODEL, init, 0), MODEL)
+    return {name: float(tensor.std()) for name, tensor in tensors.items()}
 
 
 def test_the_journals_start_draws_gains_like_matrices():

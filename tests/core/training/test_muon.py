@@ -8,7 +8,7 @@ import pytest
 from torch_reference import recipe
 
 from femtotui.core.config import AdamWConfig, ModelConfig, MuonConfig, Recipe, ScheduleConfig
-from femtotui.core.model.parameters import Tensors, parameter_table
+from femtotui.core.model.parameters import named_tensors, parameter_table
 from femtotui.core.training.optimizers import (
     AdamW,
     Muon,
@@ -77,14 +77,14 @@ def test_every_matrix_inside_a_layer_is_in_one_stack_once():
 def one_step(optimizer, gradient):
     parameters = np.zeros(MODEL.n_parameters)
     optimizer.step(parameters, gradient.copy(), gradient_norm(gradient, share), 1e-3, share)
-    return Tensors.of(parameters, MODEL).by_name
+    return named_tensors(parameters, MODEL)
 
 
 def test_the_first_update_is_each_matrix_orthogonalised_on_its_own():
     """Queries, keys and values apart; scaled by sqrt(outputs / inputs) where there are more outputs."""
     gradient = np.random.default_rng(1).normal(size=MODEL.n_parameters)
     updates = one_step(make_optimizer(MODEL, muon_recipe(lr=0.02), 2, FLOAT64), gradient)
-    named = Tensors.of(gradient, MODEL).by_name
+    named = named_tensors(gradient, MODEL)
     d = MODEL.width
     for layer in range(MODEL.n_layers):
         prefix = f"layers.{layer}."
@@ -124,13 +124,13 @@ def test_momentum_in_nesterovs_form():
     for gradient in gradients:
         optimizer.step(parameters, gradient.copy(), gradient_norm(gradient, share), 1e-3, share)
     name = "layers.1.attention.projection.weight"
-    g1, g2 = (Tensors.of(g, MODEL).by_name[name] for g in gradients)
+    g1, g2 = (named_tensors(g, MODEL)[name] for g in gradients)
     expected = np.zeros_like(g1)
     for direction in (1.9 * g1, g2 + 0.9 * (0.9 * g1 + g2)):
         room = room_for(1, *g1.shape)
         room.x_KMN[0] = direction
         expected -= 0.02 * room.run(5)[0]
-    np.testing.assert_allclose(Tensors.of(parameters, MODEL).by_name[name], expected, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(named_tensors(parameters, MODEL)[name], expected, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
@@ -154,7 +154,7 @@ def test_the_rate_follows_the_schedule_and_clipping_and_decay_act():
         optimizer = make_optimizer(MODEL, muon_recipe(**muon), 1, FLOAT64)
         parameters = np.ones(MODEL.n_parameters)
         optimizer.step(parameters, gradient.copy(), gradient_norm(gradient, share), lr, share)
-        return Tensors.of(1 - parameters, MODEL).by_name[name]
+        return named_tensors(1 - parameters, MODEL)[name]
 
     np.testing.assert_allclose(size_of_update(5e-4), size_of_update(1e-3) / 2, rtol=1e-9)
     decayed = size_of_update(1e-3, weight_decay=0.5)
