@@ -271,6 +271,7 @@ def _concatenate_rows(rows: list[list[int]], order: NDArray[np.int64]) -> NDArra
     return flat[np.repeat(starts[order] - before, taken) + np.arange(int(taken.sum()))]
 
 
+_AnyFile: TypeAlias = _ByteFile | _CharFile | _BpeFile
 Tokenizer: TypeAlias = CharTokenizer | ByteTokenizer | BpeTokenizer
 """`encode` gives the ids of a text, `decode` the text of ids, and `to_json` a text for `load_tokenizer`.
 
@@ -307,7 +308,7 @@ def load_tokenizer(json_text: str) -> Tokenizer:
     """Read the output of `to_json`. Raises: TokenizerError for anything else, before memory is allocated."""
     try:
         refuse_newer(json_text, FORMAT, "the tokenizer", TokenizerError)
-        file = msgspec.json.Decoder(_ByteFile | _CharFile | _BpeFile).decode(json_text)
+        file: _AnyFile = msgspec.json.decode(json_text, type=_AnyFile)
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"this is not a femtotui tokenizer: {error}") from error
     match file:

@@ -94,8 +94,7 @@ def _entry(key: str) -> Preset:
 def _recipe(name: str) -> Recipe:
     file = _recipe_files()[name]
     recipe = to_settings(parse_toml(file.read_bytes(), file.name), Recipe, file.name)
-    require_printable("name", recipe.name)
-    require_printable("summary", recipe.summary)
+    require_printable(name=recipe.name, summary=recipe.summary)
     return recipe
 
 

@@ -37,9 +37,7 @@ class _PrintableStruct(ConfigStruct, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            require_printable(name, *(value if isinstance(value, tuple) else (value,)))
+        require_printable(**msgspec.structs.asdict(self))
 
 
 class JournalAttempt(ConfigStruct, frozen=True):
@@ -133,11 +131,12 @@ class Preset(_PrintableStruct, frozen=True):
         _require_one_vocabulary(self.model, self.tokenizer)
 
 
-def require_printable(name: str, *values: object) -> None:
-    """Refuse text with control characters or line breaks. Raises: ConfigError, naming it `name`."""
-    for text in values:
-        if isinstance(text, str) and not text.isprintable():
-            raise ConfigError(f"must be one line of printable text, not {_shortened(text)}", name)
+def require_printable(**values: object) -> None:
+    """Refuse text with control characters or line breaks. Raises: ConfigError, naming the text."""
+    for name, value in values.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and not text.isprintable():
+                raise ConfigError(f"must be one line of printable text, not {_shortened(text)}", name)
 
 
 def _shortened(text: str, most: int = 40) -> str:
