@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +52,10 @@ ENGLISH = RemoteText(
 
 def cached_english() -> bytes | None:
     """The text, if it was downloaded and is unchanged."""
-    try:
+    with suppress(OSError, ValueError):
         text = cache_path().read_bytes()
-    except (OSError, ValueError):
-        return None
-    return text if ENGLISH.matches(text) else None
+        return text if ENGLISH.matches(text) else None
+    return None
 
 
 def english_is_cached() -> bool:

@@ -39,11 +39,6 @@ class _Layer:
     projection_AD: FloatArray
     down_GD: FloatArray
 
-    @classmethod
-    def of(cls, w: FoldedLayer) -> _Layer:
-        projection_AD = np.vstack([w.projection_DD, w.projection_bias_D])
-        return cls(w, projection_AD, np.vstack([w.down_FD, w.down_bias_D]))
-
 
 class Decoder:
     """Reads up to `context` tokens at once, then continues token by token."""
@@ -53,7 +48,12 @@ class Decoder:
         self._model = model = Model(config, recipe, flat_P)
         self._is_journal = recipe.wiring == "journal"
         self._embedding_VD, self._head_AV = model.weights.embedding_VD, model.weights.head_AV
-        self._layers = tuple(map(_Layer.of, model.weights.layers))
+        self._layers = tuple(
+            _Layer(
+                w, np.vstack([w.projection_DD, w.projection_bias_D]), np.vstack([w.down_FD, w.down_bias_D])
+            )
+            for w in model.weights.layers
+        )
         self._allocate()
 
     def sibling(self) -> Decoder:

@@ -28,15 +28,10 @@ class Dismissed(Exception):  # noqa: N818  (not an error)
 
 
 class Ranks(Protocol):
-    """The processes that share a training. All call the same methods in the same order."""
+    """The processes that share a training; `rank` 0 leads. All call the same methods in the same order."""
 
-    @property
-    def rank(self) -> int:
-        """The number of this process; 0 leads."""
-        ...
-
-    @property
-    def size(self) -> int: ...
+    rank: int
+    size: int
 
     def add_up(self, gradient: FloatArray, loss: float) -> float:
         """The sum of all ranks' losses; each rank's `gradient` becomes the sum of all.
@@ -53,8 +48,8 @@ class Ranks(Protocol):
 class Alone:
     """A single process, which has the whole batch."""
 
-    rank: Final = 0
-    size: Final = 1
+    rank = 0
+    size = 1
 
     def add_up(self, gradient: FloatArray, loss: float) -> float:  # noqa: ARG002
         return loss
