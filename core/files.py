@@ -154,15 +154,13 @@ def own_folder(path: Path) -> Path:
 
 def require_no_links(folder: Path, refusal: type[FemtoError]) -> None:
     """Check that `folder` contains no links; an unreadable one counts as empty. Raises: `refusal`."""
-    paths: list[Path] = []
     with suppress(OSError):
-        paths = list(folder.iterdir())
-    for path in paths:
-        if is_link(path):
-            raise refusal(
-                f"{written(path)} is a link, and a run's files must lie in its own folder: "
-                "put the file or folder itself in its place"
-            )
+        for path in folder.iterdir():
+            if is_link(path):
+                raise refusal(
+                    f"{written(path)} is a link, and a run's files must lie in its own folder: "
+                    "put the file or folder itself in its place"
+                )
 
 
 def open_own(path: str | Path, flags: int, mode: int = 0o666) -> int:

@@ -16,16 +16,12 @@ from ..errors import CheckpointError, FemtoError, RunError
 from ..evaluators import drawn_bytes, sampler_of
 from ..events import CheckpointSaved, EvalDone, Event, SampleDone, SavingFailed
 from ..files import is_full
-from ..sampling.sampler import JOURNAL_SAMPLING
+from ..sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, JOURNAL_TOKENS
 from ..training.training import Training
 from .entry import write_entry
 from .folder import RunFolder
 from .info import Progress, ProgressState, RunFile, read_progress, write_progress
 from .logs import read_scores
-
-SAMPLE_PROMPT = "\n"
-SAMPLE_TOKENS = 100
-"""As in the journal: a newline, and a hundred tokens after it."""
 
 BEST_SECONDS = 2.0
 """A new best evaluation is saved at once, but not more often than this, in training time."""
@@ -119,12 +115,9 @@ class RunSaver:
         if training.step == 0:
             return
         with suppress(FemtoError):  # a char vocabulary may have no newline
-            text = drawn_bytes(
-                sampler_of(training), SAMPLE_PROMPT.encode(), SAMPLE_TOKENS, JOURNAL_SAMPLING
-            ).decode(errors="replace")
-            sample = SampleDone(
-                step=training.step, prompt=SAMPLE_PROMPT, text=text, seed=JOURNAL_SAMPLING.seed
-            )
+            sampler, prompt, seed = sampler_of(training), JOURNAL_PROMPT, JOURNAL_SAMPLING.seed
+            text = drawn_bytes(sampler, prompt, JOURNAL_TOKENS, JOURNAL_SAMPLING).decode(errors="replace")
+            sample = SampleDone(step=training.step, prompt=prompt.decode(), text=text, seed=seed)
             self.run.append(sample)
             yield sample
 

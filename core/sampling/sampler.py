@@ -45,6 +45,7 @@ CHUNK_NUMBERS = 2**21
 
 JOURNAL_PROMPT = b"\n"
 JOURNAL_TOKENS = 100
+"""The journal samples a hundred tokens after a newline."""
 
 
 class Sampler:
@@ -146,18 +147,13 @@ class Sampler:
         """Windows (start, first token to score, end) in chunks that are small enough to hold in memory."""
         context = self.config.context
         rows = max(1, CHUNK_NUMBERS // (context * max(self.config.vocab_size, self.config.n_heads * context)))
-        chunk = []
-        first = n_prompt
+        windows, first = [], n_prompt
         while first < n_ids:
             start = window_start(first, n_prompt, context)
             end = min(start + context + 1, n_ids)
-            chunk.append((start, first, end))
+            windows.append((start, first, end))
             first = end
-            if len(chunk) == rows:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
+        yield from (windows[i : i + rows] for i in range(0, len(windows), rows))
 
     def _score_chunk(
         self, ids_M: IdArray, windows: list[tuple[int, int, int]], sampling: Sampling

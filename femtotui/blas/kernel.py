@@ -120,10 +120,8 @@ def user_variable(environment: Mapping[str, str]) -> str:
 
 def slow_kernel_notes(environment: Mapping[str, str]) -> tuple[str, ...]:
     """A warning if the user's setting leaves this processor's AVX-512 unused. Imports NumPy."""
-    if user_variable(environment) != VARIABLE:
-        return ()
-    kernel = environment[VARIABLE].strip()
-    if kernel in USES_AVX512 or not has_avx512():
+    kernel = environment.get(VARIABLE, "").strip()
+    if user_variable(environment) != VARIABLE or kernel in USES_AVX512 or not has_avx512():
         return ()
     return (
         f"{VARIABLE}={kernel} leaves this processor's AVX-512 unused: femtotui doctor says what that costs",
@@ -182,8 +180,7 @@ def _end_in_words(code: int, stderr: bytes) -> str:
     if code < 0:
         with suppress(ValueError):
             return f"the process was ended by {signal.Signals(-code).name}"
-    lines = stderr.decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last = stderr.decode(errors="replace").strip().rpartition("\n")[2].strip()
     return f"the process ended with code {code}" + (f": {last}" if last else "")
 
 
