@@ -14,7 +14,7 @@ from femtotui.core.machine import rss_mib
 from femtotui.core.run_folder.catalog import RunSummary, unfinished_run
 from femtotui.presets import Preset
 
-from ..paths import choices_file
+from ..installation import choices_file
 from ..text.formats import Tone
 from .choices import Choices, wants_english
 from .forecast import Forecast, forecast

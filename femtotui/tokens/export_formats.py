@@ -16,7 +16,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
 
-from ..paths import lasting_path
+from ..installation import lasting_path
 from ..text.safe import plain_text, printable
 from .colours import DARK_GROUND, LIGHT_GROUND, TokenPaint
 
