@@ -90,16 +90,6 @@ class SamplingFields(Horizontal):
     `request` holds the last valid settings; at first they are the journal's.
     """
 
-    DEFAULT_CSS = """
-    SamplingFields {
-        height: 1;
-        padding: 0 1;
-        & > Static { width: auto; color: $text-muted; padding: 0 1 0 0; }
-        & > SettingField { width: 7; margin-right: 1; }
-        & > #field-seed { width: 1fr; max-width: 12; margin-right: 0; }
-        & > SettingField.-invalid { color: $text-error; }
-    }
-    """
     _DEFAULTS: ClassVar[dict[str, str]] = {
         "tokens": str(JOURNAL_TOKENS),
         "temperature": f"{JOURNAL_SAMPLING.temperature:g}",
