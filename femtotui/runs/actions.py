@@ -18,9 +18,8 @@ from ..installation import choices_file
 from ..text.formats import Tone
 from .choices import Choices, wants_english
 from .forecast import Forecast, forecast
-from .handle import RunHandle
 from .library import RunRow, load_state
-from .manager import RunManager
+from .manager import RunHandle, RunManager
 from .state import Status
 from .verdict import too_early_words
 

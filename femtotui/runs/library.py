@@ -51,6 +51,11 @@ class RunRow:
         return self.summary.info.config.preset if self.summary.info is not None else ""
 
     @property
+    def known_loss(self) -> float | None:
+        """The validation loss, or else that of the last step."""
+        return self.summary.val_loss if self.summary.val_loss is not None else self.summary.loss
+
+    @property
     def held(self) -> bool:
         """Whether a process is training it now."""
         return self.summary.holder is not None

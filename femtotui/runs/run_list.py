@@ -34,7 +34,7 @@ Rows = tuple[RunRow, ...]
 class Glance:
     """The runs to show: the newest rows, the folder name of the one on the chart, and those laid over it."""
 
-    rows: tuple[RunRow, ...] = ()
+    rows: Rows = ()
     current: str = ""
     overlaid: tuple[str, ...] = ()
 
@@ -46,11 +46,12 @@ def run_line(row: RunRow, glance: Glance) -> Content:
     if name in glance.overlaid:
         mark, tone = "◆", _OVERLAY_TONES[glance.overlaid.index(name) % len(_OVERLAY_TONES)]
     here = name == glance.current
+    value = "" if row.known_loss is None else f"{row.known_loss:.3f}"
     return Content.assemble(
         (mark, tone),
         " ",
         (fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
-        (f"{'now' if here and row.held else _loss(row):>6}", "$foreground-muted"),
+        (f"{'now' if here and row.held else value:>6}", "$foreground-muted"),
     )
 
 
@@ -80,11 +81,6 @@ def _name(row: RunRow) -> str:
         return unwrapped(row.name)
     when, key = unwrapped(info.created[5:16].replace("T", " ")), unwrapped(info.config.preset)
     return f"{key:>2} {when}" if key.isdigit() else f"{fitted(key, _KEY_WIDTH)} {when[6:]}"
-
-
-def _loss(row: RunRow) -> str:
-    value = row.summary.val_loss if row.summary.val_loss is not None else row.summary.loss
-    return f"{value:.3f}" if value is not None else ""
 
 
 @dataclass

@@ -227,7 +227,7 @@ def test_orders(runs: Path) -> None:
     for key, last in (("10", 100), ("2", 300), ("3", 200)):
         make_run(runs, key, last)
     rows = read_rows(runs)
-    by = {order.words: [row.summary.step for row in in_order(rows, n)] for n, order in enumerate(ORDERS)}
+    by = {words: [row.summary.step for row in in_order(rows, n)] for n, (words, _) in enumerate(ORDERS)}
     assert by["most steps first"] == [300, 200, 100] == by["lowest loss first"]
     assert by["by preset"] == [300, 200, 100]
 
