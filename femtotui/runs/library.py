@@ -73,7 +73,6 @@ class RunRow:
 
     @property
     def short_name(self) -> str:
-        """A shorter form of the name."""
         return self.title or self.name.replace(" seed ", " s")
 
 
