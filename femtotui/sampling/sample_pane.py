@@ -114,8 +114,8 @@ class SamplePane(Horizontal):
         self._reader.model = None
         self.is_drawing = False
         self._is_empty = True
-        self._view.clear()
-        self.query_one(NextToken).clear()
+        self._view.show(b"")
+        self.query_one(NextToken).show(None)
         self.query_one("#sample").border_subtitle = ""
         self._show_problem("")
 

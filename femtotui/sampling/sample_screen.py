@@ -204,7 +204,7 @@ class SampleScreen(InTurn[None]):
         """Show the alternatives under the cursor, after the current settings or beside the other model's."""
         panel, at = self.query_one(NextToken), self._view.cursor or 0
         if at >= len(self._shown.tokens):
-            panel.clear()
+            panel.show(None)
             return
         panel.columns = ("this", "the other") if self._shown.others else ("raw", "after top-p")
         top = self._shown.alternatives(at, self._fields.request.sampling)

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Blur, Click, Focus
+from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -105,10 +105,6 @@ class NextToken(Widget, can_focus=True):
                 self._marked = min(self._marked, max(len(alternatives) - 1, 0))
             self.refresh()
 
-    def clear(self) -> None:
-        """Show nothing."""
-        self.show(None)
-
     # -- drawing ---------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
@@ -197,27 +193,22 @@ class NextToken(Widget, can_focus=True):
     # -- cursor ----------------------------------------------------------------------------------------
 
     def action_mark(self, by: int) -> None:
-        """Move the cursor."""
         if self._top:
             self._marked = min(max((self._marked or 0) + by, 0), len(self._top) - 1)
             self.refresh()
 
     def action_pick(self) -> None:
-        """Pick the alternative under the cursor."""
         if self._top and self._marked is not None:
             self.post_message(self.Picked(self._top[self._marked]))
 
-    def on_focus(self, event: Focus) -> None:
+    def on_focus(self) -> None:
         """Show the cursor, on the first alternative that was not chosen."""
-        del event
         chosen = None if self._token is None else self._token.bytes
         others = (index for index, entry in enumerate(self._top) if entry.bytes != chosen)
         self._marked = next(others, 0)
         self.refresh()
 
-    def on_blur(self, event: Blur) -> None:
-        """Hide the cursor."""
-        del event
+    def on_blur(self) -> None:
         self._marked = None
         self.refresh()
 

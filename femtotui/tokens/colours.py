@@ -128,9 +128,7 @@ class ColourScale(NamedTuple):
         if ground is None:
             return self.plain_style(shade)
         background = self.shades(ground)[shade]
-        foreground = text_on(background)
-        if faint:
-            foreground = background.blend(foreground, 0.55)
+        foreground = background.blend(text_on(background), 0.55 if faint else 1.0)
         return Style.from_color(foreground.rich_color, background.rich_color)
 
     def fitting_legend(self, width: int, in_colour: bool) -> Legend:
@@ -141,21 +139,15 @@ class ColourScale(NamedTuple):
         return "", {}
 
 
-SURPRISE = ColourScale(
-    shade_of,
-    shades,
-    _plain_style,
-    legends=_PROBABILITY_LEGENDS,
-    plain_legends=_PLAIN_PROBABILITY_LEGENDS,
-)
+SURPRISE = ColourScale(shade_of, shades, _plain_style, _PROBABILITY_LEGENDS, _PLAIN_PROBABILITY_LEGENDS)
 """Colours for a probability, 0 to 1."""
 
 DIFFERENCE = ColourScale(
     _difference_shade_of,
     _difference_shades,
     _plain_difference_style,
-    legends=_DIFFERENCE_LEGENDS,
-    plain_legends=_DIFFERENCE_LEGENDS,
+    _DIFFERENCE_LEGENDS,
+    _DIFFERENCE_LEGENDS,
 )
 """Colours for the bits by which one model predicted a token better than another."""
 

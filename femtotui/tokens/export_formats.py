@@ -71,7 +71,6 @@ def as_svg(sample: Sample) -> str:
 
 
 def as_html(sample: Sample) -> str:
-    """The coloured text as a page."""
     return _painted(sample).export_html(theme=_theme(sample), inline_styles=True)
 
 
@@ -148,8 +147,7 @@ def quoted_token(token: bytes) -> str:
 
 def log_probs(alternatives: Iterable[Alternative]) -> str:
     """One distribution, best first."""
-    entries = ", ".join(f"({quoted_token(a.bytes)}, {100 * a.p:.1f}%)" for a in alternatives)
-    return f"[{entries}]"
+    return "[" + ", ".join(f"({quoted_token(a.bytes)}, {100 * a.p:.1f}%)" for a in alternatives) + "]"
 
 
 def log_prob_line(token: SampledToken) -> str:
@@ -158,12 +156,10 @@ def log_prob_line(token: SampledToken) -> str:
 
 
 def log_prob_lines(tokens: Iterable[SampledToken]) -> str:
-    """One line per token."""
     return "".join(f"{log_prob_line(token)}\n" for token in tokens)
 
 
 def as_log_probs(sample: Sample) -> str:
-    """One line per token, in the journal's notation."""
     return log_prob_lines(sample.tokens)
 
 
