@@ -64,7 +64,6 @@ class Forecast:
 
     @property
     def cost(self) -> str:
-        """Memory and time."""
         facts = [f"about {memory(self.mib)}"]
         if self.ms_per_step is not None and self.total_s is not None:
             facts += [f"{milliseconds(self.ms_per_step)} per step", f"{duration(self.total_s)} in all"]

@@ -102,7 +102,6 @@ class RunHandle:
         self.connections: list[Connection] = []
 
     def connect(self, connection: Connection) -> None:
-        """Make `connection` the run's trainer."""
         self.connection = connection
         self.connections.append(connection)
 
@@ -143,7 +142,6 @@ class RunHandle:
                     self.connection = None
 
     def close(self) -> None:
-        """Let the trainer save and end, in the background."""
         if self.connection is not None:
             self.connection.close()
 

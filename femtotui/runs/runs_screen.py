@@ -183,10 +183,10 @@ class RunsScreen(InTurn[RunsAnswer]):
 
     def action_resume(self) -> None:
         row = self._here
-        if row is None or not row.summary.can_continue:
-            self._refuse("this run cannot be resumed: it has finished, was never saved, or is damaged")
-        elif row.held:
+        if row is not None and row.held:
             self._refuse("this run is being trained already")
+        elif row is None or not row.summary.can_continue:
+            self._refuse("this run cannot be resumed: it has finished, was never saved, or is damaged")
         else:
             self._answer(row)
 

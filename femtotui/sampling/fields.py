@@ -104,11 +104,8 @@ class SamplingFields(Horizontal):
         "seed": (1, 0, 2**32 - 1),
     }
 
-    @dataclass
     class Changed(Message):
-        """A field was edited; `problem` says what is invalid, if anything is."""
-
-        problem: str
+        """A field was edited; the row's `problem` says what is invalid, if anything is."""
 
     def __init__(self) -> None:
         super().__init__(id="sampling-fields")
@@ -121,7 +118,6 @@ class SamplingFields(Horizontal):
             yield SettingField(value, compact=True, id=f"field-{name}")
 
     def field(self, name: str) -> SettingField:
-        """The field of a setting."""
         return self.query_one(f"#field-{name}", SettingField)
 
     def move(self, name: str, direction: int) -> None:
@@ -145,7 +141,7 @@ class SamplingFields(Horizontal):
         except ConfigError as error:
             self.field(error.field).add_class("-invalid")
             self.problem = str(error)
-        self.post_message(self.Changed(self.problem))
+        self.post_message(self.Changed())
 
     def _parsed(self) -> SampleRequest:
         """Raises: ConfigError for the first field that is invalid."""

@@ -247,7 +247,6 @@ class ModelReader:
         return without(data, characters_lacking(self.model.sampler.tokenizer, data)).decode()
 
     def close(self) -> None:
-        """Cancel all work."""
         self._tasks.close()
 
 

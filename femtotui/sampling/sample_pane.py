@@ -50,17 +50,14 @@ class SamplePane(Horizontal):
         self._reader = ModelReader(actions, self.newest, self.post_message)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="sample"):
+        with Vertical(id="sample") as box:
+            box.border_title = "sample"
             yield TokenView(id="tokens")
             with Horizontal(id="prompt-row"):
                 yield Static("prompt", id="prompt-label")
                 yield Prompt()
             yield Static(id="sample-trouble")
         yield NextToken(id="next-token")
-
-    def on_mount(self) -> None:
-        self.query_one("#sample").border_title = "sample"
-        self.query_one("#sample-trouble").display = False
 
     def on_unmount(self) -> None:
         self._reader.close()

@@ -211,8 +211,8 @@ class SampleScreen(InTurn[None]):
         panel.show(self._shown.tokens[at], top)
 
     @on(SamplingFields.Changed)
-    def _settings_changed(self, message: SamplingFields.Changed) -> None:
-        self.say(message.problem)
+    def _settings_changed(self) -> None:
+        self.say(self._fields.problem)
         self._show_alternatives()
 
     # -- writing ---------------------------------------------------------------------------------------

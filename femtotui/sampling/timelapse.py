@@ -120,7 +120,6 @@ class TimelapsePlayer:
         self._index = min(max(self._index + by, 0), max(self._n_frames - 1, 0))
 
     def move_to_newest(self) -> None:
-        """Move to the last frame."""
         self.move(len(self.timelapse.frames))
 
     def follow(self) -> bool:

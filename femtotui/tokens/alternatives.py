@@ -26,8 +26,7 @@ _PERCENT_WIDTH = 7
 _NAME_WIDTH = 10
 _SMALL_NAME_WIDTH = 6
 _TWO_COLUMNS_WIDTH = 30
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_FULL = "█"
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 EMPTY_TEXT = "no token yet"
 
 
@@ -38,7 +37,7 @@ def bar(share: float, width: int) -> str:
     if share > 0 and width:
         eighths = max(eighths, 1)
     full, rest = divmod(eighths, 8)
-    return (_FULL * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
+    return (_EIGHTHS[8] * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
 def quoted(token: bytes, width: int | None = None) -> str:

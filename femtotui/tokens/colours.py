@@ -239,7 +239,6 @@ class TokenPaint:
         return cls(ground=LIGHT_GROUND if is_light else DARK_GROUND, in_colour=not (few or console.no_color))
 
     def prompt(self, prompt: bytes) -> Text:
-        """A prompt, dimmed."""
         return _styled_text(prompt, PROMPT_STYLE)
 
     def tokens(self, tokens: Iterable[SampledToken]) -> Text:
@@ -265,7 +264,6 @@ class TokenPaint:
         return Style() if self._ground is not None and shade == 0 else SURPRISE.style(shade, self._ground)
 
     def legend(self, width: int) -> Text:
-        """The meaning of the styles."""
         lead, entries = SURPRISE.fitting_legend(width, self._ground is not None)
         return Text.assemble(lead, *((f" {name} ", self.style(p)) for name, p in entries.items()))
 

@@ -128,7 +128,6 @@ class TokenView(ScrollView, can_focus=True):
             self.cursor += by
 
     def action_move_line(self, by: int) -> None:
-        """Move to the token above or below."""
         if self.cursor is None:
             self.action_move(by)
             return
