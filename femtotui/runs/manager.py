@@ -302,7 +302,7 @@ class RunManager:
         From any thread; `collect` reads the last messages.
         """
         handles = (*self._replaced, *self.handles.values())
-        connections = [connection for handle in handles for connection in handle.connections]
+        connections = [connection for handle in handles for connection in tuple(handle.connections)]
         if self._spare is not None:
             connections.append(self._spare)
         for connection in connections:
