@@ -12,7 +12,7 @@ import msgspec
 
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent
-from femtotui.core.files import read_limited, refuse_newer, reraise_os_errors, write_atomically
+from femtotui.core.files import read_limited, read_record, refuse_newer, reraise_os_errors, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.info import RunFile
@@ -91,17 +91,11 @@ def read_row(summary: RunSummary) -> RunRow:
 
 def _read_title(folder: Path) -> str:
     """The user's title; empty if it cannot be read, or only by a newer femtotui."""
-    with suppress(FemtoError, OSError, ValueError, RecursionError):
-        title = msgspec.json.decode(_title_text(folder), type=_Title).title
-        if title.isprintable():
-            return title[:MAX_TITLE_LENGTH]
+    with suppress(FemtoError):
+        record = read_record(folder / RunFile.TITLE, _Title, TITLE_FORMAT, _MAX_BYTES)
+        if record is not None and record.title.isprintable():
+            return record.title[:MAX_TITLE_LENGTH]
     return ""
-
-
-def _title_text(folder: Path) -> bytes:
-    text = read_limited(folder / RunFile.TITLE, _MAX_BYTES)
-    refuse_newer(text, TITLE_FORMAT, folder / RunFile.TITLE, RunError)
-    return text
 
 
 def write_title(folder: Path, title: str) -> None:
@@ -110,7 +104,7 @@ def write_title(folder: Path, title: str) -> None:
     if len(title) > MAX_TITLE_LENGTH or not title.isprintable():
         raise RunError(f"a title is one line of at most {MAX_TITLE_LENGTH} characters")
     with suppress(OSError, ValueError, RecursionError):  # what cannot be read may be replaced
-        _title_text(folder)
+        refuse_newer(read_limited(path, _MAX_BYTES), TITLE_FORMAT, path, RunError)
     with reraise_os_errors(RunError, f"write {path}"):
         write_atomically(path, msgspec.json.encode(_Title(title=title)) + b"\n")
 

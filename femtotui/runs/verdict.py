@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from femtotui.core.events import Baselines
 from femtotui.presets import JournalRecord, Preset
 
+from ..chart.series import Floats
 from ..text.formats import Tone
 from .state import RunState, Status
-
-Floats = NDArray[np.float64]
 
 LEAST_STEPS = 60
 """Fewer steps give no verdict."""

@@ -21,7 +21,7 @@ from ..text.safe import plain_text, printable
 from .colours import DARK_GROUND, LIGHT_GROUND, TokenPaint
 
 if TYPE_CHECKING:
-    from femtotui.core.sampling.distribution import Alternative, SampledToken
+    from femtotui.core.sampling.distribution import SampledToken
 
 WIDTH = 100
 _LIGHT_THEME = TerminalTheme((255, 255, 255), (20, 20, 20), [(20, 20, 20)] * 8, [(90, 90, 90)] * 8)
@@ -145,14 +145,10 @@ def quoted_token(token: bytes) -> str:
     return f"'{printable(text.replace(chr(9), chr(92) + 't'))}'"
 
 
-def log_probs(alternatives: Iterable[Alternative]) -> str:
-    """One distribution, best first."""
-    return "[" + ", ".join(f"({quoted_token(a.bytes)}, {100 * a.p:.1f}%)" for a in alternatives) + "]"
-
-
 def log_prob_line(token: SampledToken) -> str:
-    """A token, its probability, and the most probable ones in its place."""
-    return f"{quoted_token(token.bytes)} {100 * token.p:.1f}% {log_probs(token.top)}"
+    """A token, its probability, and the most probable ones in its place, best first."""
+    top = ", ".join(f"({quoted_token(other.bytes)}, {100 * other.p:.1f}%)" for other in token.top)
+    return f"{quoted_token(token.bytes)} {100 * token.p:.1f}% [{top}]"
 
 
 def log_prob_lines(tokens: Iterable[SampledToken]) -> str:

@@ -17,7 +17,15 @@ from femtotui.sampling.branches import Branches, branch_line
 from femtotui.sampling.stream import Piece, rested, stream
 from femtotui.sampling.timelapse import MAX_FRAMES, SampleSetup, Timelapse
 from femtotui.tokens.colours import TokenPaint
-from femtotui.tokens.export_formats import Sample, as_html, as_json, as_log_probs, as_svg, as_text, log_probs
+from femtotui.tokens.export_formats import (
+    Sample,
+    as_html,
+    as_json,
+    as_log_probs,
+    as_svg,
+    as_text,
+    log_prob_line,
+)
 
 VOCABULARY = [bytes([i]) for i in range(256)]
 PLACE = Distribution(np.zeros(256, np.float32), Sampling(), VOCABULARY)
@@ -116,4 +124,5 @@ def test_the_journals_notation() -> None:
     logits = np.full(256, -20.0, np.float32)
     logits[ord(" ")], logits[ord("\n")] = 2.0, 0.0
     place = Distribution(logits, Sampling(), VOCABULARY)
-    assert log_probs(place.top(2)) == "[(' ', 88.1%), ('\\n', 11.9%)]"
+    line = log_prob_line(place.token(ord("\n")))
+    assert line.startswith("'\\n' 11.9% [(' ', 88.1%), ('\\n', 11.9%), ")
