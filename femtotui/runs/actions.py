@@ -143,7 +143,6 @@ class RunActions:
             return str(error)
 
     def continue_run(self, row: RunRow) -> StatusMessage:
-        """Continue a run from the disk."""
         state = load_state(row.summary, row.summary.checkpoint_step or 0)
         key = state.config.preset
         handle = self.manager.handles.get(key)

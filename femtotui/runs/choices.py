@@ -120,7 +120,6 @@ class UserPresets:
         self.saved, self.broken = saved, tuple(broken)
 
     def add(self, preset: Preset) -> None:
-        """Add a preset for this session."""
         _require_own_key(preset)
         self.unsaved[preset.key] = preset
 

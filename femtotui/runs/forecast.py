@@ -54,22 +54,17 @@ class Forecast:
     steps: int
 
     @property
-    def total_s(self) -> float | None:
-        return self.ms_per_step * self.steps / 1000 if self.ms_per_step is not None else None
-
-    @property
     def words(self) -> str:
         """One line, parameters included."""
         return f"{self.parameters:,} parameters · {self.cost}"
 
     @property
     def cost(self) -> str:
-        facts = [f"about {memory(self.mib)}"]
-        if self.ms_per_step is not None and self.total_s is not None:
-            facts += [f"{milliseconds(self.ms_per_step)} per step", f"{duration(self.total_s)} in all"]
-        else:
-            facts.append(f"{self.steps:,} steps, to be timed")
-        return " · ".join(facts)
+        """Memory and time."""
+        if self.ms_per_step is None:
+            return f"about {memory(self.mib)} · {self.steps:,} steps, to be timed"
+        total = duration(self.ms_per_step * self.steps / 1000)
+        return f"about {memory(self.mib)} · {milliseconds(self.ms_per_step)} per step · {total} in all"
 
 
 def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:

@@ -84,7 +84,6 @@ class JournalScreen(ModalInTurn[None]):
         self.call_after_refresh(self._show_entry)
 
     def tick(self) -> None:
-        """Read the entry again every few ticks."""
         self._ticks += 1
         if self._ticks % LOOK_TICKS == 0:
             self._show_entry()

@@ -283,12 +283,10 @@ class RunManager:
         return self._send(SaveCheckpoint())
 
     def detach(self) -> bool:
-        """Ask the current trainer to continue without the app."""
         return self._send(Detach())
 
     @property
     def is_detached(self) -> bool:
-        """Whether the current run continues without the app."""
         return self.current is not None and self.current.detached_pid is not None
 
     def ask_snapshot(self) -> bool:

@@ -161,7 +161,6 @@ class RunListUpdater:
             self.reload()
 
     def reload(self) -> None:
-        """Read the newest runs and show them."""
         self._in_background(self._read, self._use)
 
     def _read(self) -> Rows:

@@ -80,9 +80,7 @@ class RunsScreen(InTurn[RunsAnswer]):
 
     def __init__(self, rows: Rows, trash: RunTrash, glyphs: Glyphs, marked: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self._read = rows
-        self._trash = trash
-        self._glyphs = glyphs
+        self._read, self._trash, self._glyphs = rows, trash, glyphs
         self._rows: dict[str, RunRow] = {}
         self._marked = list(marked)
         self._order = 0
@@ -188,7 +186,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         elif row is None or not row.summary.can_continue:
             self._refuse("this run cannot be resumed: it has finished, was never saved, or is damaged")
         else:
-            self._answer(row)
+            self.action_leave(row)
 
     @work(exclusive=True)
     async def action_rename(self) -> None:
@@ -242,10 +240,7 @@ class RunsScreen(InTurn[RunsAnswer]):
     def action_chart(self, action: str) -> None:
         getattr(self._chart, f"action_{action}")()
 
-    def action_leave(self) -> None:
-        self._answer(None)
-
-    def _answer(self, resume: RunRow | None) -> None:
+    def action_leave(self, resume: RunRow | None = None) -> None:
         self.dismiss(RunsAnswer(tuple(self._marked_but()), resume))
 
 
@@ -256,14 +251,8 @@ def row_cells(row: RunRow, marked: bool) -> list[Text]:
     if summary.info is None:
         cells = ["damaged", row.path.name[:15], "", "", "", "", unwrapped(summary.problem)]
         return [Text("!"), *(Text(unwrapped(cell), style="dim") for cell in cells)]
-    figures = [
-        unwrapped(row.name),
-        summary.info.created[5:16].replace("T", " "),
-        f"{summary.step:,}{'' if summary.finished else ' …'}",
-        loss(summary.loss),
-        loss(summary.val_loss),
-        duration(summary.elapsed_s),
-        unwrapped(row.note),
-    ]
-    sides = ("left", "left", "right", "right", "right", "right", "left")
-    return [mark, *(Text(cell, justify=side) for cell, side in zip(figures, sides, strict=True))]
+    when = summary.info.created[5:16].replace("T", " ")
+    step = f"{summary.step:,}{'' if summary.finished else ' …'}"
+    figures = (step, loss(summary.loss), loss(summary.val_loss), duration(summary.elapsed_s))
+    numbers = (Text(figure, justify="right") for figure in figures)
+    return [mark, Text(unwrapped(row.name)), Text(when), *numbers, Text(unwrapped(row.note))]

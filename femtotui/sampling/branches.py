@@ -76,7 +76,6 @@ class Branches:
         return branch
 
     def go_to(self, branch: Branch) -> None:
-        """Show a branch."""
         if branch is self.current:
             return
         del self._shown[self._position + 1 :]

@@ -75,12 +75,10 @@ class SamplePane(Horizontal):
 
     @property
     def can_show(self) -> bool:
-        """Whether the pane is visible."""
         return self.display and self.size.height > 0
 
     @property
     def prompt(self) -> str:
-        """The prompt as typed."""
         return self.query_one(Prompt).value
 
     @on(Input.Submitted, "#prompt")

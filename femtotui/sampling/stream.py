@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from femtotui.core.errors import FemtoError
@@ -133,18 +134,14 @@ def stream(
 
 def rested(tokens: Iterator[SampledToken]) -> Iterator[SampledToken]:
     """The same tokens, the first at once, with rests that reduce the work to `BUSY_SHARE` of a core."""
-    first = next(tokens, None)
-    if first is None:
-        return
-    yield first
-    while True:
+    for number in count():
         began = time.thread_time()  # other threads' use of the core is not made up for
         token = next(tokens, None)
         worked = time.thread_time() - began
         if token is None:
             return
         yield token
-        if worked > _WORTH_A_REST:
+        if number and worked > _WORTH_A_REST:
             time.sleep(min(worked * (1 / BUSY_SHARE - 1), _LONGEST_REST))
 
 
