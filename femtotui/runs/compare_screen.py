@@ -63,8 +63,7 @@ class CompareScreen(InTurn[None]):
 
     def _fill(self) -> None:
         table = self.query_one("#compare-table", Static)
-        differing, results, alike = compare(self._left, self._right)
-        table.update(facts_table((differing, results, alike), table.content_size.width))
+        table.update(facts_table(compare(self._left, self._right), table.content_size.width))
 
     def action_chart(self, action: str) -> None:
         getattr(self.query_one(LossChart), f"action_{action}")()

@@ -42,17 +42,13 @@ class Glance:
 def run_line(row: RunRow, glance: Glance) -> Content:
     """One line of the list: mark, title or preset and time, loss on text that is never trained on."""
     name = row.path.name
-    mark, tone = _mark(row)
+    mark = _mark(row)
     if name in glance.overlaid:
-        mark, tone = "◆", _OVERLAY_TONES[glance.overlaid.index(name) % len(_OVERLAY_TONES)]
+        mark = "◆", _OVERLAY_TONES[glance.overlaid.index(name) % len(_OVERLAY_TONES)]
     here = name == glance.current
     value = "" if row.known_loss is None else f"{row.known_loss:.3f}"
-    return Content.assemble(
-        (mark, tone),
-        " ",
-        (fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
-        (f"{'now' if here and row.held else value:>6}", "$foreground-muted"),
-    )
+    figure = (f"{'now' if here and row.held else value:>6}", "$foreground-muted")
+    return Content.assemble(mark, " ", (fitted(_name(row), NAME_WIDTH), "bold" if here else ""), figure)
 
 
 def run_words(row: RunRow) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,11 +23,8 @@ from .stream import SAMPLE_TOKENS, prompt_bytes
 from .timelapse import SampleSetup, Timelapse
 
 
-@dataclass
 class SampleAsked(Message):
     """The user pressed Enter in the prompt."""
-
-    prompt: str
 
 
 class SamplePane(Horizontal):
@@ -85,7 +82,7 @@ class SamplePane(Horizontal):
     def _prompt_entered(self, event: Input.Submitted) -> None:
         event.stop()
         self._seed += 1
-        self.post_message(SampleAsked(event.value))
+        self.post_message(SampleAsked())
 
     def sample(self, *, asked: bool) -> None:
         """Draw a sample from the newest snapshot of the current run; `asked` by the user, or automatic."""

@@ -364,9 +364,9 @@ class SampleScreen(InTurn[None]):
         """Save the text in the format that the file's ending names."""
         title = "femtotui" if self.reader.model is None else self.reader.model.name
         seed = self._fields.request.sampling.seed if self._mode is Mode.WRITE else None
-        is_dark = self.app.current_theme.dark
+        sample = Sample(self._shown.prompt, self._shown.tokens, title, seed, self.app.current_theme.dark)
         try:
-            path = export(Sample(self._shown.prompt, self._shown.tokens, title, seed, is_dark), name)
+            path = export(sample, name)
         except FemtoError as error:
             self.say(f"{error.title}: {error}")
         else:
@@ -375,10 +375,8 @@ class SampleScreen(InTurn[None]):
     def action_copy(self, form: str) -> None:
         """Copy the text, or its tokens with their log-probs."""
         text = self._shown
-        is_text = form == "text"
-        self.app.copy_to_clipboard(
-            plain_text(text.prompt + text.data) if is_text else log_prob_lines(text.tokens)
-        )
+        copied = plain_text(text.prompt + text.data) if form == "text" else log_prob_lines(text.tokens)
+        self.app.copy_to_clipboard(copied)
         self.notify(f"{len(text.tokens):,} tokens copied as {form}")
 
     # -- keys ------------------------------------------------------------------------------------------
