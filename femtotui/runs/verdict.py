@@ -117,13 +117,10 @@ def judge(
         return Verdict("the loss is no longer a finite number", "error")
     now = float(np.mean(recent[np.isfinite(recent)]))
     found = slope(losses, elapsed_s)
-    parts = [_trend_words(found, over=over), _height_words(now, known)]
-    parts.append(_journal_words(steps, losses, now, record))
-    tone: Tone = {Trend.FALLING: "good", Trend.RISING: "warning"}.get(found.trend, "plain")  # type: ignore[assignment]
-    overfitting = _overfitting_words(evals, found.trend)
-    if overfitting:
-        parts.insert(1, overfitting)
-        tone = "warning"
+    trend, overfitting = _trend_words(found, over=over), _overfitting_words(evals, found.trend)
+    parts = (trend, overfitting, _height_words(now, known), _journal_words(steps, losses, now, record))
+    is_worse = overfitting or found.trend is Trend.RISING
+    tone: Tone = "warning" if is_worse else "good" if found.trend is Trend.FALLING else "plain"
     return Verdict(" · ".join(part for part in parts if part), tone)
 
 

@@ -101,7 +101,6 @@ class SamplingFields(Horizontal):
         "temperature": (0.1, 0.0, 100.0),
         "top-k": (1, 0, 65_536),
         "top-p": (0.05, 0.05, 1.0),
-        "seed": (1, 0, 2**32 - 1),
     }
 
     class Changed(Message):

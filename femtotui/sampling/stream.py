@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
+
+from textual.message import Message
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, SampledToken
 
 from ..runs.state import RunState, Status
-
-if TYPE_CHECKING:
-    from textual.message import Message
 
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
@@ -43,7 +41,7 @@ _WORTH_A_REST = 5e-5
 
 _LONGEST_REST = 1.0
 
-Post = Callable[["Message"], object]
+Post = Callable[[Message], object]
 Cancelled = Callable[[], bool]
 
 
