@@ -63,12 +63,9 @@ class RunRow:
     @property
     def name(self) -> str:
         """The user's title, or else preset, recipe and seed."""
-        if self.title:
-            return self.title
-        info = self.summary.info
-        if info is None:
-            return self.path.name
-        config = info.config
+        if self.title or self.summary.info is None:
+            return self.title or self.path.name
+        config = self.summary.info.config
         return f"#{config.preset} {config.recipe.name} seed {config.train.seed}"
 
     @property
@@ -113,13 +110,8 @@ def write_title(folder: Path, title: str) -> None:
 
 
 def load_state(summary: RunSummary, last_step: int = _EVERYTHING) -> RunState:
-    """The state of a run on disk, as if its events had been received.
-
-    Raises: RunError for a damaged one.
-    """
-    if summary.info is None:
-        raise RunError(summary.problem)
-    state = RunState(summary.info.config)
+    """The state of a run on disk, as if its events had been received. Raises: RunError for a damaged one."""
+    state = RunState(summary.config)
     state.folder = str(summary.path)
     state.status = Status.FINISHED if summary.finished else Status.PARKED
     state.fold(event for event in read_history(summary.path, last_step) if isinstance(event, AnyEvent))
