@@ -55,12 +55,7 @@ def export(sample: Sample, name: str) -> Path:
     return path
 
 
-# -- text, SVG, HTML -----------------------------------------------------------------------------------
-
-
-def as_text(sample: Sample) -> str:
-    """The prompt and the text, inert."""
-    return plain_text(sample.prompt + b"".join(token.bytes for token in sample.tokens))
+# -- SVG, HTML -----------------------------------------------------------------------------------------
 
 
 def as_svg(sample: Sample) -> str:
@@ -155,14 +150,10 @@ def log_prob_lines(tokens: Iterable[SampledToken]) -> str:
     return "".join(f"{log_prob_line(token)}\n" for token in tokens)
 
 
-def as_log_probs(sample: Sample) -> str:
-    return log_prob_lines(sample.tokens)
-
-
 FORMATS: dict[str, Callable[[Sample], str]] = {
-    "txt": as_text,
+    "txt": lambda sample: plain_text(sample.prompt + b"".join(token.bytes for token in sample.tokens)),
     "json": as_json,
-    "logprobs": as_log_probs,
+    "logprobs": lambda sample: log_prob_lines(sample.tokens),
     "svg": as_svg,
     "html": as_html,
 }
