@@ -112,7 +112,7 @@ class FemtoApp(TickingApp):
 
     def collect(self) -> bool:
         """Read the trainers' messages; exit once the current run is detached."""
-        changed = self._actions.manager.collect().changed
+        changed = self._actions.manager.collect()
         if self._actions.manager.is_detached:
             self._leave()
         if self.is_running and self.train.is_mounted:  # a closing app removes its widgets one by one

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..blas.kernel import limit_blas_threads
-from ..paths import config_folder, runs_folder
+from ..installation import config_folder, runs_folder
 from ..runs.manager import RunManager
 from ..trainer.client import Trainer
 

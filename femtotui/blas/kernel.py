@@ -31,7 +31,7 @@ import msgspec
 
 from femtotui.core.files import read_limited, write_atomically
 
-from ..paths import cache_folder
+from ..installation import cache_folder
 from .probe import TOGETHER, Probe, has_avx512
 
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

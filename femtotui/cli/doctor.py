@@ -32,7 +32,7 @@ from ..blas.kernel import (
     with_kernel,
 )
 from ..blas.probe import Probe
-from ..paths import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
+from ..installation import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 from ..text.formats import UNKNOWN, memory
 from .options import json_option
 from .output import print_json, print_rich, problem_words, styled, table

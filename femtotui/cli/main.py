@@ -135,6 +135,6 @@ def cli(
     if "TEXTUAL_DRIVER" not in os.environ:  # `textual serve` shows the app in a browser, through pipes
         require_terminal(f"the app needs a terminal; without one, use `femtotui train {preset}`")
     from ..app.start import run_app  # noqa: PLC0415
-    from ..paths import runs_folder  # noqa: PLC0415
+    from ..installation import runs_folder  # noqa: PLC0415
 
     return run_app(preset, recipe=recipe, seed=seed, runs=runs_folder(runs), data=data)

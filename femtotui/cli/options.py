@@ -71,7 +71,7 @@ def too_many_threads(threads: int | None) -> str:
 
 
 def _runs_folder(_context: click.Context, _option: click.Parameter, value: str | None) -> Path:
-    from ..paths import runs_folder  # noqa: PLC0415
+    from ..installation import runs_folder  # noqa: PLC0415
 
     return runs_folder(value)
 
@@ -82,7 +82,7 @@ def _lasting_paths(
     """Paths and globs made absolute: they mean the same when the run is resumed from another folder."""
     from femtotui.core.files import require_utf8  # noqa: PLC0415
 
-    from ..paths import lasting_path  # noqa: PLC0415
+    from ..installation import lasting_path  # noqa: PLC0415
 
     for path in paths:
         if not path or "\0" in path:

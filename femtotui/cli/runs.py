@@ -13,7 +13,7 @@ from femtotui.core.files import written
 from femtotui.core.run_folder.info import RunFile
 
 from ..blas.kernel import prepare_blas
-from ..paths import lasting_path
+from ..installation import lasting_path
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
 from .options import checkpoint_option, json_option, require_terminal, run_argument, runs_option

@@ -14,7 +14,7 @@ import msgspec
 
 from femtotui.core.errors import FemtoError
 
-from ..packages import require_extra
+from ..installation import require_extra
 from ..sweep.messages import Outcome, SweepReport
 from ..sweep.spec import SweepError, SweepSpec, Value, differing_names, read_spec
 from ..sweep.sweep_table import csv_table, markdown_table, ranked
@@ -253,7 +253,7 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     """Show the Sweep screen until it is left, then say how to come back."""
     require_terminal(_NO_SCREEN)
     from ..app.settings import load_settings  # noqa: PLC0415
-    from ..paths import config_folder  # noqa: PLC0415
+    from ..installation import config_folder  # noqa: PLC0415
     from ..sweep.sweep_folder import SweepWatcher  # noqa: PLC0415
     from ..sweep.sweep_screen import SweepApp  # noqa: PLC0415
 

@@ -20,9 +20,8 @@ from femtotui.core.events import ScoreDone
 from femtotui.core.run_folder.catalog import RunSummary, list_runs
 from femtotui.presets import Goal, Preset
 
-from ..runs.handle import TrainerFactory
 from ..runs.library import load_state
-from ..runs.manager import RunManager
+from ..runs.manager import RunManager, TrainerFactory
 from ..runs.state import RunState, Status
 
 FOLDER = "reproduce"
@@ -210,7 +209,7 @@ class ExperimentRunner:
 
     def drain(self) -> bool:
         """Fold what the trainers sent; after a trial's end, start the next. Return whether there was news."""
-        news = [manager.collect().changed for manager in self._managers.values()]
+        news = [manager.collect() for manager in self._managers.values()]
         if not self.running or self.current is not None:
             return any(news)
         if any(trial.has_failed for trial in self.experiment.trials):

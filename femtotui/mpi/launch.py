@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from femtotui.core.errors import FemtoError
 
 from ..blas.kernel import prepare_blas
-from ..packages import require_extra
+from ..installation import require_extra
 from ..text.safe import say
 from ..trainer import EXIT_BUG, EXIT_DONE, EXIT_FAILED
 

@@ -18,7 +18,7 @@ from femtotui.core.tokenizers import load_tokenizer
 from femtotui.core.training.training import Training
 from femtotui.core.training.workers import Dismissed, usable_cores
 
-from ..packages import versions_here
+from ..installation import versions_here
 from ..trainer.session import Session, continue_run, prepare
 from ..trainer.text_transfer import TextTransfer, pack_text, unpack_text
 from .launch import MpiError, World

@@ -1,1 +1,1 @@
-"""Runs: the ones of this session, the ones on disk, and the Runs screen."""
+"""Runs: the ones of this session, the ones on disk, the Runs and Journal screens."""

@@ -14,13 +14,12 @@ from femtotui.core.machine import rss_mib
 from femtotui.core.run_folder.catalog import RunSummary, unfinished_run
 from femtotui.presets import Preset
 
-from ..paths import choices_file
+from ..installation import choices_file
 from ..text.formats import Tone
 from .choices import Choices, wants_english
 from .forecast import Forecast, forecast
-from .handle import RunHandle
 from .library import RunRow, load_state
-from .manager import RunManager
+from .manager import RunHandle, RunManager
 from .state import Status
 from .verdict import too_early_words
 
@@ -54,7 +53,6 @@ class RunActions:
 
     @property
     def status(self) -> Status | None:
-        """The status of the current run."""
         return self.current.state.status if self.current is not None else None
 
     def needs_english(self, key: str) -> bool:
@@ -96,9 +94,7 @@ class RunActions:
     def can_resume(self) -> bool:
         """Whether there is a run to resume: the current one, which failed, or one of an earlier session."""
         handle = self.current
-        if handle is None:
-            return False
-        return handle.state.can_recover or self._offered(handle) is not None
+        return handle is not None and (handle.state.can_recover or self._offered(handle) is not None)
 
     def _offered(self, handle: RunHandle) -> RunSummary | None:
         left = self._left
@@ -147,7 +143,6 @@ class RunActions:
             return str(error)
 
     def continue_run(self, row: RunRow) -> StatusMessage:
-        """Continue a run from the disk."""
         state = load_state(row.summary, row.summary.checkpoint_step or 0)
         key = state.config.preset
         handle = self.manager.handles.get(key)
@@ -163,9 +158,7 @@ class RunActions:
         return self._start(preset.key, None)
 
     def save_preset(self, preset: Preset) -> StatusMessage:
-        """Save a preset of the user."""
-        path = self.choices.user_presets.save(preset)
-        return StatusMessage(f"saved as {path}", "good")
+        return StatusMessage(f"saved as {self.choices.user_presets.save(preset)}", "good")
 
     def new_run(self) -> StatusMessage:
         """Start the current preset again with the next seed; what trained is saved."""
@@ -177,18 +170,14 @@ class RunActions:
     def resume_failed(self) -> StatusMessage:
         """Resume a failed run from its last checkpoint, or the one that an earlier session left."""
         handle = self.current
-        failed = handle is not None and handle.state.status is Status.FAILED
-        left = self._offered(handle) if handle is not None and not failed else None
-        if left is not None:
-            return self._continue_earlier(left)
-        if handle is None or not failed:
+        if handle is not None and handle.state.status is Status.FAILED:
+            if not handle.state.can_recover:
+                return StatusMessage("this run was never saved: n starts a new run", "warning")
+            self.manager.resume_run(handle.config.preset)
+            return StatusMessage(f"{_name(handle)} resumes from its last checkpoint", "good")
+        left = self._offered(handle) if handle is not None else None
+        if left is None:
             return StatusMessage("nothing to resume: the run has not failed")
-        if not handle.state.can_recover:
-            return StatusMessage("this run was never saved: n starts a new run", "warning")
-        self.manager.resume_run(handle.config.preset)
-        return StatusMessage(f"{_name(handle)} resumes from its last checkpoint", "good")
-
-    def _continue_earlier(self, left: RunSummary) -> StatusMessage:
         self._left = None
         self.manager.continue_run(left.config, str(left.path))
         return StatusMessage(f"resuming {left.path.name} from step {left.checkpoint_step or 0:,}", "good")
@@ -200,7 +189,6 @@ class RunActions:
         return StatusMessage("detaching…")
 
     def pause(self) -> StatusMessage:
-        """Pause the current run."""
         if self.status is not Status.TRAINING or not self.manager.pause():
             return StatusMessage("nothing to pause: no training is running")
         return StatusMessage("pausing…")
@@ -210,13 +198,11 @@ class RunActions:
         return self.status in {Status.STARTING, Status.TRAINING} and self.manager.pause()
 
     def resume(self) -> StatusMessage:
-        """Resume after a pause."""
         if self.status is not Status.PAUSED or not self.manager.resume():
             return StatusMessage("nothing to resume: training is not paused")
         return StatusMessage("resumed", "good")
 
     def checkpoint(self) -> StatusMessage:
-        """Save the current run now."""
         if self.status not in _RUNNING or not self.manager.checkpoint():
             return StatusMessage("nothing to save: no training is running")
         return StatusMessage("saving a checkpoint…")

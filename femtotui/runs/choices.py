@@ -44,26 +44,17 @@ class Choices:
         return self.user_presets.broken
 
     def config(self, key: str, *, seed: int | None = None) -> RunConfig:
-        """The settings of preset `key`; `seed` overrides the one asked for.
-
-        Raises: FemtoError children, in words.
-        """
+        """The settings of preset `key`; `seed` overrides the one asked for. Raises: FemtoError children."""
         return self.config_of(self.preset(key), seed=seed)
 
     def config_of(self, preset: Preset, *, seed: int | None = None) -> RunConfig:
-        """The settings of a preset that need not be among those known.
-
-        Raises: FemtoError children, in words.
-        """
+        """The settings of a preset that need not be among those known. Raises: FemtoError children."""
         chosen = seed if seed is not None else self.seed or 0
         data = self.data if preset.data.source == self.opening.data.source else ()
         return run_config(preset, recipe=self.recipe, seed=chosen, data=data)
 
     def preset(self, key: str) -> Preset:
-        """The preset of that key.
-
-        Raises: PresetError, naming the nearest.
-        """
+        """The preset of that key. Raises: PresetError, naming the nearest."""
         known = {preset.key: preset for preset in self.presets}
         return known[key] if key in known else load_preset(key)
 
@@ -75,10 +66,8 @@ def wants_english(config: RunConfig) -> bool:
 
 def preset_of_run(config: RunConfig) -> Preset:
     """The preset of a run; for a user preset, one made from the settings of the run."""
-    for preset in list_presets():
-        if preset.key == config.preset:
-            return preset
-    return Preset(
+    entry = next((preset for preset in list_presets() if preset.key == config.preset), None)
+    return entry or Preset(
         key=config.preset,
         title=config.title,
         model=config.model,
@@ -88,9 +77,6 @@ def preset_of_run(config: RunConfig) -> Preset:
         batch=config.train.batch,
         recipe=config.recipe.name,
     )
-
-
-SUFFIX = ".toml"
 
 
 @dataclass(frozen=True)
@@ -134,19 +120,15 @@ class UserPresets:
         self.saved, self.broken = saved, tuple(broken)
 
     def add(self, preset: Preset) -> None:
-        """Add a preset for this session."""
         _require_own_key(preset)
         self.unsaved[preset.key] = preset
 
     def save(self, preset: Preset) -> Path:
-        """Write a preset to the folder, over the one with its key.
-
-        Raises: PresetError.
-        """
+        """Write a preset to the folder, over the one with its key. Raises: PresetError."""
         _require_own_key(preset)
         if self.folder is None:
             raise PresetError("there is no folder to keep presets in")
-        path = self.folder / f"{preset.key}{SUFFIX}"
+        path = self.folder / f"{preset.key}.toml"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path, tomli_w.dumps(_without_none(msgspec.to_builtins(preset))).encode())
@@ -177,7 +159,7 @@ def _toml_files(folder: Path | None, broken: list[BrokenPreset]) -> list[Path]:
     if folder is None:
         return []
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+        return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
     except FileNotFoundError:
         return []
     except OSError as error:

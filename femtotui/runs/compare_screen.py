@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 from textual.app import ComposeResult
@@ -64,8 +63,7 @@ class CompareScreen(InTurn[None]):
 
     def _fill(self) -> None:
         table = self.query_one("#compare-table", Static)
-        differing, results, alike = compare(self._left, self._right)
-        table.update(facts_table((differing, results, alike), table.content_size.width))
+        table.update(facts_table(compare(self._left, self._right), table.content_size.width))
 
     def action_chart(self, action: str) -> None:
         getattr(self.query_one(LossChart), f"action_{action}")()
@@ -73,32 +71,30 @@ class CompareScreen(InTurn[None]):
 
 def facts_table(parts: Sequence[Sequence[Line]], width: int) -> Content:
     """Differing settings in colour, then the results, then equal settings, dimmed."""
-    titles = ("settings that differ", "results", "the same in both")
+    heads = (
+        ("settings that differ", "$text-warning"),
+        ("results", "$text"),
+        ("the same in both", "$foreground-muted"),
+    )
     names = [line.what for part in parts for line in part]
     first = min(max(map(len, names), default=0), max(width // 2, LEAST_COLUMN))
     each = max((width - first - 4) // 2, LEAST_COLUMN)
     lines: list[Content] = []
-    for title, part in zip(titles, parts, strict=True):
+    for (title, tone), part in zip(heads, parts, strict=True):
         lines.append(Content.styled(title if part else f"{title}: none", "bold underline"))
         for line in part:
-            tone = "$text-warning" if line.differs and part is parts[0] else "$foreground-muted"
             row = f"{fitted(line.what, first)}  {fitted(line.left, each)}  {fitted(line.right, each)}"
-            lines.append(Content.styled(row, tone if part is not parts[1] else "$text"))
+            lines.append(Content.styled(row, tone))
         lines.append(Content(""))
     return Content("\n").join(lines)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One fact of both runs."""
 
     what: str
     left: str
     right: str
-
-    @property
-    def differs(self) -> bool:
-        return self.left != self.right
 
 
 def compare(left: RunRow, right: RunRow) -> tuple[list[Line], list[Line], list[Line]]:
@@ -106,9 +102,10 @@ def compare(left: RunRow, right: RunRow) -> tuple[list[Line], list[Line], list[L
     ours, theirs = _settings(left), _settings(right)
     names = list(dict.fromkeys([*ours, *theirs]))
     lines = [Line(name, ours.get(name, UNKNOWN), theirs.get(name, UNKNOWN)) for name in names]
-    results = _results(left), _results(right)
-    outcome = [Line(name, results[0][name], results[1][name]) for name in results[0]]
-    return [line for line in lines if line.differs], outcome, [line for line in lines if not line.differs]
+    differing = [line for line in lines if line.left != line.right]
+    results = zip(_results(left).items(), _results(right).values(), strict=True)
+    outcome = [Line(name, ours, theirs) for (name, ours), theirs in results]
+    return differing, outcome, [line for line in lines if line.left == line.right]
 
 
 def _settings(row: RunRow) -> dict[str, str]:

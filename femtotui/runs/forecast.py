@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from femtotui.core.config import ModelConfig, RunConfig
-from femtotui.core.training.calibration import ThreadChoice, known_choice
+from femtotui.core.training.calibration import known_choice
 from femtotui.core.training.workers import activation_bytes, choose_chunk, choose_threads
 
 from ..text.formats import duration, memory, milliseconds
@@ -54,10 +54,6 @@ class Forecast:
     steps: int
 
     @property
-    def total_s(self) -> float | None:
-        return self.ms_per_step * self.steps / 1000 if self.ms_per_step is not None else None
-
-    @property
     def words(self) -> str:
         """One line, parameters included."""
         return f"{self.parameters:,} parameters · {self.cost}"
@@ -65,41 +61,28 @@ class Forecast:
     @property
     def cost(self) -> str:
         """Memory and time."""
-        facts = [f"about {memory(self.mib)}"]
-        if self.ms_per_step is not None and self.total_s is not None:
-            facts += [f"{milliseconds(self.ms_per_step)} per step", f"{duration(self.total_s)} in all"]
-        else:
-            facts.append(f"{self.steps:,} steps, to be timed")
-        return " · ".join(facts)
+        if self.ms_per_step is None:
+            return f"about {memory(self.mib)} · {self.steps:,} steps, to be timed"
+        total = duration(self.ms_per_step * self.steps / 1000)
+        return f"about {memory(self.mib)} · {milliseconds(self.ms_per_step)} per step · {total} in all"
 
 
 def forecast(config: RunConfig, app_mib: float, measured: Path) -> Forecast:
     """Forecast a run of `config` beside an app that uses `app_mib` now.
 
-    `measured` is the file in which a machine remembers how fast which sizes were.
+    `measured` is the file in which a machine remembers how fast which sizes were: the last run of this size,
+    or else the measurement before the first.
     """
-    model = with_vocabulary(config)
-    train = config.train
+    vocabulary = config.model.vocab_size or config.tokenizer.vocab_size or 256
+    model, train = msgspec.structs.replace(config.model, vocab_size=vocabulary), config.train
     choice = known_choice(measured, model, config.recipe, train.batch)
     threads = train.threads or (choice.threads if choice else choose_threads(train.batch))
     chunk = train.chunk or (choice.chunk if choice else choose_chunk(model, train.batch, threads))
-    return Forecast(
-        parameters=model.n_parameters,
-        mib=app_mib + _APP_MIB + _model_mib(model, threads, chunk) + _other_mib(config),
-        ms_per_step=_step_ms(choice) if choice else None,
-        steps=train.steps,
-    )
-
-
-def _step_ms(choice: ThreadChoice) -> float:
-    """As in the last run of this size here, or else from the measurement before the first."""
-    return choice.step_ms if choice.step_ms is not None else choice.ms * _UPDATE_SHARE
-
-
-def with_vocabulary(config: RunConfig) -> ModelConfig:
-    """The model with the vocabulary that is asked for, or else expected."""
-    vocabulary = config.model.vocab_size or config.tokenizer.vocab_size or 256
-    return msgspec.structs.replace(config.model, vocab_size=vocabulary)
+    ms_per_step = choice.step_ms if choice else None
+    if choice and ms_per_step is None:
+        ms_per_step = choice.ms * _UPDATE_SHARE
+    mib = app_mib + _APP_MIB + _model_mib(model, threads, chunk) + _other_mib(config)
+    return Forecast(model.n_parameters, mib, ms_per_step, train.steps)
 
 
 def _model_mib(model: ModelConfig, threads: int, chunk: int) -> float:

@@ -12,7 +12,7 @@ import msgspec
 
 from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.events import AnyEvent
-from femtotui.core.files import read_limited, refuse_newer, reraise_os_errors, write_atomically
+from femtotui.core.files import read_limited, read_record, refuse_newer, reraise_os_errors, write_atomically
 from femtotui.core.run_folder.catalog import RunSummary, list_runs
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.info import RunFile
@@ -51,6 +51,11 @@ class RunRow:
         return self.summary.info.config.preset if self.summary.info is not None else ""
 
     @property
+    def known_loss(self) -> float | None:
+        """The validation loss, or else that of the last step."""
+        return self.summary.val_loss if self.summary.val_loss is not None else self.summary.loss
+
+    @property
     def held(self) -> bool:
         """Whether a process is training it now."""
         return self.summary.holder is not None
@@ -58,17 +63,13 @@ class RunRow:
     @property
     def name(self) -> str:
         """The user's title, or else preset, recipe and seed."""
-        if self.title:
-            return self.title
-        info = self.summary.info
-        if info is None:
-            return self.path.name
-        config = info.config
+        if self.title or self.summary.info is None:
+            return self.title or self.path.name
+        config = self.summary.info.config
         return f"#{config.preset} {config.recipe.name} seed {config.train.seed}"
 
     @property
     def short_name(self) -> str:
-        """A shorter form of the name."""
         return self.title or self.name.replace(" seed ", " s")
 
 
@@ -87,17 +88,11 @@ def read_row(summary: RunSummary) -> RunRow:
 
 def _read_title(folder: Path) -> str:
     """The user's title; empty if it cannot be read, or only by a newer femtotui."""
-    with suppress(FemtoError, OSError, ValueError, RecursionError):
-        title = msgspec.json.decode(_title_text(folder), type=_Title).title
-        if title.isprintable():
-            return title[:MAX_TITLE_LENGTH]
+    with suppress(FemtoError):
+        record = read_record(folder / RunFile.TITLE, _Title, TITLE_FORMAT, _MAX_BYTES)
+        if record is not None and record.title.isprintable():
+            return record.title[:MAX_TITLE_LENGTH]
     return ""
-
-
-def _title_text(folder: Path) -> bytes:
-    text = read_limited(folder / RunFile.TITLE, _MAX_BYTES)
-    refuse_newer(text, TITLE_FORMAT, folder / RunFile.TITLE, RunError)
-    return text
 
 
 def write_title(folder: Path, title: str) -> None:
@@ -106,7 +101,7 @@ def write_title(folder: Path, title: str) -> None:
     if len(title) > MAX_TITLE_LENGTH or not title.isprintable():
         raise RunError(f"a title is one line of at most {MAX_TITLE_LENGTH} characters")
     with suppress(OSError, ValueError, RecursionError):  # what cannot be read may be replaced
-        _title_text(folder)
+        refuse_newer(read_limited(path, _MAX_BYTES), TITLE_FORMAT, path, RunError)
     with reraise_os_errors(RunError, f"write {path}"):
         write_atomically(path, msgspec.json.encode(_Title(title=title)) + b"\n")
 
@@ -115,13 +110,8 @@ def write_title(folder: Path, title: str) -> None:
 
 
 def load_state(summary: RunSummary, last_step: int = _EVERYTHING) -> RunState:
-    """The state of a run on disk, as if its events had been received.
-
-    Raises: RunError for a damaged one.
-    """
-    if summary.info is None:
-        raise RunError(summary.problem)
-    state = RunState(summary.info.config)
+    """The state of a run on disk, as if its events had been received. Raises: RunError for a damaged one."""
+    state = RunState(summary.config)
     state.folder = str(summary.path)
     state.status = Status.FINISHED if summary.finished else Status.PARKED
     state.fold(event for event in read_history(summary.path, last_step) if isinstance(event, AnyEvent))

@@ -34,7 +34,7 @@ Rows = tuple[RunRow, ...]
 class Glance:
     """The runs to show: the newest rows, the folder name of the one on the chart, and those laid over it."""
 
-    rows: tuple[RunRow, ...] = ()
+    rows: Rows = ()
     current: str = ""
     overlaid: tuple[str, ...] = ()
 
@@ -42,16 +42,13 @@ class Glance:
 def run_line(row: RunRow, glance: Glance) -> Content:
     """One line of the list: mark, title or preset and time, loss on text that is never trained on."""
     name = row.path.name
-    mark, tone = _mark(row)
+    mark = _mark(row)
     if name in glance.overlaid:
-        mark, tone = "◆", _OVERLAY_TONES[glance.overlaid.index(name) % len(_OVERLAY_TONES)]
+        mark = "◆", _OVERLAY_TONES[glance.overlaid.index(name) % len(_OVERLAY_TONES)]
     here = name == glance.current
-    return Content.assemble(
-        (mark, tone),
-        " ",
-        (fitted(_name(row), NAME_WIDTH), "bold" if here else ""),
-        (f"{'now' if here and row.held else _loss(row):>6}", "$foreground-muted"),
-    )
+    value = "" if row.known_loss is None else f"{row.known_loss:.3f}"
+    figure = (f"{'now' if here and row.held else value:>6}", "$foreground-muted")
+    return Content.assemble(mark, " ", (fitted(_name(row), NAME_WIDTH), "bold" if here else ""), figure)
 
 
 def run_words(row: RunRow) -> str:
@@ -80,11 +77,6 @@ def _name(row: RunRow) -> str:
         return unwrapped(row.name)
     when, key = unwrapped(info.created[5:16].replace("T", " ")), unwrapped(info.config.preset)
     return f"{key:>2} {when}" if key.isdigit() else f"{fitted(key, _KEY_WIDTH)} {when[6:]}"
-
-
-def _loss(row: RunRow) -> str:
-    value = row.summary.val_loss if row.summary.val_loss is not None else row.summary.loss
-    return f"{value:.3f}" if value is not None else ""
 
 
 @dataclass
@@ -165,7 +157,6 @@ class RunListUpdater:
             self.reload()
 
     def reload(self) -> None:
-        """Read the newest runs and show them."""
         self._in_background(self._read, self._use)
 
     def _read(self) -> Rows:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -41,33 +42,22 @@ class RunsAnswer:
     resume: RunRow | None = None
 
 
-@dataclass(frozen=True)
-class _Order:
-    words: str
-    key: Callable[[RunRow], tuple[bool, float | str]]
+def _preset_order(row: RunRow) -> tuple[bool, str]:
+    return row.summary.info is None, row.preset.zfill(40) if row.preset.isdigit() else row.preset
 
 
-def _least_loss(row: RunRow) -> tuple[bool, float | str]:
-    value = row.summary.val_loss if row.summary.val_loss is not None else row.summary.loss
-    return value is None, value if value is not None else 0.0
-
-
-ORDERS = (
-    _Order("newest first", lambda row: (False, row.path.name)),
-    _Order("lowest loss first", _least_loss),
-    _Order("by preset", lambda row: (row.summary.info is None, _preset_key(row))),
-    _Order("most steps first", lambda row: (False, -float(row.summary.step))),
+ORDERS: tuple[tuple[str, Callable[[RunRow], Any]], ...] = (
+    ("newest first", lambda row: row.path.name),
+    ("lowest loss first", lambda row: math.inf if row.known_loss is None else row.known_loss),
+    ("by preset", _preset_order),
+    ("most steps first", lambda row: -row.summary.step),
 )
-
-
-def _preset_key(row: RunRow) -> str:
-    preset = row.summary.info.config.preset if row.summary.info is not None else ""
-    return preset.zfill(40) if preset.isdigit() else preset
+"""What the border says, and the key to sort by."""
 
 
 def in_order(rows: list[RunRow], number: int) -> list[RunRow]:
     """Rows sorted by one of ORDERS; only newest first sorts in reverse."""
-    return sorted(rows, key=ORDERS[number].key, reverse=number == 0)
+    return sorted(rows, key=ORDERS[number][1], reverse=number == 0)
 
 
 class RunsScreen(InTurn[RunsAnswer]):
@@ -90,10 +80,8 @@ class RunsScreen(InTurn[RunsAnswer]):
 
     def __init__(self, rows: Rows, trash: RunTrash, glyphs: Glyphs, marked: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self._read = rows
-        self._trash = trash
-        self._glyphs = glyphs
-        self._rows: list[RunRow] = []
+        self._read, self._trash, self._glyphs = rows, trash, glyphs
+        self._rows: dict[str, RunRow] = {}
         self._marked = list(marked)
         self._order = 0
         self._on_chart: tuple[str, tuple[str, ...]] | None = None
@@ -124,42 +112,33 @@ class RunsScreen(InTurn[RunsAnswer]):
         except FemtoError as error:
             self.notify(str(error), title=error.title, severity="error", markup=False)
             rows = []
-        self._rows = in_order(rows, self._order)
-        names = [row.path.name for row in self._rows]
-        self._marked = [name for name in self._marked if name in names]
+        self._rows = {row.path.name: row for row in in_order(rows, self._order)}
+        self._marked = [name for name in self._marked if name in self._rows]
         self._fill()
-        self._table.move_cursor(row=names.index(keep) if keep in names else 0)
+        self._table.move_cursor(row=list(self._rows).index(keep) if keep in self._rows else 0)
         self._show_curve()
 
     def _fill(self) -> None:
-        table = self._table
-        at = table.cursor_row
+        table, at = self._table, self._table.cursor_row
         table.clear()
-        for row in self._rows:
-            table.add_row(*row_cells(row, row.path.name in self._marked), key=row.path.name)
+        for name, row in self._rows.items():
+            table.add_row(*row_cells(row, name in self._marked), key=name)
         table.move_cursor(row=at)
         table.display = bool(self._rows)
         empty = self.query_one("#runs-empty", Static)
         empty.display = not self._rows
         empty.update("no runs yet")
-        self.query_one("#runs-box").border_subtitle = ORDERS[self._order].words
+        self.query_one("#runs-box").border_subtitle = ORDERS[self._order][0]
 
     @property
     def _here(self) -> RunRow | None:
         at = self._table.cursor_row
-        return self._rows[at] if 0 <= at < len(self._rows) else None
+        return list(self._rows.values())[at] if 0 <= at < len(self._rows) else None
+
+    def _marked_but(self, here: str = "") -> list[RunRow]:
+        return [self._rows[name] for name in self._marked if name in self._rows and name != here]
 
     @on(DataTable.RowHighlighted)
-    def _moved(self) -> None:
-        self._show_curve()
-
-    @on(DataTable.RowSelected)
-    def _chosen(self) -> None:
-        self.action_compare()
-
-    def _row_named(self, name: str) -> RunRow | None:
-        return next((row for row in self._rows if row.path.name == name), None)
-
     def _show_curve(self) -> None:
         row, chart = self._here, self._chart
         wanted = (row.path.name if row else "", tuple(self._marked))
@@ -170,8 +149,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         chart.border_subtitle = Content(unwrapped(row.summary.problem or row.note) if row is not None else "")
         has_curve = row is not None and row.summary.info is not None
         chart.show(load_curve(row) if row is not None and has_curve else ChartData())
-        others = [self._row_named(name) for name in self._marked if name != wanted[0]]
-        chart.set_overlays([load_overlay(other) for other in others if other is not None])
+        chart.set_overlays([load_overlay(other) for other in self._marked_but(wanted[0])])
 
     # -- what can be done ------------------------------------------------------------------------------
 
@@ -192,30 +170,32 @@ class RunsScreen(InTurn[RunsAnswer]):
         self._fill()
         return self._show_curve()
 
+    @on(DataTable.RowSelected)
     def action_compare(self) -> None:
         here = self._here
-        others = [self._row_named(name) for name in self._marked if here is None or name != here.path.name]
-        if here is None or here.summary.info is None or not others or others[-1] is None:
-            return self._refuse("mark one run with space, and go to another: those two are compared")
-        self.app.push_screen(CompareScreen(others[-1], here, self._glyphs))
-        return None
+        others = self._marked_but(here.path.name) if here is not None else []
+        if here is None or here.summary.info is None or not others:
+            self._refuse("mark one run with space, and go to another: those two are compared")
+        else:
+            self.app.push_screen(CompareScreen(others[-1], here, self._glyphs))
 
     def action_resume(self) -> None:
         row = self._here
-        if row is None or not row.summary.can_continue:
-            return self._refuse("this run cannot be resumed: it has finished, was never saved, or is damaged")
-        if row.held:
-            return self._refuse("this run is being trained already")
-        self._answer(row)
-        return None
+        if row is not None and row.held:
+            self._refuse("this run is being trained already")
+        elif row is None or not row.summary.can_continue:
+            self._refuse("this run cannot be resumed: it has finished, was never saved, or is damaged")
+        else:
+            self.action_leave(row)
 
     @work(exclusive=True)
     async def action_rename(self) -> None:
         row = self._here
         if row is None:
             return
-        question = TextQuestion("title of this run", row.title, MAX_TITLE_LENGTH)
-        title = await self.app.push_screen_wait(question)
+        title = await self.app.push_screen_wait(
+            TextQuestion("title of this run", row.title, MAX_TITLE_LENGTH)
+        )
         if title is not None:
             self._do(lambda: write_title(row.path, title))
 
@@ -224,10 +204,9 @@ class RunsScreen(InTurn[RunsAnswer]):
         row = self._here
         if row is None:
             return
-        note = await self.app.push_screen_wait(
-            TextQuestion(f"note on {row.name}", " ".join(row.note.split()))
-        )
-        if note is not None and note != " ".join(row.note.split()):
+        before = " ".join(row.note.split())
+        note = await self.app.push_screen_wait(TextQuestion(f"note on {row.name}", before))
+        if note is not None and note != before:
             self._do(lambda: write_note(row.path, note))
 
     @work(exclusive=True)
@@ -241,11 +220,10 @@ class RunsScreen(InTurn[RunsAnswer]):
             self._do(lambda: self._trash.delete(row.path))
 
     def action_undo(self) -> None:
-        last = self._trash.last
-        if last is None:
-            return self._refuse("nothing was deleted")
-        self._do(self._trash.restore, keep=last.name)
-        return None
+        if self._trash.last is None:
+            self._refuse("nothing was deleted")
+        else:
+            self._do(self._trash.restore, keep=self._trash.last.name)
 
     def _do(self, deed: Callable[[], None], keep: str = "") -> None:
         try:
@@ -262,12 +240,8 @@ class RunsScreen(InTurn[RunsAnswer]):
     def action_chart(self, action: str) -> None:
         getattr(self._chart, f"action_{action}")()
 
-    def action_leave(self) -> None:
-        self._answer(None)
-
-    def _answer(self, resume: RunRow | None) -> None:
-        marked = [self._row_named(name) for name in self._marked]
-        self.dismiss(RunsAnswer(tuple(row for row in marked if row is not None), resume))
+    def action_leave(self, resume: RunRow | None = None) -> None:
+        self.dismiss(RunsAnswer(tuple(self._marked_but()), resume))
 
 
 def row_cells(row: RunRow, marked: bool) -> list[Text]:
@@ -277,17 +251,8 @@ def row_cells(row: RunRow, marked: bool) -> list[Text]:
     if summary.info is None:
         cells = ["damaged", row.path.name[:15], "", "", "", "", unwrapped(summary.problem)]
         return [Text("!"), *(Text(unwrapped(cell), style="dim") for cell in cells)]
-    figures = [
-        unwrapped(row.name),
-        summary.info.created[5:16].replace("T", " "),
-        f"{summary.step:,}{'' if summary.finished else ' …'}",
-        loss(summary.loss),
-        loss(summary.val_loss),
-        duration(summary.elapsed_s),
-        unwrapped(row.note),
-    ]
-    right = {2, 3, 4, 5}
-    return [
-        mark,
-        *(Text(cell, justify="right" if at in right else "left") for at, cell in enumerate(figures)),
-    ]
+    when = summary.info.created[5:16].replace("T", " ")
+    step = f"{summary.step:,}{'' if summary.finished else ' …'}"
+    figures = (step, loss(summary.loss), loss(summary.val_loss), duration(summary.elapsed_s))
+    numbers = (Text(figure, justify="right") for figure in figures)
+    return [mark, Text(unwrapped(row.name)), Text(when), *numbers, Text(unwrapped(row.note))]

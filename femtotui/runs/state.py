@@ -237,12 +237,13 @@ class RunState:
         ms = self.ms_per_step
         return self.config.train.batch * self.config.model.context / ms * 1000 if ms else None
 
-    def recent_speeds(self, groups: int = 12, steps: int = 20) -> list[float]:
-        """Tokens per second over the newest `groups` stretches of `steps` steps, oldest first."""
-        tokens = self.config.train.batch * self.config.model.context
+    def recent_speeds(self) -> list[float]:
+        """Tokens per second over the newest 12 stretches of 20 steps, oldest first."""
+        groups, steps = 12, 20
+        tokens = self.config.train.batch * self.config.model.context * steps
         seconds = self.seconds[::-1][: groups * steps + 1 : steps][::-1].tolist()
         spans = [after - before for before, after in pairwise(seconds)]
-        return [tokens * steps / span if span > 0 else math.nan for span in spans]
+        return [tokens / span if span > 0 else math.nan for span in spans]
 
     @property
     def left_s(self) -> float | None:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from femtotui.presets import Preset
+from femtotui.core.events import Baselines
+from femtotui.presets import JournalRecord, Preset
 
+from ..chart.series import Floats
 from ..text.formats import Tone
 from .state import RunState, Status
-
-Floats = NDArray[np.float64]
 
 LEAST_STEPS = 60
 """Fewer steps give no verdict."""
@@ -53,26 +53,14 @@ class Slope:
 
 
 @dataclass(frozen=True)
-class Landmarks:
-    """Losses to compare a run with, in nats per token; None where unknown.
-
-    `journal_step` and `journal_loss` are the end of the journal's run of this preset, on the same data.
-    """
-
-    uniform: float | None = None
-    bigram: float | None = None
-    floor: float | None = None
-    journal_step: int | None = None
-    journal_loss: float | None = None
-
-
-@dataclass(frozen=True)
 class Verdict:
-    """One line of text, its tone, and the trend it is based on."""
+    """One line of text, and its tone."""
 
     words: str
-    tone: Tone
-    trend: Trend
+    tone: Tone = "plain"
+
+
+TOO_EARLY = Verdict("too early to tell")
 
 
 def slope(losses: ArrayLike, elapsed_s: ArrayLike) -> Slope:
@@ -112,27 +100,28 @@ def judge(
     losses: ArrayLike,
     elapsed_s: ArrayLike,
     evals: Sequence[tuple[int, float]],
-    landmarks: Landmarks,
+    known: Baselines | None = None,
+    record: JournalRecord | None = None,
     *,
     over: bool = False,
 ) -> Verdict:
-    """The verdict on a curve. `over`: the run has ended, and does not continue by itself."""
+    """The verdict on a curve, compared with the baselines `known` and the journal's run of the same data.
+
+    `over`: the run has ended, and does not continue by itself.
+    """
     steps, losses, elapsed_s = (np.asarray(column, np.float64) for column in (steps, losses, elapsed_s))
     if losses.size < LEAST_STEPS:
-        return Verdict("too early to tell", "plain", Trend.UNKNOWN)
+        return TOO_EARLY
     recent = losses[-_RECENT:]
     if not np.isfinite(recent).any():
-        return Verdict("the loss is no longer a finite number", "error", Trend.UNKNOWN)
+        return Verdict("the loss is no longer a finite number", "error")
     now = float(np.mean(recent[np.isfinite(recent)]))
-    found = slope(losses[-_MOST_STEPS * 3 :], elapsed_s[-_MOST_STEPS * 3 :])
-    parts = [_trend_words(found, over=over), _height_words(now, landmarks)]
-    parts.append(_journal_words(steps, losses, now, landmarks))
-    tone: Tone = {Trend.FALLING: "good", Trend.RISING: "warning"}.get(found.trend, "plain")  # type: ignore[assignment]
-    overfitting = _overfitting_words(evals, found.trend)
-    if overfitting:
-        parts.insert(1, overfitting)
-        tone = "warning"
-    return Verdict(" · ".join(part for part in parts if part), tone, found.trend)
+    found = slope(losses, elapsed_s)
+    trend, overfitting = _trend_words(found, over=over), _overfitting_words(evals, found.trend)
+    parts = (trend, overfitting, _height_words(now, known), _journal_words(steps, losses, now, record))
+    is_worse = overfitting or found.trend is Trend.RISING
+    tone: Tone = "warning" if is_worse else "good" if found.trend is Trend.FALLING else "plain"
+    return Verdict(" · ".join(part for part in parts if part), tone)
 
 
 def _trend_words(found: Slope, *, over: bool) -> str:
@@ -152,38 +141,36 @@ def _two_digits(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def _height_words(now: float, known: Landmarks) -> str:
+def _height_words(now: float, known: Baselines | None) -> str:
     """The distance from the floor, or from the baselines above it."""
-    if known.uniform is not None and now > known.uniform * _ABOVE_UNIFORM:
+    if known is None:
+        return ""
+    if now > known.uniform * _ABOVE_UNIFORM:
         return "worse than uniform guessing"
-    if known.bigram is not None and now > known.bigram:
+    if now > known.bigram:
         return f"{now - known.bigram:.2f} above the bigram baseline"
     if known.floor is not None and known.floor > 0:
         above = now / known.floor - 1
         return "at the floor" if above < 0.005 else f"{above:.0%} above the floor"
-    if known.bigram is not None:
-        return f"{1 - now / known.bigram:.0%} below the bigram baseline"
-    return ""
+    return f"{1 - now / known.bigram:.0%} below the bigram baseline"
 
 
-def _journal_words(steps: Floats, losses: Floats, now: float, known: Landmarks) -> str:
-    """A comparison with the journal's run of this preset."""
-    if known.journal_step is None or known.journal_loss is None:
+def _journal_words(steps: Floats, losses: Floats, now: float, record: JournalRecord | None) -> str:
+    if record is None:
         return ""
-    journal_end = f"{known.journal_loss:.3f} at step {known.journal_step:,}"
-    if now <= known.journal_loss:
-        passed = _first_below(steps, losses, known.journal_loss)
+    journal_end = f"{record.loss:.3f} at step {record.step:,}"
+    if now <= record.loss:
+        passed = _first_below(steps, losses, record.loss)
         when = f" since step {passed:,}" if passed else ""
-        return f"below the journal's {known.journal_loss:.3f}{when}"
-    if steps[-1] < known.journal_step:
+        return f"below the journal's {record.loss:.3f}{when}"
+    if steps[-1] < record.step:
         return f"the journal got to {journal_end}"
-    return f"{now - known.journal_loss:.2f} above the journal's {journal_end}"
+    return f"{now - record.loss:.2f} above the journal's {journal_end}"
 
 
 def _first_below(steps: Floats, losses: Floats, level: float) -> int | None:
     """The first step whose `_RECENT` latest losses average below `level`."""
-    losses_K = np.nan_to_num(np.asarray(losses, np.float64), nan=level + 1e3, posinf=level + 1e3)
-    sums = np.cumsum(losses_K)
+    sums = np.cumsum(np.nan_to_num(losses, nan=level + 1e3, posinf=level + 1e3))
     means = (sums[_RECENT:] - sums[:-_RECENT]) / _RECENT
     below = np.flatnonzero(means <= level)
     return int(steps[int(below[0]) + _RECENT]) if below.size else None
@@ -203,20 +190,14 @@ def _overfitting_words(evals: Sequence[tuple[int, float]], trend: Trend) -> str:
 
 _STALE_STEPS = 5
 _STALE_SHARE = 0.005
-_SLOPE_STEPS = 6000
 
 
-def landmarks(state: RunState, preset: Preset | None) -> Landmarks:
-    """The losses to compare a run with. The journal's count only if the run has the journal's data."""
+def verdict_of(state: RunState, preset: Preset | None) -> Verdict:
+    """The verdict on a run in its present state. The journal's run counts only with the journal's data."""
+    over = state.status in {Status.FINISHED, Status.FAILED, Status.PARKED}
     known = state.started.baselines if state.started is not None else None
     record = preset.journal if preset is not None and _has_its_data(state) else None
-    return Landmarks(
-        uniform=known.uniform if known else None,
-        bigram=known.bigram if known else None,
-        floor=known.floor if known else None,
-        journal_step=record.step if record else None,
-        journal_loss=record.loss if record else None,
-    )
+    return judge(state.steps, state.losses, state.seconds, state.evals, known, record, over=over)
 
 
 def _has_its_data(state: RunState) -> bool:
@@ -225,45 +206,27 @@ def _has_its_data(state: RunState) -> bool:
     return name == state.config.data.source and not state.config.data.paths
 
 
-def verdict_of(state: RunState, preset: Preset | None) -> Verdict:
-    """The verdict on a run in its present state."""
-    over = state.status in {Status.FINISHED, Status.FAILED, Status.PARKED}
-    return judge(state.steps, state.losses, state.seconds, state.evals, landmarks(state, preset), over=over)
-
-
-def still_falls(state: RunState) -> float | None:
-    """The nats per minute by which the loss still falls; None if it does not, or cannot be known yet."""
-    found = slope(np.asarray(state.losses)[-_SLOPE_STEPS:], np.asarray(state.seconds)[-_SLOPE_STEPS:])
-    return -found.per_minute if found.trend is Trend.FALLING else None
-
-
 def too_early_words(state: RunState) -> str:
     """A warning about leaving a run whose loss still falls; the journal's runs were stopped too early."""
-    falls = still_falls(state)
-    if falls is None or state.status is Status.FINISHED:
+    found = slope(state.losses, state.seconds)
+    if found.trend is not Trend.FALLING or state.status is Status.FINISHED:
         return ""
-    return f"its loss was still falling, {_two_digits(falls)} per minute"
+    return f"its loss was still falling, {_two_digits(-found.per_minute)} per minute"
 
 
 class Judge:
     """Caches the verdict on a run until it has changed enough."""
 
     def __init__(self) -> None:
-        self._state: RunState | None = None
-        self._seen: tuple[int, int, Status] | None = None
-        self._verdict: Verdict | None = None
+        self._seen: tuple[RunState, int, Status] | None = None
+        self._n_steps = 0
+        self._verdict = TOO_EARLY
 
     def verdict(self, state: RunState, preset: Preset | None) -> Verdict:
         """The verdict, at most half a percent of the run old."""
-        if self._verdict is None or self._is_stale(state):
-            self._state, self._seen = state, (len(state.steps), state.curve.rewritten, state.status)
+        seen, n_steps = (state, state.curve.rewritten, state.status), len(state.steps)
+        is_stale = n_steps - self._n_steps >= max(_STALE_STEPS, _STALE_SHARE * self._n_steps)
+        if is_stale or seen != self._seen:
+            self._seen, self._n_steps = seen, n_steps
             self._verdict = verdict_of(state, preset)
         return self._verdict
-
-    def _is_stale(self, state: RunState) -> bool:
-        if state is not self._state or self._seen is None:
-            return True
-        steps, rewritten, status = self._seen
-        if (rewritten, status) != (state.curve.rewritten, state.status):
-            return True
-        return len(state.steps) - steps >= max(_STALE_STEPS, _STALE_SHARE * steps)

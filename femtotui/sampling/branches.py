@@ -76,7 +76,6 @@ class Branches:
         return branch
 
     def go_to(self, branch: Branch) -> None:
-        """Show a branch."""
         if branch is self.current:
             return
         del self._shown[self._position + 1 :]
@@ -115,19 +114,6 @@ def branch_line(branch: Branch, width: int) -> str:
 
 class BranchList(OptionList):
     """One branch per line; Enter, or a click, shows it."""
-
-    DEFAULT_CSS = """
-    BranchList {
-        height: auto;
-        max-height: 8;
-        border: round $foreground 25%;
-        border-title-color: $text-muted;
-        padding: 0 1;
-        background: transparent;
-        scrollbar-size-vertical: 1;
-        &:focus { border: round $border; border-title-color: $text; }
-    }
-    """
 
     @dataclass
     class Chosen(Message):

@@ -90,16 +90,6 @@ class SamplingFields(Horizontal):
     `request` holds the last valid settings; at first they are the journal's.
     """
 
-    DEFAULT_CSS = """
-    SamplingFields {
-        height: 1;
-        padding: 0 1;
-        & > Static { width: auto; color: $text-muted; padding: 0 1 0 0; }
-        & > SettingField { width: 7; margin-right: 1; }
-        & > #field-seed { width: 1fr; max-width: 12; margin-right: 0; }
-        & > SettingField.-invalid { color: $text-error; }
-    }
-    """
     _DEFAULTS: ClassVar[dict[str, str]] = {
         "tokens": str(JOURNAL_TOKENS),
         "temperature": f"{JOURNAL_SAMPLING.temperature:g}",
@@ -111,14 +101,10 @@ class SamplingFields(Horizontal):
         "temperature": (0.1, 0.0, 100.0),
         "top-k": (1, 0, 65_536),
         "top-p": (0.05, 0.05, 1.0),
-        "seed": (1, 0, 2**32 - 1),
     }
 
-    @dataclass
     class Changed(Message):
-        """A field was edited; `problem` says what is invalid, if anything is."""
-
-        problem: str
+        """A field was edited; the row's `problem` says what is invalid, if anything is."""
 
     def __init__(self) -> None:
         super().__init__(id="sampling-fields")
@@ -131,7 +117,6 @@ class SamplingFields(Horizontal):
             yield SettingField(value, compact=True, id=f"field-{name}")
 
     def field(self, name: str) -> SettingField:
-        """The field of a setting."""
         return self.query_one(f"#field-{name}", SettingField)
 
     def move(self, name: str, direction: int) -> None:
@@ -155,7 +140,7 @@ class SamplingFields(Horizontal):
         except ConfigError as error:
             self.field(error.field).add_class("-invalid")
             self.problem = str(error)
-        self.post_message(self.Changed(self.problem))
+        self.post_message(self.Changed())
 
     def _parsed(self) -> SampleRequest:
         """Raises: ConfigError for the first field that is invalid."""

@@ -166,28 +166,12 @@ class ModelReader:
     # -- models ----------------------------------------------------------------------------------------
 
     @property
-    def is_training(self) -> bool:
-        """Whether the current run trains now."""
-        run = self._actions.current
-        return run is not None and run.state.status is Status.TRAINING
-
-    @property
-    def run_folder(self) -> Path | None:
-        """The folder of the current run."""
-        run = self._actions.current
-        return Path(run.state.run) if run is not None and run.state.run is not None else None
-
-    @property
     def description(self) -> str:
         """The models and the state of the run, on one line."""
         run = self._actions.current
         model = "no parameters yet" if self.model is None else f"sampling from {self.model.name}"
         other = "" if self.other is None else f" · beside {self.other.name}"
         return model + other + (f" · {run.state.status.value} at step {run.state.step:,}" if run else "")
-
-    def ask_snapshot(self) -> bool:
-        """Ask for a first snapshot; False if there is no trainer to send one."""
-        return self._actions.manager.ask_snapshot()
 
     def update(self) -> bool:
         """Use the run's newest snapshot; whether that is another model than before."""
@@ -225,7 +209,7 @@ class ModelReader:
         if self.model is not None and left > 0:
             self.text_number += 1  # what is being scored is not on the screen any more
             tokens = partial(continuation, self.model, prompt, after, replace(request, n_tokens=left))
-            number, gently = self.sample_number, self.is_training
+            number, gently = self.sample_number, self._actions.status is Status.TRAINING
 
             def task(post: Post, cancelled: Cancelled) -> None:
                 stream(tokens, lambda piece: post(SampleGrew(number, piece)), cancelled, gently=gently)
@@ -263,7 +247,6 @@ class ModelReader:
         return without(data, characters_lacking(self.model.sampler.tokenizer, data)).decode()
 
     def close(self) -> None:
-        """Cancel all work."""
         self._tasks.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,11 +23,8 @@ from .stream import SAMPLE_TOKENS, prompt_bytes
 from .timelapse import SampleSetup, Timelapse
 
 
-@dataclass
 class SampleAsked(Message):
     """The user pressed Enter in the prompt."""
-
-    prompt: str
 
 
 class SamplePane(Horizontal):
@@ -50,17 +47,14 @@ class SamplePane(Horizontal):
         self._reader = ModelReader(actions, self.newest, self.post_message)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="sample"):
+        with Vertical(id="sample") as box:
+            box.border_title = "sample"
             yield TokenView(id="tokens")
             with Horizontal(id="prompt-row"):
                 yield Static("prompt", id="prompt-label")
                 yield Prompt()
             yield Static(id="sample-trouble")
         yield NextToken(id="next-token")
-
-    def on_mount(self) -> None:
-        self.query_one("#sample").border_title = "sample"
-        self.query_one("#sample-trouble").display = False
 
     def on_unmount(self) -> None:
         self._reader.close()
@@ -78,19 +72,17 @@ class SamplePane(Horizontal):
 
     @property
     def can_show(self) -> bool:
-        """Whether the pane is visible."""
         return self.display and self.size.height > 0
 
     @property
     def prompt(self) -> str:
-        """The prompt as typed."""
         return self.query_one(Prompt).value
 
     @on(Input.Submitted, "#prompt")
     def _prompt_entered(self, event: Input.Submitted) -> None:
         event.stop()
         self._seed += 1
-        self.post_message(SampleAsked(event.value))
+        self.post_message(SampleAsked())
 
     def sample(self, *, asked: bool) -> None:
         """Draw a sample from the newest snapshot of the current run; `asked` by the user, or automatic."""
@@ -114,8 +106,8 @@ class SamplePane(Horizontal):
         self._reader.model = None
         self.is_drawing = False
         self._is_empty = True
-        self._view.clear()
-        self.query_one(NextToken).clear()
+        self._view.show(b"")
+        self.query_one(NextToken).show(None)
         self.query_one("#sample").border_subtitle = ""
         self._show_problem("")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import Enum
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -35,6 +36,7 @@ FIGURES_SECONDS = 1.0
 
 _UNDO = "undo and redo: the branches that were shown before"
 _SCRUB = "scrub the time-lapse back and forth, into earlier sessions, too"
+_hidden = partial(Binding, show=False)
 _SETTINGS = "temperature down and up, top-p down and up, top-k down and up: the bars follow at once"
 
 MEANINGS: Rows = (
@@ -64,44 +66,24 @@ class SampleScreen(InTurn[None]):
 
     AUTO_FOCUS = "#prompt"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
-    DEFAULT_CSS = """
-    SampleScreen {
-        background: $background;
-        & #studio-head { height: 1; background: $panel; }
-        & #studio-prompt { height: 1; padding: 0 1; }
-        & #studio-prompt > Static { width: 8; color: $text-muted; }
-        & #studio-prompt > Prompt { width: 1fr; }
-        & #user-text { height: 5; margin: 0 1; }
-        & #studio-trouble { height: auto; max-height: 2; padding: 0 1; color: $text-error; display: none; }
-        & #studio-body { height: 1fr; }
-        & #studio-tokens { width: 1fr; height: 1fr; background: transparent; }
-        & #studio-side { width: 36; }
-        & #studio-next { height: 1fr; }
-        &.-wide #studio-side { width: 48; }
-        &.-tiny #studio-side, &.-tiny SamplingFields { display: none; }
-    }
-    """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "prompt", "prompt", tooltip="to the prompt"),
         Binding("t", "user_text", "your text", tooltip="type or paste a text to see its surprises"),
         Binding("u", "undo", "undo", tooltip=_UNDO),
         Binding("r", "redo", "redo", tooltip=_UNDO),
         Binding("left_square_bracket", "scrub(-1)", "scrub", key_display="[ ]", tooltip=_SCRUB),
-        Binding("right_square_bracket", "scrub(1)", show=False, tooltip=_SCRUB),
+        _hidden("right_square_bracket", "scrub(1)", tooltip=_SCRUB),
         Binding("d", "compare", "compare", tooltip="compare with a run or checkpoint; two: one vs the other"),
         Binding("e", "export", "export", tooltip="save as text, JSON, log-probs, SVG or HTML"),
         Binding("y", "copy('text')", "copy", tooltip="copy the text"),
-        Binding(
-            "Y,upper_y", "copy('text and log-probs')", show=False, tooltip="copy the text with log-probs"
-        ),
-        Binding("v", "every", show=False, tooltip="how often the time-lapse gets a frame"),
-        Binding("minus", "move('temperature', -1)", show=False, tooltip=_SETTINGS),
-        Binding("plus,equals_sign", "move('temperature', 1)", show=False, tooltip=_SETTINGS),
-        Binding("comma", "move('top-p', -1)", show=False, tooltip=_SETTINGS),
-        Binding("full_stop", "move('top-p', 1)", show=False, tooltip=_SETTINGS),
-        Binding("less_than_sign", "move('top-k', -1)", show=False, tooltip=_SETTINGS),
-        Binding("greater_than_sign", "move('top-k', 1)", show=False, tooltip=_SETTINGS),
+        _hidden("Y,upper_y", "copy('text and log-probs')", tooltip="copy the text with log-probs"),
+        _hidden("v", "every", tooltip="how often the time-lapse gets a frame"),
+        _hidden("minus", "move('temperature', -1)", tooltip=_SETTINGS),
+        _hidden("plus,equals_sign", "move('temperature', 1)", tooltip=_SETTINGS),
+        _hidden("comma", "move('top-p', -1)", tooltip=_SETTINGS),
+        _hidden("full_stop", "move('top-p', 1)", tooltip=_SETTINGS),
+        _hidden("less_than_sign", "move('top-k', -1)", tooltip=_SETTINGS),
+        _hidden("greater_than_sign", "move('top-k', 1)", tooltip=_SETTINGS),
         Binding("enter", "choose", "alternatives", tooltip="from a token to its alternatives"),
         Binding("ctrl+l", "leave_out", "leave out", priority=True, tooltip="drop what the tokenizer lacks"),
         Binding("question_mark", "help", "help", key_display="?", tooltip="this help"),
@@ -140,8 +122,6 @@ class SampleScreen(InTurn[None]):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        for widget in (self.query_one(UserText), self.query_one(AskRow), self.query_one(BranchList)):
-            widget.display = False
         self._view.follow = False
         self.tick()
 
@@ -219,39 +199,33 @@ class SampleScreen(InTurn[None]):
         is_frame = self._mode is Mode.TIMELAPSE and not self._shown.others
         self._view.border_subtitle = Content(self.player.caption if is_frame else self._shown.figures)
 
+    @on(TokenView.Highlighted)
     def _show_alternatives(self) -> None:
         """Show the alternatives under the cursor, after the current settings or beside the other model's."""
         panel, at = self.query_one(NextToken), self._view.cursor or 0
         if at >= len(self._shown.tokens):
-            panel.clear()
+            panel.show(None)
             return
         panel.columns = ("this", "the other") if self._shown.others else ("raw", "after top-p")
         top = self._shown.alternatives(at, self._fields.request.sampling)
         panel.show(self._shown.tokens[at], top)
 
-    @on(TokenView.Highlighted)
-    def _cursor_moved(self, message: TokenView.Highlighted) -> None:
-        message.stop()
-        self._show_alternatives()
-
     @on(SamplingFields.Changed)
-    def _settings_changed(self, message: SamplingFields.Changed) -> None:
-        message.stop()
-        self.say(message.problem)
+    def _settings_changed(self) -> None:
+        self.say(self._fields.problem)
         self._show_alternatives()
 
     # -- writing ---------------------------------------------------------------------------------------
 
     @on(Input.Submitted, "SettingField")
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
+    def _entered(self) -> None:
         if not self._fields.problem:
             self.write_new()
 
     def write_new(self) -> None:
         """Write a new sample after the prompt."""
         if self.reader.model is None:
-            self._waits_for_model = self.reader.ask_snapshot()
+            self._waits_for_model = self.actions.manager.ask_snapshot()
             self.say("" if self._waits_for_model else "there is nothing to sample from yet")
             return
         self._waits_for_model = False
@@ -262,7 +236,6 @@ class SampleScreen(InTurn[None]):
         self.reader.write(self._prompt, [], self._fields.request)
 
     def on_sample_grew(self, message: SampleGrew) -> None:
-        message.stop()
         if message.number != self.reader.sample_number or self._mode is not Mode.WRITE:
             return
         piece, is_first = message.piece, not self._branches.current.tokens
@@ -324,10 +297,6 @@ class SampleScreen(InTurn[None]):
         self._read_user_text()
 
     @on(TextArea.Changed)
-    def _user_text_changed(self, event: TextArea.Changed) -> None:
-        event.stop()
-        self._read_user_text()
-
     def _read_user_text(self) -> None:
         text = self.query_one(UserText).text.encode()
         if text:
@@ -336,7 +305,6 @@ class SampleScreen(InTurn[None]):
             self._show(ScoredText(self._prompt))
 
     def on_text_read(self, message: TextRead) -> None:
-        message.stop()
         if message.number != self.reader.text_number:
             return
         self.say(message.failure)
@@ -350,7 +318,6 @@ class SampleScreen(InTurn[None]):
 
     def on_model_opened(self, message: ModelOpened) -> None:
         """Compare with the model; with a model of this screen that changed, too, write or read again."""
-        message.stop()
         self.say(message.failure)
         if message.failure:
             return
@@ -373,7 +340,7 @@ class SampleScreen(InTurn[None]):
 
     def action_scrub(self, by: int) -> None:
         """Move through the samples of the same prompt and seed; the first key opens the newest."""
-        self.player.restore(self.reader.run_folder)
+        self.player.restore(self.actions.manager.current_folder)
         if not self.player.timelapse.frames:
             self.say("no frames yet: one is added with every new sample of the training screen")
             return
@@ -397,9 +364,9 @@ class SampleScreen(InTurn[None]):
         """Save the text in the format that the file's ending names."""
         title = "femtotui" if self.reader.model is None else self.reader.model.name
         seed = self._fields.request.sampling.seed if self._mode is Mode.WRITE else None
-        is_dark = self.app.current_theme.dark
+        sample = Sample(self._shown.prompt, self._shown.tokens, title, seed, self.app.current_theme.dark)
         try:
-            path = export(Sample(self._shown.prompt, self._shown.tokens, title, seed, is_dark), name)
+            path = export(sample, name)
         except FemtoError as error:
             self.say(f"{error.title}: {error}")
         else:
@@ -408,17 +375,14 @@ class SampleScreen(InTurn[None]):
     def action_copy(self, form: str) -> None:
         """Copy the text, or its tokens with their log-probs."""
         text = self._shown
-        is_text = form == "text"
-        self.app.copy_to_clipboard(
-            plain_text(text.prompt + text.data) if is_text else log_prob_lines(text.tokens)
-        )
+        copied = plain_text(text.prompt + text.data) if form == "text" else log_prob_lines(text.tokens)
+        self.app.copy_to_clipboard(copied)
         self.notify(f"{len(text.tokens):,} tokens copied as {form}")
 
     # -- keys ------------------------------------------------------------------------------------------
 
     @on(AskRow.Answered)
     def _answered(self, message: AskRow.Answered) -> None:
-        message.stop()
         self._view.focus()
         match message.question, message.answer.strip():
             case "compare", "":
@@ -431,7 +395,6 @@ class SampleScreen(InTurn[None]):
                 self._export(name)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only the actions that are possible now."""
         del parameters
         offered = {
             "undo": self._mode is Mode.WRITE and self._branches.can_undo,

@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import count
+
+from textual.message import Message
 
 from femtotui.core.errors import FemtoError
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, SampledToken
 
 from ..runs.state import RunState, Status
-
-if TYPE_CHECKING:
-    from textual.message import Message
 
 SAMPLE_TOKENS = 160
 """Enough to fill the pane, and drawn in a fraction of a second."""
@@ -42,9 +41,7 @@ _WORTH_A_REST = 5e-5
 
 _LONGEST_REST = 1.0
 
-_ESCAPES = {"\\n": "\n", "\\t": "\t"}
-
-Post = Callable[["Message"], object]
+Post = Callable[[Message], object]
 Cancelled = Callable[[], bool]
 
 
@@ -73,12 +70,10 @@ class BackgroundTasks:
         threading.Thread(target=task, args=(post, cancelled.is_set), name=name).start()
 
     def cancel(self, name: str) -> None:
-        """Cancel the task of that name, if there is one."""
         if name in self._cancelled:
             self._cancelled[name].set()
 
     def close(self) -> None:
-        """Cancel every task."""
         for cancelled in self._cancelled.values():
             cancelled.set()
 
@@ -97,8 +92,7 @@ def failure_words(error: Exception) -> str:
 
 def prompt_bytes(typed: str) -> bytes:
     r"""The bytes of a typed prompt: an empty one is the journal's newline; `\n` and `\t` are escapes."""
-    for escape, meaning in _ESCAPES.items():
-        typed = typed.replace(escape, meaning)
+    typed = typed.replace("\\n", "\n").replace("\\t", "\t")
     return typed.encode("utf-8", errors="replace") or JOURNAL_PROMPT
 
 
@@ -138,18 +132,14 @@ def stream(
 
 def rested(tokens: Iterator[SampledToken]) -> Iterator[SampledToken]:
     """The same tokens, the first at once, with rests that reduce the work to `BUSY_SHARE` of a core."""
-    first = next(tokens, None)
-    if first is None:
-        return
-    yield first
-    while True:
+    for number in count():
         began = time.thread_time()  # other threads' use of the core is not made up for
         token = next(tokens, None)
         worked = time.thread_time() - began
         if token is None:
             return
         yield token
-        if worked > _WORTH_A_REST:
+        if number and worked > _WORTH_A_REST:
             time.sleep(min(worked * (1 / BUSY_SHARE - 1), _LONGEST_REST))
 
 
@@ -189,7 +179,8 @@ class Pace:
             or (not drawing and self._is_time(view))
         )
         if due:
-            self._interval = min(_resample_seconds(view), max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))
+            later = max(RESAMPLE_SECONDS, RESAMPLE_SECONDS_PER_MILLION * (view.parameters or 0) / 1e6)
+            self._interval = min(later, max(FIRST_RESAMPLE_SECONDS, view.elapsed_s))
             self._elapsed_s, self._step = view.elapsed_s, view.step
         self._view, self._status = view, view.status
         return due
@@ -199,7 +190,3 @@ class Pace:
             # Counted from multiples, so that frames lie near round steps whenever the last one was drawn.
             return view.step // self.every_steps != self._step // self.every_steps
         return abs(view.elapsed_s - self._elapsed_s) >= self._interval
-
-
-def _resample_seconds(view: RunState) -> float:
-    return max(RESAMPLE_SECONDS, RESAMPLE_SECONDS_PER_MILLION * (view.parameters or 0) / 1e6)

@@ -15,15 +15,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from femtotui.core.run_folder.logs import read_samples
-from femtotui.core.sampling.distribution import TOKEN, pack, unpack
+from femtotui.core.sampling.distribution import pack, unpack
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, JOURNAL_SAMPLING, SampledToken, Sampling
 
 from ..tokens.scoring import ScoredText
-from .stream import SAMPLE_TOKENS
 
 MAX_FRAMES = 400
-MAX_BYTES = MAX_FRAMES * SAMPLE_TOKENS * TOKEN.itemsize
-"""The most that the tokens of a time-lapse can take."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,6 @@ class TimelapsePlayer:
         self._index = min(max(self._index + by, 0), max(self._n_frames - 1, 0))
 
     def move_to_newest(self) -> None:
-        """Move to the last frame."""
         self.move(len(self.timelapse.frames))
 
     def follow(self) -> bool:

@@ -25,7 +25,7 @@ from femtotui.core.files import open_own
 from femtotui.core.training.workers import usable_cores
 from femtotui.presets.sources import open_source
 
-from ..packages import versions_here
+from ..installation import versions_here
 from ..trainer.client import NEW_GROUP_FLAGS
 from ..trainer.text_transfer import pack_text
 from . import worker

@@ -14,7 +14,7 @@ from distributed import Client, Future
 from distributed.client import FutureCancelledError
 from distributed.security import Security
 
-from ..packages import versions_here
+from ..installation import versions_here
 from . import worker
 from .coordinator import OrderEnded
 from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode, failed_outcome

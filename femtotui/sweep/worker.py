@@ -26,8 +26,7 @@ from femtotui.core.run_folder.catalog import RunSummary, list_runs, summarise
 from femtotui.core.run_folder.info import CHECKPOINT_NAME, RunFile, read_info, read_progress
 from femtotui.core.run_folder.logs import read_scores, read_steps
 
-from ..packages import versions_here
-from ..paths import cache_folder
+from ..installation import cache_folder, versions_here
 from ..runs.state import RunState, Status
 from ..trainer.client import Trainer
 from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage

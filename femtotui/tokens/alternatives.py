@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Blur, Click, Focus
+from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -26,8 +26,7 @@ _PERCENT_WIDTH = 7
 _NAME_WIDTH = 10
 _SMALL_NAME_WIDTH = 6
 _TWO_COLUMNS_WIDTH = 30
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_FULL = "█"
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 EMPTY_TEXT = "no token yet"
 
 
@@ -38,7 +37,7 @@ def bar(share: float, width: int) -> str:
     if share > 0 and width:
         eighths = max(eighths, 1)
     full, rest = divmod(eighths, 8)
-    return (_FULL * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
+    return (_EIGHTHS[8] * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
 def quoted(token: bytes, width: int | None = None) -> str:
@@ -104,10 +103,6 @@ class NextToken(Widget, can_focus=True):
             if self._marked is not None:
                 self._marked = min(self._marked, max(len(alternatives) - 1, 0))
             self.refresh()
-
-    def clear(self) -> None:
-        """Show nothing."""
-        self.show(None)
 
     # -- drawing ---------------------------------------------------------------------------------------
 
@@ -197,27 +192,22 @@ class NextToken(Widget, can_focus=True):
     # -- cursor ----------------------------------------------------------------------------------------
 
     def action_mark(self, by: int) -> None:
-        """Move the cursor."""
         if self._top:
             self._marked = min(max((self._marked or 0) + by, 0), len(self._top) - 1)
             self.refresh()
 
     def action_pick(self) -> None:
-        """Pick the alternative under the cursor."""
         if self._top and self._marked is not None:
             self.post_message(self.Picked(self._top[self._marked]))
 
-    def on_focus(self, event: Focus) -> None:
+    def on_focus(self) -> None:
         """Show the cursor, on the first alternative that was not chosen."""
-        del event
         chosen = None if self._token is None else self._token.bytes
         others = (index for index, entry in enumerate(self._top) if entry.bytes != chosen)
         self._marked = next(others, 0)
         self.refresh()
 
-    def on_blur(self, event: Blur) -> None:
-        """Hide the cursor."""
-        del event
+    def on_blur(self) -> None:
         self._marked = None
         self.refresh()
 

@@ -128,9 +128,7 @@ class ColourScale(NamedTuple):
         if ground is None:
             return self.plain_style(shade)
         background = self.shades(ground)[shade]
-        foreground = text_on(background)
-        if faint:
-            foreground = background.blend(foreground, 0.55)
+        foreground = background.blend(text_on(background), 0.55 if faint else 1.0)
         return Style.from_color(foreground.rich_color, background.rich_color)
 
     def fitting_legend(self, width: int, in_colour: bool) -> Legend:
@@ -141,21 +139,15 @@ class ColourScale(NamedTuple):
         return "", {}
 
 
-SURPRISE = ColourScale(
-    shade_of,
-    shades,
-    _plain_style,
-    legends=_PROBABILITY_LEGENDS,
-    plain_legends=_PLAIN_PROBABILITY_LEGENDS,
-)
+SURPRISE = ColourScale(shade_of, shades, _plain_style, _PROBABILITY_LEGENDS, _PLAIN_PROBABILITY_LEGENDS)
 """Colours for a probability, 0 to 1."""
 
 DIFFERENCE = ColourScale(
     _difference_shade_of,
     _difference_shades,
     _plain_difference_style,
-    legends=_DIFFERENCE_LEGENDS,
-    plain_legends=_DIFFERENCE_LEGENDS,
+    _DIFFERENCE_LEGENDS,
+    _DIFFERENCE_LEGENDS,
 )
 """Colours for the bits by which one model predicted a token better than another."""
 
@@ -247,7 +239,6 @@ class TokenPaint:
         return cls(ground=LIGHT_GROUND if is_light else DARK_GROUND, in_colour=not (few or console.no_color))
 
     def prompt(self, prompt: bytes) -> Text:
-        """A prompt, dimmed."""
         return _styled_text(prompt, PROMPT_STYLE)
 
     def tokens(self, tokens: Iterable[SampledToken]) -> Text:
@@ -273,7 +264,6 @@ class TokenPaint:
         return Style() if self._ground is not None and shade == 0 else SURPRISE.style(shade, self._ground)
 
     def legend(self, width: int) -> Text:
-        """The meaning of the styles."""
         lead, entries = SURPRISE.fitting_legend(width, self._ground is not None)
         return Text.assemble(lead, *((f" {name} ", self.style(p)) for name, p in entries.items()))
 

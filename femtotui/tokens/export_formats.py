@@ -16,12 +16,12 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
 
-from ..paths import lasting_path
+from ..installation import lasting_path
 from ..text.safe import plain_text, printable
 from .colours import DARK_GROUND, LIGHT_GROUND, TokenPaint
 
 if TYPE_CHECKING:
-    from femtotui.core.sampling.distribution import Alternative, SampledToken
+    from femtotui.core.sampling.distribution import SampledToken
 
 WIDTH = 100
 _LIGHT_THEME = TerminalTheme((255, 255, 255), (20, 20, 20), [(20, 20, 20)] * 8, [(90, 90, 90)] * 8)
@@ -55,12 +55,7 @@ def export(sample: Sample, name: str) -> Path:
     return path
 
 
-# -- text, SVG, HTML -----------------------------------------------------------------------------------
-
-
-def as_text(sample: Sample) -> str:
-    """The prompt and the text, inert."""
-    return plain_text(sample.prompt + b"".join(token.bytes for token in sample.tokens))
+# -- SVG, HTML -----------------------------------------------------------------------------------------
 
 
 def as_svg(sample: Sample) -> str:
@@ -71,7 +66,6 @@ def as_svg(sample: Sample) -> str:
 
 
 def as_html(sample: Sample) -> str:
-    """The coloured text as a page."""
     return _painted(sample).export_html(theme=_theme(sample), inline_styles=True)
 
 
@@ -146,31 +140,20 @@ def quoted_token(token: bytes) -> str:
     return f"'{printable(text.replace(chr(9), chr(92) + 't'))}'"
 
 
-def log_probs(alternatives: Iterable[Alternative]) -> str:
-    """One distribution, best first."""
-    entries = ", ".join(f"({quoted_token(a.bytes)}, {100 * a.p:.1f}%)" for a in alternatives)
-    return f"[{entries}]"
-
-
 def log_prob_line(token: SampledToken) -> str:
-    """A token, its probability, and the most probable ones in its place."""
-    return f"{quoted_token(token.bytes)} {100 * token.p:.1f}% {log_probs(token.top)}"
+    """A token, its probability, and the most probable ones in its place, best first."""
+    top = ", ".join(f"({quoted_token(other.bytes)}, {100 * other.p:.1f}%)" for other in token.top)
+    return f"{quoted_token(token.bytes)} {100 * token.p:.1f}% [{top}]"
 
 
 def log_prob_lines(tokens: Iterable[SampledToken]) -> str:
-    """One line per token."""
     return "".join(f"{log_prob_line(token)}\n" for token in tokens)
 
 
-def as_log_probs(sample: Sample) -> str:
-    """One line per token, in the journal's notation."""
-    return log_prob_lines(sample.tokens)
-
-
 FORMATS: dict[str, Callable[[Sample], str]] = {
-    "txt": as_text,
+    "txt": lambda sample: plain_text(sample.prompt + b"".join(token.bytes for token in sample.tokens)),
     "json": as_json,
-    "logprobs": as_log_probs,
+    "logprobs": lambda sample: log_prob_lines(sample.tokens),
     "svg": as_svg,
     "html": as_html,
 }

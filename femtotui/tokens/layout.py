@@ -34,13 +34,11 @@ class TokenLayout:
         return len(self._line_starts)
 
     def reset(self, prompt: bytes = b"") -> None:
-        """Begin again with a prompt and no tokens."""
         self._data = bytearray(prompt)
         self._ends, self._prompt_size = [], len(prompt)
         self._rebuild(0)
 
     def set_width(self, width: int) -> None:
-        """Wrap at another width."""
         if max(width, 1) != self._width:
             self._width = max(width, 1)
             self._line_starts = [0]

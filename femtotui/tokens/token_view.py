@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click, Resize
+from textual.events import Click
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -79,12 +79,11 @@ class TokenView(ScrollView, can_focus=True):
         """The cursor is on another token, counted from 0 after the prompt; None: it left the text."""
 
         index: int | None
-        token: SampledToken | None
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.follow = True
-        self._tokens: list[SampledToken] = []
+        self.tokens: list[SampledToken] = []
         self._differences: tuple[float, ...] = ()
         self._layout_of_tokens = TokenLayout()
         self._styles_of_looks: dict[_Look, Style] = {}
@@ -94,7 +93,7 @@ class TokenView(ScrollView, can_focus=True):
     def show(self, prompt: bytes, tokens: Iterable[SampledToken] = ()) -> None:
         """Replace the text by a prompt and tokens."""
         self.cursor = None
-        self._tokens, self._differences, self._styles_of_looks = [], (), {}
+        self.tokens, self._differences, self._styles_of_looks = [], (), {}
         self._layout_of_tokens.reset(prompt)
         self._text_changed(0)
         if self.is_attached:
@@ -103,49 +102,32 @@ class TokenView(ScrollView, can_focus=True):
 
     def append(self, tokens: Iterable[SampledToken]) -> None:
         """Add tokens at the end; the view follows them unless the cursor is on the text."""
-        new = list(tokens)
-        if not new:
-            return
-        self._tokens += new
-        self._text_changed(self._layout_of_tokens.extend(token.bytes for token in new))
+        if new := list(tokens):
+            self.tokens += new
+            self._text_changed(self._layout_of_tokens.extend(token.bytes for token in new))
 
     def rescore(self, tokens: Sequence[SampledToken], differences: Iterable[float] = ()) -> bool:
         """Give the same text other figures: the cursor stays. False, and no change, if the text is another.
 
         `differences`, one per token, are the bits by which this model predicted it better than another.
         """
-        if [token.bytes for token in tokens] != [token.bytes for token in self._tokens]:
+        if [token.bytes for token in tokens] != [token.bytes for token in self.tokens]:
             return False
-        self._tokens, self._differences = list(tokens), tuple(differences)
+        self.tokens, self._differences = list(tokens), tuple(differences)
         self._styles_of_looks = {}
         self.refresh()
         return True
-
-    def clear(self) -> None:
-        """Show nothing."""
-        self.show(b"")
-
-    @property
-    def tokens(self) -> tuple[SampledToken, ...]:
-        """The tokens after the prompt."""
-        return tuple(self._tokens)
-
-    @property
-    def highlighted(self) -> SampledToken | None:
-        """The token under the cursor."""
-        return None if self.cursor is None else self._tokens[self.cursor]
 
     # -- cursor ----------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         """Move by some tokens; from off the text, to its last token (back) or its first."""
         if self.cursor is None:
-            self.cursor = len(self._tokens) - 1 if by < 0 else 0
+            self.cursor = len(self.tokens) - 1 if by < 0 else 0
         else:
             self.cursor += by
 
     def action_move_line(self, by: int) -> None:
-        """Move to the token above or below."""
         if self.cursor is None:
             self.action_move(by)
             return
@@ -156,12 +138,10 @@ class TokenView(ScrollView, can_focus=True):
             self.cursor = token
 
     def action_first(self) -> None:
-        """Move to the first token."""
         self.cursor = 0
 
     def action_last(self) -> None:
-        """Move to the last token."""
-        self.cursor = len(self._tokens) - 1
+        self.cursor = len(self.tokens) - 1
 
     def action_release(self) -> None:
         """Move the cursor off the text; a view that follows a growing text follows it again."""
@@ -172,10 +152,9 @@ class TokenView(ScrollView, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave Escape to the parents while the cursor is off the text."""
         del parameters
-        return self.cursor is not None if action == "release" else True
+        return action != "release" or self.cursor is not None
 
     def on_click(self, event: Click) -> None:
-        """Put the cursor on the token under the mouse."""
         offset = event.get_content_offset(self)
         if offset is None or self._is_legend(offset.y):
             return
@@ -184,13 +163,13 @@ class TokenView(ScrollView, can_focus=True):
             self.cursor = token
 
     def validate_cursor(self, cursor: int | None) -> int | None:
-        if cursor is None or not self._tokens:
+        if cursor is None or not self.tokens:
             return None
-        return min(max(cursor, 0), len(self._tokens) - 1)
+        return min(max(cursor, 0), len(self.tokens) - 1)
 
     def watch_cursor(self, before: int | None, cursor: int | None) -> None:
         for token in (before, cursor):
-            if token is not None and token < len(self._tokens):
+            if token is not None and token < len(self.tokens):
                 lines = self._layout_of_tokens.lines_of(token)
                 self.refresh_lines(lines.start, len(lines))
         if cursor is not None:
@@ -199,7 +178,7 @@ class TokenView(ScrollView, can_focus=True):
             if not self.scroll_offset.y <= line < self.scroll_offset.y + height:
                 top = line if line < self.scroll_offset.y else line - height + 1
                 self.scroll_to(y=top, animate=False, force=True)
-        self.post_message(self.Highlighted(cursor, self.highlighted))
+        self.post_message(self.Highlighted(cursor))
 
     # -- layout ----------------------------------------------------------------------------------------
 
@@ -214,9 +193,7 @@ class TokenView(ScrollView, can_focus=True):
     def _is_legend(self, y: int) -> bool:
         return self._has_legend and y == self.scrollable_content_region.height - 1
 
-    def on_resize(self, event: Resize) -> None:
-        """Wrap the text at the new width."""
-        del event
+    def on_resize(self) -> None:
         self._layout_of_tokens.set_width(self.scrollable_content_region.width)
         self._text_changed(0)
 
@@ -265,7 +242,7 @@ class TokenView(ScrollView, can_focus=True):
             known = [self._differences[token] for token in generated if token < len(self._differences)]
             shade = self._scale.shade_of(math.fsum(known))
         else:
-            shade = self._scale.shade_of(math.prod(self._tokens[token].p for token in generated))
+            shade = self._scale.shade_of(math.prod(self.tokens[token].p for token in generated))
         is_under_cursor = self.cursor is not None and self.cursor in tokens
         return _Look(shade, glyph.kind in ("space", "newline"), is_under_cursor)
 

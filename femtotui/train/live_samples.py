@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..runs.actions import StatusMessage
-from ..runs.handle import RunHandle
-from ..runs.manager import RunManager
+from ..runs.manager import RunHandle, RunManager
 from ..runs.state import RunState
 from ..sampling.sample_pane import SamplePane
 from ..sampling.stream import Pace

@@ -18,8 +18,8 @@ from femtotui.presets import Preset
 
 from ..chart.chart_model import Overlay
 from ..chart.glyphs import Glyphs
-from ..journal.journal_screen import JournalScreen
 from ..runs.actions import RunActions, StatusMessage
+from ..runs.journal_screen import JournalScreen
 from ..runs.library import RunRow, read_rows
 from ..runs.run_list import Glance, RunChosen, RunList, RunListUpdater, RunPointedAt, run_words
 from ..runs.runs_screen import RunsScreen

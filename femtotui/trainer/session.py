@@ -28,7 +28,7 @@ from femtotui.presets.load import choose_evaluator
 from femtotui.presets.sources import open_source
 
 from ..blas.kernel import slow_kernel_notes
-from ..paths import choices_file
+from ..installation import choices_file
 
 if TYPE_CHECKING:
     from femtotui.core.training.batches import Source

@@ -27,7 +27,7 @@ from femtotui.blas.kernel import (
     with_kernel,
 )
 from femtotui.blas.probe import Probe, relative_error
-from femtotui.paths import cache_folder
+from femtotui.installation import cache_folder
 from femtotui.presets.english import cache_path
 
 SLOW = Probe(

@@ -88,7 +88,8 @@ def test_a_comparison_names_what_differs_and_what_does_not(runs: Path) -> None:
     left, right = sorted(read_rows(runs), key=lambda row: row.summary.step)
     differing, results, alike = compare(left, right)
     assert {"model · n layers", "parameters"} <= {line.what for line in differing}
-    assert all(line.differs for line in differing) and not any(line.differs for line in alike)
+    assert all(line.left != line.right for line in differing)
+    assert all(line.left == line.right for line in alike)
     assert "recipe · name" in {line.what for line in alike}
     assert next(line for line in results if line.what == "step").right == "250"
 
@@ -227,7 +228,7 @@ def test_orders(runs: Path) -> None:
     for key, last in (("10", 100), ("2", 300), ("3", 200)):
         make_run(runs, key, last)
     rows = read_rows(runs)
-    by = {order.words: [row.summary.step for row in in_order(rows, n)] for n, order in enumerate(ORDERS)}
+    by = {words: [row.summary.step for row in in_order(rows, n)] for n, (words, _) in enumerate(ORDERS)}
     assert by["most steps first"] == [300, 200, 100] == by["lowest loss first"]
     assert by["by preset"] == [300, 200, 100]
 

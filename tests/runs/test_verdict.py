@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from femtotui.runs.verdict import Landmarks, Trend, judge, slope
+from femtotui.core.events import Baselines
+from femtotui.presets import load_preset
+from femtotui.runs.verdict import Trend, judge, slope
 
 CURVES = Path(__file__).parents[1] / "support" / "curves"
-LANDMARKS = Landmarks(uniform=5.545, bigram=1.66, floor=1.2413, journal_step=528, journal_loss=1.5303)
+BASELINES = Baselines(uniform=5.545, unigram=3.0, bigram=1.66, floor=1.2413)
+RECORD = load_preset("10").journal
 
 
 def recorded(recipe: str) -> tuple[np.ndarray, np.ndarray]:
@@ -20,11 +23,9 @@ def recorded(recipe: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array([float(row["loss"]) for row in rows]), np.array([float(row["elapsed_s"]) for row in rows])
 
 
-def verdict(recipe: str, steps: int, landmarks: Landmarks = LANDMARKS, **options: bool) -> str:
-    losses, seconds = recorded(recipe)
-    return judge(
-        list(range(1, steps + 1)), losses[:steps].tolist(), seconds[:steps].tolist(), [], landmarks, **options
-    ).words
+def verdict(recipe: str, steps: int, **options: bool) -> str:
+    losses, seconds = (column[:steps] for column in recorded(recipe))
+    return judge(np.arange(1, steps + 1), losses, seconds, [], BASELINES, RECORD, **options).words
 
 
 def test_the_first_steps_say_nothing() -> None:
@@ -81,9 +82,8 @@ def test_gaps_and_a_clock_that_jumps_are_survived() -> None:
     losses, seconds = recorded("journal")
     losses[100:110] = np.nan
     seconds[200:] -= 3600.0
-    found = judge(list(range(1, 401)), losses[:400].tolist(), seconds[:400].tolist(), [], LANDMARKS)
-    assert found.words
-    assert judge([1] * 80, [float("nan")] * 80, [0.0] * 80, [], LANDMARKS).tone == "error"
+    assert judge(np.arange(1, 401), losses[:400], seconds[:400], [], BASELINES, RECORD).words
+    assert judge([1] * 80, [float("nan")] * 80, [0.0] * 80, []).tone == "error"
 
 
 @pytest.mark.parametrize("constant", [0.0, 1.5])
@@ -95,7 +95,7 @@ def test_a_constant_loss_is_flat(constant: float) -> None:
 def test_overfitting_is_noticed() -> None:
     losses, seconds = recorded("journal")
     evals = [(40 * k, 1.5 + 0.05 * abs(k - 2)) for k in range(1, 10)]
-    found = judge(list(range(1, 401)), losses[:400].tolist(), seconds[:400].tolist(), evals, LANDMARKS)
+    found = judge(np.arange(1, 401), losses[:400], seconds[:400], evals, BASELINES, RECORD)
     assert "validation loss was lowest at step 80: overfitting" in found.words and found.tone == "warning"
 
 
@@ -103,5 +103,6 @@ def test_a_run_that_ended_too_early_says_so() -> None:
     assert "was still falling" in verdict("journal", 300, over=True)
 
 
-def test_without_landmarks_only_the_trend_is_left() -> None:
-    assert verdict("modern", 1200, Landmarks()) == "flat"
+def test_without_baselines_and_a_record_only_the_trend_is_left() -> None:
+    losses, seconds = (column[:1200] for column in recorded("modern"))
+    assert judge(np.arange(1, 1201), losses, seconds, []).words == "flat"

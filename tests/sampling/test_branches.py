@@ -17,7 +17,7 @@ from femtotui.sampling.branches import Branches, branch_line
 from femtotui.sampling.stream import Piece, rested, stream
 from femtotui.sampling.timelapse import MAX_FRAMES, SampleSetup, Timelapse
 from femtotui.tokens.colours import TokenPaint
-from femtotui.tokens.export_formats import Sample, as_html, as_json, as_log_probs, as_svg, as_text, log_probs
+from femtotui.tokens.export_formats import FORMATS, Sample, as_html, as_json, as_svg, log_prob_line
 
 VOCABULARY = [bytes([i]) for i in range(256)]
 PLACE = Distribution(np.zeros(256, np.float32), Sampling(), VOCABULARY)
@@ -94,7 +94,7 @@ def test_whatever_a_model_writes_is_inert_in_every_form(parts: list[bytes]) -> N
     sample = Sample(b"\x1b]0;p\x07", tokens, "title", 0)
     paint = TokenPaint()
     painted = paint.tokens(tokens).plain + paint.rest().plain
-    for text in (as_text(sample), as_log_probs(sample), painted):
+    for text in (FORMATS["txt"](sample), FORMATS["logprobs"](sample), painted):
         assert is_inert(text)
     found = json.loads(as_json(sample))
     assert as_json(sample).isascii()
@@ -116,4 +116,5 @@ def test_the_journals_notation() -> None:
     logits = np.full(256, -20.0, np.float32)
     logits[ord(" ")], logits[ord("\n")] = 2.0, 0.0
     place = Distribution(logits, Sampling(), VOCABULARY)
-    assert log_probs(place.top(2)) == "[(' ', 88.1%), ('\\n', 11.9%)]"
+    line = log_prob_line(place.token(ord("\n")))
+    assert line.startswith("'\\n' 11.9% [(' ', 88.1%), ('\\n', 11.9%), ")

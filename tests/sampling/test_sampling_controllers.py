@@ -68,7 +68,7 @@ class Reading:
     def __init__(self, path: Path, **sampler: Any) -> None:
         self.posted: list[Any] = []
         self.arrived = threading.Event()
-        actions: Any = SimpleNamespace(current=None, manager=SimpleNamespace(runs=path))
+        actions: Any = SimpleNamespace(current=None, status=None, manager=SimpleNamespace(runs=path))
         self.reader = ModelReader(actions, NewestModel(), self._post)
         self.reader.model = model(**sampler)
 

@@ -10,9 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from femtotui.core.sampling.distribution import JOURNAL_SAMPLING, Distribution, SampledToken, choose, describe
+from femtotui.core.sampling.distribution import (
+    JOURNAL_SAMPLING,
+    TOKEN,
+    Distribution,
+    SampledToken,
+    choose,
+    describe,
+)
 from femtotui.sampling.stream import SAMPLE_TOKENS
-from femtotui.sampling.timelapse import MAX_BYTES, MAX_FRAMES, SampleSetup, Timelapse
+from femtotui.sampling.timelapse import MAX_FRAMES, SampleSetup, Timelapse
 
 MIB = 2**20
 SETUP = SampleSetup("run", b"\n", JOURNAL_SAMPLING)
@@ -50,7 +57,7 @@ def test_a_film_stays_within_ten_mib(n_vocabulary: int) -> None:
         tracemalloc.stop()
     two_live = 2 * n_tokens * n_vocabulary * 4  # the generator has the one before, too
     assert most - two_live < 10 * MIB / 4
-    assert MAX_BYTES < 9 * MIB and len(timelapse.frames) > MAX_FRAMES / 2
+    assert MAX_FRAMES * SAMPLE_TOKENS * TOKEN.itemsize < 9 * MIB and len(timelapse.frames) > MAX_FRAMES / 2
 
 
 @pytest.mark.parametrize("n_vocabulary", [256, 8192])

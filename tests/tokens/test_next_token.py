@@ -119,7 +119,7 @@ async def test_a_distribution_without_a_choice_has_no_summary() -> None:
         app.panel.show(None, TOP)
         assert not any("rank" in line for line in lines(app.panel))
         assert first_style(app.panel, 2) == first_style(app.panel, 3)
-        app.panel.clear()
+        app.panel.show(None)
         assert lines(app.panel)[0] == EMPTY_TEXT
 
 
@@ -140,7 +140,7 @@ async def test_the_same_token_is_not_painted_again(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(app.panel, "refresh", lambda *regions: painted.append(regions))
         app.panel.show(token)
         assert painted == []
-        app.panel.clear()
+        app.panel.show(None)
         assert len(painted) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -85,7 +84,6 @@ class JournalScreen(ModalInTurn[None]):
         self.call_after_refresh(self._show_entry)
 
     def tick(self) -> None:
-        """Read the entry again every few ticks."""
         self._ticks += 1
         if self._ticks % LOOK_TICKS == 0:
             self._show_entry()
@@ -150,7 +148,6 @@ class JournalScreen(ModalInTurn[None]):
         self.notify("press escape again to leave without saving it", severity="warning", markup=False)
 
     def action_copy(self) -> None:
-        """Copy the whole entry as Markdown."""
         try:
             self.app.copy_to_clipboard(printable(entry_markdown(gather_entry(self._run))))
         except FemtoError as error:
@@ -177,27 +174,28 @@ _JOURNAL_RATES = "journal, 0.001 to 0.00001, warm-up 100"
 """The same in all of its entries."""
 
 
-def comparison(entry: Entry, preset: Preset) -> Iterator[tuple[str, str, str]]:
+def comparison(entry: Entry, preset: Preset) -> list[tuple[str, str, str]]:
     """Field, this run's value and the journal's, in its order; a dash where the journal has none."""
     theirs = _journal_fields(preset)
-    for field, ours in _run_fields(entry):
-        yield field, ours, theirs.get(field) or UNKNOWN
+    return [(field, ours, theirs.get(field) or UNKNOWN) for field, ours in _run_fields(entry).items()]
 
 
-def _run_fields(entry: Entry) -> Iterator[tuple[str, str]]:
-    yield "verdict", entry.state if entry.verdict == "open" else f"{entry.verdict} ({entry.state})"
-    yield "tokenizer", f"{entry.tokenizer}, {entry.vocab_size:,} tokens"
+def _run_fields(entry: Entry) -> dict[str, str]:
     sizes = f"{entry.width} / {entry.n_layers} / {entry.n_heads}"
-    yield "degree / layers / heads", f"{sizes}, {entry.parameters:,} parameters"
     rates = f"{plain(entry.base_lr)} to {plain(entry.min_lr)}, warm-up {entry.warmup_steps}"
-    yield "recipe, rates", f"{inert(entry.recipe)}, {rates}"
-    yield "step", f"{entry.step:,} of {entry.steps:,}"
-    yield "loss", f"{loss(entry.loss)} (validation {loss(entry.val_loss)})"
-    yield "elapsed", f"{duration(entry.elapsed_s)} ({duration(entry.wall_s)} by the clock)"
-    yield "machine", machine_words(entry)
-    yield "RAM", UNKNOWN if entry.peak_rss_mib is None else memory(entry.peak_rss_mib)
-    yield "data", inert(entry.data_command)
-    yield "result", inert(entry.score.summary if entry.score else "not scored yet")
+    return {
+        "verdict": entry.state if entry.verdict == "open" else f"{entry.verdict} ({entry.state})",
+        "tokenizer": f"{entry.tokenizer}, {entry.vocab_size:,} tokens",
+        "degree / layers / heads": f"{sizes}, {entry.parameters:,} parameters",
+        "recipe, rates": f"{inert(entry.recipe)}, {rates}",
+        "step": f"{entry.step:,} of {entry.steps:,}",
+        "loss": f"{loss(entry.loss)} (validation {loss(entry.val_loss)})",
+        "elapsed": f"{duration(entry.elapsed_s)} ({duration(entry.wall_s)} by the clock)",
+        "machine": machine_words(entry),
+        "RAM": UNKNOWN if entry.peak_rss_mib is None else memory(entry.peak_rss_mib),
+        "data": inert(entry.data_command),
+        "result": inert(entry.score.summary if entry.score else "not scored yet"),
+    }
 
 
 def _journal_fields(preset: Preset) -> dict[str, str | None]:

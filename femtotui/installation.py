@@ -1,14 +1,17 @@
-"""The folders and files of femtotui on this machine."""
+"""femtotui on this machine: its folders and files, the versions of its packages, the optional extras."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from femtotui.core.errors import RunError
+from femtotui.core.errors import FemtoError, RunError
 from femtotui.core.files import require_utf8
+
+from . import __version__
 
 if TYPE_CHECKING:
     from platformdirs import PlatformDirs
@@ -64,3 +67,27 @@ def _user_folders() -> PlatformDirs:
     from platformdirs import PlatformDirs  # noqa: PLC0415  (only where no folder is chosen)
 
     return PlatformDirs("femtotui", appauthor=False)
+
+
+# -- packages ------------------------------------------------------------------------------------------
+
+
+def versions_here() -> str:
+    """The versions that processes must share to train together: `femtotui 1.2.3, NumPy 2.3.4`."""
+    from importlib.metadata import version  # noqa: PLC0415  (not needed to start; NumPy is not imported)
+
+    return f"femtotui {__version__}, NumPy {version('numpy')}"
+
+
+class ExtraMissingError(FemtoError):
+    """An optional dependency that is not installed."""
+
+    title = "That needs an extra"
+
+
+def require_extra(extra: str, module: str, what: str) -> None:
+    """Check, without importing it, that `module` is installed. Raises: ExtraMissingError."""
+    if importlib.util.find_spec(module) is None:
+        raise ExtraMissingError(
+            f"{what} needs {module}, which is not installed: pip install 'femtotui[{extra}]'"
+        )

@@ -13,8 +13,8 @@ from femtotui.chart.sparkline import score_bars, score_curve
 from femtotui.core.events import ScoreDone
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.folder import RunFolder
-from femtotui.journal import journal_screen as journal_module
-from femtotui.journal.journal_screen import JournalScreen
+from femtotui.runs import journal_screen as journal_module
+from femtotui.runs.journal_screen import JournalScreen
 from femtotui.trainer.session import prepare
 
 
