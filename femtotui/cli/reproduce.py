@@ -113,11 +113,7 @@ class ProgressLines:
 
 @click.command("why-layers")
 @click.option(
-    "--steps",
-    type=click.IntRange(1, 1_000_000),
-    default=600,
-    show_default=True,
-    help="How many steps each.",
+    "--steps", type=click.IntRange(1, 1_000_000), default=600, show_default=True, help="How many steps each."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same runs.")
 @runs_option

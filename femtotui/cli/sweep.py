@@ -15,9 +15,8 @@ import msgspec
 from femtotui.core.errors import FemtoError
 
 from ..packages import require_extra
-from ..sweep.messages import Outcome, SweepReport
+from ..sweep.messages import Outcome, SweepReport, csv_table, markdown_table, ranked
 from ..sweep.spec import SweepError, SweepSpec, Value, differing_names, read_spec
-from ..sweep.sweep_table import csv_table, markdown_table, ranked
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
 from .options import SpreadingCommand, data_option, json_lines_option, require_terminal, runs_option

@@ -18,8 +18,7 @@ from femtotui.presets import Goal, Preset
 
 from ..runs.state import RunState
 from ..trainer.session import Session, continue_run, prepare
-from .experiment import Experiment, Trial, trial_folder, trial_run
-from .race import recipe_trials
+from .experiment import Experiment, Trial, recipe_trials, trial_folder, trial_run
 
 EventCallback = Callable[[Event], None]
 
@@ -99,10 +98,7 @@ def reproduce(
 
 
 def train_trials(
-    experiment: Experiment,
-    runs: Path,
-    watch: EventCallback,
-    commands: SimpleQueue[Steering] | None = None,
+    experiment: Experiment, runs: Path, watch: EventCallback, commands: SimpleQueue[Steering] | None = None
 ) -> list[TrialResult]:
     """Train the trials in this process, one after another, without those that a success makes unneeded.
 

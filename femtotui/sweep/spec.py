@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -137,7 +137,7 @@ def _for_sweep(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
     return msgspec.structs.replace(train, keep_checkpoints=1, score_every=score_every)
 
 
-def differing_names(trials: tuple[SweepTrial, ...]) -> tuple[str, ...]:
+def differing_names(trials: Sequence[SweepTrial]) -> tuple[str, ...]:
     """Names of the settings that differ between runs, in order; `preset` if none does."""
     rows = [trial.differing() for trial in trials]
     names = list(rows[0]) if rows else []

@@ -30,9 +30,8 @@ from femtotui.core.files import open_own, read_limited, read_record, reraise_os_
 from femtotui.core.run_folder.lock import RunLock, holder_of
 
 from ..runs.state import RunState
-from .messages import Outcome, SweepReport
+from .messages import Outcome, SweepReport, csv_table, markdown_table
 from .spec import SweepError, SweepSpec, SweepTrial
-from .sweep_table import csv_table, markdown_table
 
 FORMAT = 1
 FOLDER_NAME = "sweeps"

@@ -25,10 +25,9 @@ from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
 from ..widgets.tick import TickingApp
-from .messages import Outcome, RunFigures, SweepReport
+from .messages import Outcome, RunFigures, SweepReport, ranked
 from .spec import SweepTrial, differing_names
 from .sweep_folder import SweepWatcher
-from .sweep_table import ranked
 
 _SMOOTHING = 0.5
 """Reports come once per second: more would lag far behind."""

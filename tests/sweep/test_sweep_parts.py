@@ -18,9 +18,17 @@ import pytest
 from femtotui.cli.main import main
 from femtotui.core.errors import FemtoError
 from femtotui.presets import load_preset, run_config
-from femtotui.sweep.coordinator import local_shape, new_sweep
-from femtotui.sweep.halving import Halving
-from femtotui.sweep.messages import MAX_REPORT_BYTES, Outcome, Reply, decode, encode
+from femtotui.sweep.coordinator import Halving, local_shape, new_sweep
+from femtotui.sweep.messages import (
+    MAX_REPORT_BYTES,
+    Outcome,
+    Reply,
+    csv_table,
+    decode,
+    encode,
+    markdown_table,
+    ranked,
+)
 from femtotui.sweep.spec import (
     SweepError,
     SweepSpec,
@@ -31,7 +39,6 @@ from femtotui.sweep.spec import (
     with_setting,
 )
 from femtotui.sweep.sweep_folder import SweepFolder, find_sweep
-from femtotui.sweep.sweep_table import csv_table, markdown_table, ranked
 from femtotui.sweep.worker import keep_text, pack_run, unpack_run
 
 CONFIG = run_config(load_preset("10"))
