@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -58,29 +58,13 @@ class BenchError(FemtoError):
 @click.option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
 @thread_options
 @json_lines_option
-def bench(
-    presets: Sequence[str],
-    recipe: str,
-    optimizer: str | None,
-    steps: int,
-    threads: int | None,
-    chunk: int | None,
-    as_json: bool,
-) -> None:
+def bench(presets: Sequence[str], as_json: bool, **settings: Any) -> None:
     """Time training steps of presets on this machine.
 
     Each preset is timed in a separate process, on its own text; nothing is written or downloaded.
     """
-    orders = bench_orders(
-        presets or ONE_OF_EACH_SIZE,
-        recipe=recipe,
-        optimizer=optimizer,
-        steps=steps,
-        threads=threads,
-        chunk=chunk,
-    )
     measurements = []
-    for order in orders:
+    for order in bench_orders(presets or ONE_OF_EACH_SIZE, **settings):
         if not as_json:
             say(f"timing #{order.config.preset} {order.config.title} ...")
         measurements.append(_measure_in_process(order))

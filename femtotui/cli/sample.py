@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..tokens.scoring import TextScore
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
-JSON_ALTERNATIVES = 10
 STDIN = "-"
 TERMINAL_SECONDS = 0.03
 """Tokens go to a terminal in pieces, at most this often: it is slower than the model."""
@@ -64,9 +63,6 @@ def sample(
     prompt: str | None,
     prompt_file: str | None,
     n_tokens: int | None,
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
     journal: bool,
     seed: int,
     logprobs: int | None,
@@ -74,6 +70,7 @@ def sample(
     drop_unknown: bool,
     runs: Path,
     as_json: bool,
+    **chosen: float | None,
 ) -> int:
     """Continue a prompt with a trained model, or score a text; on a terminal colours show probability.
 
@@ -88,7 +85,7 @@ def sample(
         raise click.UsageError("--score makes no tokens: leave out -n")
     if score == prompt_file == STDIN:
         raise click.UsageError("standard input can be the prompt or the text to score, not both")
-    sampling = _sampling(temperature, top_k, top_p, seed, logprobs, journal=journal)
+    sampling = _sampling(chosen, seed, logprobs, journal=journal)
     given = _given_prompt(prompt, prompt_file, may_read_stdin=score is None and not journal)
     text = _file_text(score) if score is not None else None
 
@@ -123,28 +120,15 @@ def sample(
     return 0
 
 
-def _sampling(
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
-    seed: int,
-    logprobs: int | None,
-    *,
-    journal: bool,
-) -> Sampling:
-    """The settings; whatever is not given is the journal's with `journal`, else keeps all tokens."""
+def _sampling(chosen: dict[str, Any], seed: int, logprobs: int | None, *, journal: bool) -> Sampling:
+    """The settings; whatever is not chosen is the journal's with `journal`, else keeps all tokens."""
     from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampling  # noqa: PLC0415
 
     base = JOURNAL_SAMPLING if journal else Sampling()
     if logprobs is not None and logprobs < 1:
         raise ConfigError(f"--logprobs must be at least 1, not {logprobs}")
-    return Sampling(
-        temperature=base.temperature if temperature is None else temperature,
-        top_k=base.top_k if top_k is None else top_k,
-        top_p=base.top_p if top_p is None else top_p,
-        seed=seed,
-        alternatives=logprobs or JSON_ALTERNATIVES,
-    )
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return replace(base, seed=seed, alternatives=logprobs or base.alternatives, **given)
 
 
 def _given_prompt(prompt: str | None, prompt_file: str | None, *, may_read_stdin: bool) -> bytes | None:

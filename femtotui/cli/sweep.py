@@ -34,6 +34,26 @@ _BAR_WIDTH = 24
 _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or --watch out"
 
 
+def _settings(
+    _context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, tuple[Value, ...]]:
+    """`--set a=1,2 --set b=x` as {"a": (1, 2), "b": ("x",)}."""
+    settings: dict[str, tuple[Value, ...]] = {}
+    for pair in pairs:
+        name, equals, values = pair.partition("=")
+        if not equals or not name or not values:
+            raise click.UsageError(f"--set needs a setting and values, as in --set lr=1e-3,3e-3, not {pair}")
+        settings[name.strip()] = tuple(_value(value.strip()) for value in values.split(","))
+    return settings
+
+
+def _value(text: str) -> Value:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
 @click.command(cls=SpreadingCommand)
 @click.argument("presets", metavar="[PRESET]...", nargs=-1)
 @click.option(
@@ -42,12 +62,18 @@ _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or 
 @click.option(
     "--recipe", "recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's)."
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Number of seeds, starting at 0 (default: 1).")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    callback=lambda _context, _option, n: tuple(range(n or 0)),
+    help="Number of seeds, starting at 0 (default: 1).",
+)
 @click.option(
     "--set",
     "settings",
     metavar="NAME=V,V",
     multiple=True,
+    callback=_settings,
     help="A setting and the values to try, as in lr=1e-3,3e-3; may be repeated.",
 )
 @data_option
@@ -55,6 +81,7 @@ _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or 
 @click.option("--seconds", type=float, help="Train each run for this many seconds.")
 @click.option(
     "--rank",
+    "rank_by",
     type=click.Choice(("loss", "score", "time")),
     help="Best by validation loss (default), task score, or time to success.",
 )
@@ -86,16 +113,7 @@ _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or 
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of Markdown.")
 @json_lines_option
 def sweep(
-    presets: tuple[str, ...],
     spec: str | None,
-    recipes: tuple[str, ...],
-    seeds: int | None,
-    settings: tuple[str, ...],
-    data: tuple[str, ...],
-    steps: int | None,
-    seconds: float | None,
-    rank: str | None,
-    halving: int | None,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -106,6 +124,7 @@ def sweep(
     runs: Path,
     as_csv: bool,
     as_json: bool,
+    **settings: object,
 ) -> int:
     """Train every combination of PRESETs, recipes, seeds and settings, and rank the results.
 
@@ -119,18 +138,7 @@ def sweep(
                 "on it and its workers; if they all may, add --insecure-network"
             )
         require_extra("cluster", "distributed", "a sweep on other machines")
-    asked: dict[str, object] = {
-        "presets": presets,
-        "recipes": recipes,
-        "seeds": tuple(range(seeds)) if seeds else None,
-        "settings": _settings(settings),
-        "data": data,
-        "steps": steps,
-        "seconds": seconds,
-        "rank_by": rank,
-        "halving": halving,
-    }
-    given = {name: value for name, value in asked.items() if value}
+    given = {name: value for name, value in settings.items() if value}  # fields of SweepSpec
     if watch is not None:
         if given or resume or spec or screen:
             raise click.UsageError("--watch shows a sweep that exists: leave out the rest")
@@ -140,30 +148,12 @@ def sweep(
     if resume is not None or spec is not None:
         if given or (resume is not None and spec is not None):
             raise click.UsageError("--resume and --spec name all settings to try: leave out the rest")
-    elif not presets:
+    elif "presets" not in given:
         raise click.UsageError("which presets? Give some of 1 to 12, as in `femtotui sweep 2 10 --seeds 3`")
     chosen = _opened(runs, resume, threads) if resume else _new(runs, given, spec, workers, threads)
     if screen:
         return _start_and_show(chosen, scheduler, workers)
     return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
-    """`--set a=1,2 --set b=x` as {"a": (1, 2), "b": ("x",)}."""
-    settings: dict[str, tuple[Value, ...]] = {}
-    for pair in pairs:
-        name, equals, values = pair.partition("=")
-        if not equals or not name or not values:
-            raise click.UsageError(f"--set needs a setting and values, as in --set lr=1e-3,3e-3, not {pair}")
-        settings[name.strip()] = tuple(_value(value.strip()) for value in values.split(","))
-    return settings
-
-
-def _value(text: str) -> Value:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def _new(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
@@ -66,7 +66,9 @@ _MPI_HELP = (
 @runs_option
 @thread_options
 @click.option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
-@click.option("--keep", type=int, help="Checkpoints to keep besides the best one (default: 3).")
+@click.option(
+    "--keep", "keep_checkpoints", type=int, help="Checkpoints to keep besides the best one (default: 3)."
+)
 @click.option(
     "--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`."
 )
@@ -79,29 +81,24 @@ _MPI_HELP = (
 @click.option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
 def train(
     preset: str | None,
-    recipe: str | None,
-    steps: int | None,
-    seed: int | None,
-    data: tuple[str, ...],
     runs: Path,
     threads: int | None,
     chunk: int | None,
-    checkpoint_seconds: float | None,
-    keep: int | None,
     resume: str | None,
     download: bool | None,
     as_json: bool,
     over_mpi: bool,
+    **settings: Any,
 ) -> int:
     """Train PRESET without the app: 1 to 14, or the path of a .toml file.
 
     Ctrl+C saves the run and ends; --resume continues it.
     """
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
 
     def open_session(leader: Leader | None = None) -> Session:
         if resume is not None:
-            settings = (preset, recipe, steps, seed, data or None, checkpoint_seconds, keep)
-            if any(setting is not None for setting in settings):
+            if preset is not None or given:
                 raise click.UsageError(
                     "--resume takes everything from the run: leave out the preset and its settings "
                     "(threads and chunk may differ)"
@@ -110,20 +107,7 @@ def train(
             return _resumed(runs, resume, threads, chunk, leader)
         if preset is None:
             raise click.UsageError("which preset? Give 1 to 14, before --data, as in `femtotui train 2`")
-        from femtotui.presets import load_preset, run_config  # noqa: PLC0415
-
-        config = run_config(
-            load_preset(preset),
-            recipe=recipe,
-            steps=steps,
-            seed=seed or 0,
-            data=data,
-            threads=threads or 0,
-            chunk=chunk or 0,
-        )
-        wanted = {"checkpoint_seconds": checkpoint_seconds, "keep_checkpoints": keep}
-        changed = {name: value for name, value in wanted.items() if value is not None}
-        config = replace(config, train=replace(config.train, **changed))
+        config = _config(preset, {**given, "threads": threads or 0, "chunk": chunk or 0})
         prepare_blas()
         session = _new(config, runs, download, leader)
         if warning := too_many_threads(threads):
@@ -142,6 +126,17 @@ def train(
 
         return train_in_world(open_session, record)
     return record(open_session())
+
+
+def _config(preset: str, settings: dict[str, Any]) -> RunConfig:
+    """A preset with the options that were given. Raises: FemtoError."""
+    from femtotui.presets import load_preset, run_config  # noqa: PLC0415
+
+    saving = {
+        name: settings.pop(name) for name in ("checkpoint_seconds", "keep_checkpoints") & settings.keys()
+    }
+    config = run_config(load_preset(preset), **settings)
+    return replace(config, train=replace(config.train, **saving))
 
 
 def _new(config: RunConfig, folder: Path, download: bool | None, leader: Leader | None) -> Session:
