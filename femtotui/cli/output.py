@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from femtotui.core.errors import FemtoError
 from femtotui.core.files import os_error_words
 
@@ -56,15 +58,11 @@ def print_path(path: Path) -> None:
 
 def print_json(value: object) -> None:
     """Print indented JSON on standard output."""
-    import msgspec  # noqa: PLC0415
-
     _print_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def print_json_line(value: object) -> None:
     """Print JSON as one line on standard output, which can be read at once. Raises: OSError."""
-    import msgspec  # noqa: PLC0415
-
     _print_bytes(msgspec.json.encode(value))
 
 

@@ -115,29 +115,18 @@ class Trial:
         return self.state.step if self.state else -1, self.trained_elsewhere, self.problem, self.is_done
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A result from elsewhere, as the first row of the table. Units as in RunState."""
-
-    name: str
-    step: int | None
-    loss: float
-    seconds: float | None
-    verdict: str
-
-
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """A question and its trials, in the order in which they are trained.
 
-    `preset` gives the goal and the landmarks on the chart, `answer` are sentences below the table.
+    `preset` gives the goal, the landmarks on the chart and the result to compare with; `answer` are sentences
+    below the table.
     """
 
     key: str
     title: str
     trials: tuple[Trial, ...]
     preset: Preset | None = None
-    reference: Reference | None = None
     answer: tuple[str, ...] = ()
 
     @property
@@ -159,11 +148,6 @@ class Experiment:
         trial = next(left, None)
         return None if trial is None or trial.trained_elsewhere else trial
 
-    def read(self, runs: Path) -> bool:
-        """Read from disk what this process does not train; return whether anything has changed."""
-        changes = [trial.read(runs) for trial in self.trials]  # a generator would stop at the first
-        return any(changes)
-
 
 # -- the race on a preset: the journal's recipe against ours, or ours against a peer's result ---------------
 
@@ -182,8 +166,7 @@ def race(preset: Preset, seed: int = 0) -> Experiment:
         preset.key,
         f"#{preset.key} {preset.title} · goal: {_success(preset.goal)}",
         tuple(trial for recipe in recipes for trial in recipe_trials(preset, recipe, seed)),
-        preset=preset,
-        reference=_reference(preset),
+        preset,
     )
 
 
@@ -219,15 +202,6 @@ def _success(goal: Goal) -> str:
     return f"{what} within {duration(goal.seconds)}"
 
 
-def _reference(preset: Preset) -> Reference | None:
-    record, peer = preset.journal, preset.peer
-    if record is not None:
-        return Reference("the journal's own", record.step, record.loss, record.elapsed_s, record.verdict)
-    if peer is not None:
-        return Reference(peer.name, None, peer.val_loss, peer.elapsed_s, "validation")
-    return None
-
-
 class ExperimentRunner:
     """Trains the rest of an experiment in trainer processes, one trial after another.
 
@@ -246,7 +220,8 @@ class ExperimentRunner:
 
     def read(self) -> bool:
         """Read from disk what others train; return whether anything has changed."""
-        return self.experiment.read(self._runs)
+        changes = [trial.read(self._runs) for trial in self.experiment.trials]
+        return any(changes)  # of a list: of a generator only the first would be read
 
     def start(self) -> bool:
         """Start the first trial that is left; return whether there is one."""

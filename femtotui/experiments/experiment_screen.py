@@ -12,6 +12,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
+from femtotui.presets import Preset
+
 from ..chart.chart_model import ChartData
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
@@ -21,7 +23,7 @@ from ..text.formats import TONES, UNKNOWN, Tone, duration, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from ..widgets.tick import LOOK_TICKS
-from .experiment import Experiment, ExperimentRunner, Reference, Trial
+from .experiment import Experiment, ExperimentRunner, Trial
 
 COLUMNS = ("run", "step", "loss", "validation", "score", "time", "verdict")
 _GAP = "  "
@@ -36,9 +38,11 @@ class ExperimentRow:
 
 
 def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
-    """A row per trial, after the reference; losses in nats per token, times of training."""
-    rows = [_reference_row(experiment.reference)] if experiment.reference is not None else []
-    return rows + [_trial_row(experiment, trial) for trial in experiment.trials]
+    """A row per trial, after the preset's noted result; losses in nats per token, times of training."""
+    return [
+        *_noted_rows(experiment.preset),
+        *(_trial_row(experiment, trial) for trial in experiment.trials),
+    ]
 
 
 def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, str, Tone]]:
@@ -57,14 +61,15 @@ def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, st
         yield first, row.cells[-1], row.tone
 
 
-def _reference_row(reference: Reference) -> ExperimentRow:
-    step = f"{reference.step:,}" if reference.step is not None else UNKNOWN
-    time = duration(reference.seconds) if reference.seconds is not None else UNKNOWN
-    is_validation = reference.verdict == "validation"
-    losses = (UNKNOWN, loss(reference.loss)) if is_validation else (loss(reference.loss), UNKNOWN)
-    verdict = UNKNOWN if is_validation else reference.verdict
-    tones: dict[str, Tone] = {"success": "good", "fail": "error"}
-    return ExperimentRow((reference.name, step, *losses, UNKNOWN, time, verdict), tones.get(verdict, "plain"))
+def _noted_rows(preset: Preset | None) -> Iterator[ExperimentRow]:
+    """The result that the journal notes, or else the peer's, which is a validation loss."""
+    if preset is not None and (record := preset.journal) is not None:
+        figures = (f"{record.step:,}", loss(record.loss), UNKNOWN, UNKNOWN, duration(record.elapsed_s))
+        tone: Tone = "good" if record.verdict == "success" else "error"
+        yield ExperimentRow(("the journal's own", *figures, record.verdict), tone)
+    elif preset is not None and (peer := preset.peer) is not None:
+        figures = (UNKNOWN, UNKNOWN, loss(peer.val_loss), UNKNOWN, duration(peer.elapsed_s))
+        yield ExperimentRow((peer.name, *figures, UNKNOWN))
 
 
 def _trial_row(experiment: Experiment, trial: Trial) -> ExperimentRow:

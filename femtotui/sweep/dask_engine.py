@@ -19,7 +19,7 @@ from distributed.security import Security
 from ..packages import versions_here
 from . import worker
 from .coordinator import OrderEnded
-from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode, failed_outcome
+from .messages import MAX_REPORT_BYTES, Order, Outcome, Reply, SweepReport, decode, encode
 from .spec import ClusterError
 
 PATIENCE_S = 10.0
@@ -56,14 +56,13 @@ class DaskEngine:
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE_S)
             self.check_workers()
-        except TimeoutError as error:
+        except BaseException as error:
             self._close()
+            if not isinstance(error, TimeoutError):
+                raise
             raise ClusterError(
                 f"the scheduler has no workers: start some, `dask worker {self._scheduler}`"
             ) from error
-        except BaseException:
-            self._close()
-            raise
         for topic in ("print", "warn"):  # Dask writes what workers say there straight to our own output
             with suppress(ValueError):
                 self._client.unsubscribe_topic(topic)
@@ -102,7 +101,7 @@ class DaskEngine:
         return found if isinstance(found, str) else "no femtotui that answers"
 
     def refusals(self) -> list[str]:
-        """Return a sentence for each worker that is not used."""
+        """A sentence for each worker that is not used."""
         here = versions_here()
         return [
             f"worker {address} has {versions}, but here is {here}: it gets no runs until it has the same"
@@ -150,7 +149,6 @@ class DaskEngine:
         self._run_on_all(worker.ask_to_stop, self._sweep, list(indices))
 
     def discard(self) -> None:
-        """Remove the sweep's temporary files on the workers."""
         self._run_on_all(worker.discard, self._sweep)
 
     def _run_on_all(self, function: Callable[..., None], *arguments: object) -> None:
@@ -175,10 +173,9 @@ class DaskEngine:
             reply = decode(future.result(timeout=PATIENCE_S), Reply)
         except (FutureCancelledError, OSError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
-        except ClusterError as error:
-            reply = Reply(outcome=failed_outcome(index, "", str(error)))
-        except Exception as error:  # raised on the worker
-            reply = Reply(outcome=failed_outcome(index, "", _words(error)))
+        except Exception as error:  # in the reply, or raised on the worker
+            reason = str(error) if isinstance(error, ClusterError) else _words(error)
+            reply = Reply(outcome=Outcome(index=index, state="failed", reason=reason))
         require_no_refusal()
         del self._futures[future]
         return OrderEnded(index, reply)

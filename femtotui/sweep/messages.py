@@ -83,10 +83,6 @@ class Outcome(RunFigures, frozen=True, kw_only=True):
     run: Words = ""
 
 
-def failed_outcome(index: int, worker: str, reason: str, step: int = 0, run: str = "") -> Outcome:
-    return Outcome(index=index, state="failed", worker=worker, step=step, reason=reason, run=run)
-
-
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an order: its outcome with the run folder as an archive.
 
@@ -97,8 +93,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     archive: bytes = b""
 
 
-def encode(message: msgspec.Struct) -> bytes:
-    return msgspec.msgpack.encode(message)
+encode = msgspec.msgpack.encode
 
 
 def decode(data: object, kind: type[_Message], limit: int = MAX_REPLY_BYTES) -> _Message:

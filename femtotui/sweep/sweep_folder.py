@@ -218,26 +218,16 @@ class SweepWatcher:
             return
         self.reports[report.index] = report
         state = self.states.setdefault(report.index, RunState(self.trials[report.index].config))
-        train_loss = math.nan if report.train_loss is None else report.train_loss
+        step, elapsed_s, nan = report.step, report.elapsed_s, math.nan
+        loss = nan if report.train_loss is None else report.train_loss
         if report.train_loss is not None:
-            step = StepDone(
-                step=report.step,
-                loss=train_loss,
-                lr=math.nan,
-                grad_norm=math.nan,
-                ms=report.ms,
-                elapsed_s=report.elapsed_s,
-                rss_mib=0.0,
-            )
-            state.fold([step])
-        if report.val_loss is not None and report.eval_step not in {step for step, _ in state.evals[-1:]}:
-            done = EvalDone(
-                step=report.eval_step,
-                val_loss=report.val_loss,
-                train_loss=train_loss,
-                elapsed_s=report.elapsed_s,
+            done = StepDone(
+                step=step, loss=loss, lr=nan, grad_norm=nan, ms=report.ms, elapsed_s=elapsed_s, rss_mib=0.0
             )
             state.fold([done])
+        at, val_loss = report.eval_step, report.val_loss
+        if val_loss is not None and at not in {step for step, _ in state.evals[-1:]}:
+            state.fold([EvalDone(step=at, val_loss=val_loss, train_loss=loss, elapsed_s=elapsed_s)])
 
     @property
     def is_running(self) -> bool:

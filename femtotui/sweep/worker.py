@@ -31,7 +31,7 @@ from ..paths import cache_folder
 from ..runs.state import RunState, Status
 from ..trainer.client import Trainer
 from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage
-from .messages import EndState, Order, Outcome, Reply, SweepReport, decode, encode, failed_outcome
+from .messages import EndState, Order, Outcome, Reply, SweepReport, decode, encode
 from .spec import ClusterError, SweepError
 
 REPORT_SECONDS = 1.0
@@ -58,7 +58,7 @@ def carry_out(
         reason = f"on its worker: {os_error_words(error)}"
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-    return Reply(outcome=failed_outcome(order.index, worker, reason))
+    return Reply(outcome=Outcome(index=order.index, state="failed", worker=worker, reason=reason))
 
 
 def discard(sweep: str) -> None:
@@ -99,17 +99,17 @@ class TrialRunner:
         earlier = self._earlier_run()
         if earlier is None or not earlier.finished:
             self._train(earlier, str(text))
-        run, failure = self._run(), self._state.failure
-        if failure is not None:
-            reason = f"{failure.title}: {failure.message}"
-            name = run.name if run else ""
-            failed = failed_outcome(self._order.index, self._worker, reason, step=self._state.step, run=name)
+        run, index, state = self._run(), self._order.index, self._state
+        if (failure := state.failure) is not None:
+            reason, name = f"{failure.title}: {failure.message}", run.name if run else ""
+            failed = Outcome(
+                index=index, state="failed", worker=self._worker, step=state.step, reason=reason, run=name
+            )
             return failed, run
         if run is None:
             raise ClusterError("the trainer ended before it made a run")
-        was_stopped = self._state.status is Status.PARKED and not self._is_over_budget
-        end: EndState = "stopped" if was_stopped else "finished"
-        return read_outcome(self._order.index, run, self._worker, end), run
+        was_stopped = state.status is Status.PARKED and not self._is_over_budget
+        return read_outcome(index, run, self._worker, "stopped" if was_stopped else "finished"), run
 
     @property
     def _is_over_budget(self) -> bool:
@@ -290,7 +290,6 @@ def text_of(text: bytes) -> bytes:
 
 
 def worker_versions() -> str:
-    """The versions of this worker."""
     return versions_here()
 
 

@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness import options
 
@@ -37,8 +37,7 @@ THREADS = (1, 2, 4, 8, 16)
 STEPS = 12
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One thread's step: calls, seconds with the lock, seconds of computing for a whole batch."""
 
     calls: int
@@ -115,15 +114,10 @@ def main() -> None:
         step = measured_step(load_preset(entry).model)
         alone = step.locked_s + step.computing_s
         ideal = {n: round(alone / (step.locked_s + step.computing_s / n), 2) for n in THREADS}
-        figures = {
-            "entry": entry,
-            "calls": step.calls,
-            "locked_ms": round(1e3 * step.locked_s, 3),
-            "computing_ms": round(1e3 * step.computing_s, 2),
-            "speed_up": {n: round(alone / replay(step, n), 2) for n in THREADS},
-            "without_a_lock": ideal,
-        }
-        print(json.dumps(figures), flush=True)
+        times = {"locked_ms": 1e3 * step.locked_s, "computing_ms": 1e3 * step.computing_s}
+        figures = {"entry": entry, "calls": step.calls, **{name: round(ms, 3) for name, ms in times.items()}}
+        speed_up = {n: round(alone / replay(step, n), 2) for n in THREADS}
+        print(json.dumps({**figures, "speed_up": speed_up, "without_a_lock": ideal}), flush=True)
 
 
 if __name__ == "__main__":

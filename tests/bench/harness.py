@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import select
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape
@@ -63,9 +64,15 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def show(result: Any, as_json: bool) -> None:
-    """Print a result, a dataclass with a `line`, as JSON or as that line."""
-    print(json.dumps(asdict(result)) if as_json else result.line, flush=True)
+def show(as_json: bool, line: str, **figures: object) -> None:
+    """Print a result as one JSON object, or as a line for people."""
+    print(json.dumps(figures) if as_json else line, flush=True)
+
+
+def markdown_table(rows: Iterable[Sequence[str]]) -> str:
+    """Lines of Markdown; the first row is the header."""
+    header, *others = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *others))
 
 
 def in_turn(rounds: int, *sides: Callable[[], T]) -> list[list[T]]:
@@ -213,6 +220,24 @@ def text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 1
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}">'
         f"{escape(words)}</text>"
     )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a chart from the coordinate `start` to `stop`, for values from `low` to `high`."""
+
+    start: float
+    stop: float
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def at(self, value: float) -> float:
+        """The coordinate of a value."""
+        low, high, at = self.low, self.high, value
+        if self.logarithmic:
+            low, high, at = math.log(low), math.log(high), math.log(max(value, self.low))
+        return self.start + (self.stop - self.start) * (at - low) / (high - low)
 
 
 def line(

@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 import msgspec
-from harness import options
+from harness import markdown_table, options
 
 BATCH = 32
 RANKS = (1, 2, 4, 8, 16, 32)
@@ -174,40 +174,27 @@ def measure() -> Results:
     return Results(loopback, tuple(sizes))
 
 
-def print_table(*rows: list[str]) -> None:
-    header, *others = rows
-    for row in (header, ["---"] * len(header), *others):
-        print(f"| {' | '.join(row)} |")
-
-
 def print_tables(results: Results) -> None:
     """Markdown: the measurements beside the model's predictions, and its predictions for networks."""
     loopback = results.loopback
     print(f"Loopback: {loopback.latency_s * 1e6:.0f} µs, {loopback.bandwidth / 1e9:.2f} GB/s.\n")
-    print_table(
-        ["model", "parameters", "1 rank, ms", "fixed + sequence, ms", "2 ranks, ms", "predicted", "off by"],
-        *(
-            [
-                m.size.name,
-                f"{m.parameters:,}",
-                f"{m.whole_ms:.1f}",
-                f"{m.fixed_ms:.1f} + {m.per_sequence_ms:.2f}",
-                f"{m.two_ranks_ms:.1f}",
-                f"{m.predicted_ms(2, loopback):.1f}",
-                f"{m.two_ranks_ms / m.predicted_ms(2, loopback) - 1:+.0%}",
-            ]
-            for m in results.sizes
-        ),
-    )
+    rows = [
+        ["model", "parameters", "1 rank, ms", "fixed + sequence, ms", "2 ranks, ms", "predicted", "off by"]
+    ]
+    for m in results.sizes:
+        predicted, split = m.predicted_ms(2, loopback), f"{m.fixed_ms:.1f} + {m.per_sequence_ms:.2f}"
+        figures = [f"{m.whole_ms:.1f}", split, f"{m.two_ranks_ms:.1f}", f"{predicted:.1f}"]
+        rows.append([m.size.name, f"{m.parameters:,}", *figures, f"{m.two_ranks_ms / predicted - 1:+.0%}"])
+    print(markdown_table(rows))
     for network in NETWORKS:
         print(f"\n{network}:\n")
-        rows = []
+        rows = [["model", *(f"{n} hosts" for n in RANKS[1:]), "best"]]
         for m in results.sizes:
             speeds = {n: m.speed_up(n, network) for n in range(1, BATCH + 1)}
             best = max(speeds, key=speeds.__getitem__)
             at_best = f"{best} host{'' if best == 1 else 's'}, {speeds[best]:.2f}×"
             rows.append([m.size.name, *(f"{speeds[n]:.2f}×" for n in RANKS[1:]), at_best])
-        print_table(["model", *(f"{n} hosts" for n in RANKS[1:]), "best"], *rows)
+        print(markdown_table(rows))
 
 
 def main() -> None:
