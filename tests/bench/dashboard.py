@@ -25,12 +25,9 @@ def headless_rate(preset: str, seconds: float) -> float:
     """Steps per second of `femtotui train`."""
     with tempfile.TemporaryDirectory() as folder:
         runs, lasting = Path(folder) / "runs", endless(preset, Path(folder))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "femtotui", "train", lasting, "--runs", str(runs)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        command = [sys.executable, "-m", "femtotui", "train", lasting, "--runs", str(runs)]
+        nothing = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
         try:
             return rate(runs, seconds)
         finally:

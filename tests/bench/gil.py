@@ -16,11 +16,10 @@ import heapq
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness import options
+from harness import options, seconds_of
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -65,12 +64,7 @@ def step_of(config: ModelConfig, batch: int) -> Callable[[], object]:
 
 
 def fastest_s(step: Callable[[], object]) -> float:
-    times = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(seconds_of(step) for _ in range(STEPS))
 
 
 def count_calls(step: Callable[[], object]) -> int:

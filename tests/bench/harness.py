@@ -33,17 +33,11 @@ INK, FAINT, QUIET = "#333333", "#e4e4e4", "#777777"
 
 
 def options(
-    doc: str | None,
-    *,
-    presets: Sequence[str] = (),
-    rounds: int = 0,
-    seconds: float = 0,
-    as_json: bool = False,
+    doc: str | None, presets: Sequence[str] = (), rounds: int = 0, seconds: float = 0, as_json: bool = False
 ) -> argparse.ArgumentParser:
     """A parser with those of the shared options that are given a default."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=doc, formatter_class=as_written, allow_abbrev=False)
     if presets:
         several = f"default: {' '.join(presets)}"
         parser.add_argument("--preset", nargs="+", default=presets, metavar="KEY", help=several)
@@ -83,6 +77,13 @@ def in_turn(rounds: int, *sides: Callable[[], T]) -> list[list[T]]:
         for j in order if i % 2 == 0 else reversed(order):
             found[j].append(sides[j]())
     return found
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 # -- runs and the app ------------------------------------------------------------------------------------
@@ -240,9 +241,7 @@ class Axis:
         return self.start + (self.stop - self.start) * (at - low) / (high - low)
 
 
-def line(
-    points: Sequence[tuple[float, float]], colour: str, *, width: float = 1, dashed: bool = False
-) -> str:
+def line(points: Sequence[tuple[float, float]], colour: str, width: float = 1, dashed: bool = False) -> str:
     """A line through points."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dash = ' stroke-dasharray="4 3"' if dashed else ""

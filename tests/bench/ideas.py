@@ -10,11 +10,10 @@ turning the keys save a hundredth of a step between them, and cost more lines th
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 
-from harness import in_turn, options
+from harness import in_turn, options, seconds_of
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -35,14 +34,10 @@ def array(*shape: int) -> np.ndarray:
 def compare(what: str, ways: dict[str, Callable[[], object]]) -> None:
     """Print the least times of two ways, in turn."""
     old, new = ways
-    old_us, new_us = map(min, in_turn(ROUNDS, *(partial(time_us, run) for run in ways.values())))
+    old_us, new_us = (
+        1e6 * min(times) for times in in_turn(ROUNDS, *(partial(seconds_of, run) for run in ways.values()))
+    )
     print(f"{what:30} {old:18} {old_us:7.1f}   {new:24} {new_us:7.1f}   x {old_us / new_us:.2f}", flush=True)
-
-
-def time_us(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return 1e6 * (time.perf_counter() - start)
 
 
 def sums_as_products() -> None:
@@ -191,13 +186,10 @@ def main() -> None:
     """Print a line per idea: the old way and its time, the new way and its time, and the ratio."""
     options(__doc__).parse_args()
     with np.errstate(all="ignore"):
-        sums_as_products()
-        softmax_without_maximum()
-        norms_folded()
-        bias_in_the_product()
-        embedding_gradient()
-        masked_half_of_attention()
-        keys_transposed()
+        for idea in (sums_as_products, softmax_without_maximum, norms_folded, bias_in_the_product):
+            idea()
+        for idea in (embedding_gradient, masked_half_of_attention, keys_transposed):
+            idea()
 
 
 if __name__ == "__main__":

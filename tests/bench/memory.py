@@ -55,13 +55,10 @@ def peak_mib(pid: int) -> float:
 
 def main() -> None:
     parser = options(__doc__, presets=ONE_OF_EACH_SIZE, seconds=12.0, as_json=True)
-    parser.add_argument("--data", help="train on this text, as 11 and 12 do")
-    parser.add_argument("--recipe", help="`modern` or `journal`")
+    parser.add_argument("options", nargs="*", help="after --: options of the app, as --recipe journal")
     asked = parser.parse_args()
-    given = {"--data": asked.data, "--recipe": asked.recipe}
-    arguments = [word for name, value in given.items() if value for word in (name, value)]
     for preset in asked.preset:
-        mib = measure(preset, asked.seconds, arguments)
+        mib = measure(preset, asked.seconds, asked.options)
         off = mib["forecast"] / mib["panel"] - 1
         verdict = "" if abs(off) <= GOAL else "  TOO MUCH"
         line = (

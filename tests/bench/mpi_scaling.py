@@ -79,9 +79,6 @@ class Measured(msgspec.Struct, frozen=True):
         moved = 2 * (ranks - 1) / ranks * 4 * self.parameters / network.bandwidth
         return compute + 1e3 * (moved + 2 * math.ceil(math.log2(ranks)) * network.latency_s)
 
-    def speed_up(self, ranks: int, network: Network) -> float:
-        return self.predicted_ms(1, network) / self.predicted_ms(ranks, network)
-
 
 class Results(msgspec.Struct, frozen=True):
     """All measurements."""
@@ -159,18 +156,14 @@ def time_allreduce() -> None:
 def measure() -> Results:
     loopback, sizes = measure_loopback(), []
     for size in SIZES:
+        shapes = ((BATCH, 1), (BATCH // 2, 1), (BATCH, 2))
         with tempfile.TemporaryDirectory() as folder:
-            (whole, parameters), (half, _), (two, _) = (
-                step_ms(size, batch, ranks, Path(folder))
-                for batch, ranks in ((BATCH, 1), (BATCH // 2, 1), (BATCH, 2))
-            )
-        if not 1 < whole / half <= 2:
-            raise SystemExit(
-                f"{size.name}: {whole:.1f} ms with the whole batch and {half:.1f} with half of it cannot be: "
-                "this machine is too busy to measure on"
-            )
-        sizes.append(Measured(size, parameters, whole, half, two))
+            found = [step_ms(size, batch, ranks, Path(folder)) for batch, ranks in shapes]
+        (whole, parameters), (half, _), (two, _) = found
         print(f"{size.name}: {whole:.1f} ms, half the batch {half:.1f}, two ranks {two:.1f}", file=sys.stderr)
+        if not 1 < whole / half <= 2:
+            raise SystemExit("half the batch cannot take that long: this machine is too busy to measure on")
+        sizes.append(Measured(size, parameters, whole, half, two))
     return Results(loopback, tuple(sizes))
 
 
@@ -190,7 +183,8 @@ def print_tables(results: Results) -> None:
         print(f"\n{network}:\n")
         rows = [["model", *(f"{n} hosts" for n in RANKS[1:]), "best"]]
         for m in results.sizes:
-            speeds = {n: m.speed_up(n, network) for n in range(1, BATCH + 1)}
+            times = {n: m.predicted_ms(n, network) for n in range(1, BATCH + 1)}
+            speeds = {n: times[1] / ms for n, ms in times.items()}
             best = max(speeds, key=speeds.__getitem__)
             at_best = f"{best} host{'' if best == 1 else 's'}, {speeds[best]:.2f}×"
             rows.append([m.size.name, *(f"{speeds[n]:.2f}×" for n in RANKS[1:]), at_best])

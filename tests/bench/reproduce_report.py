@@ -33,11 +33,8 @@ TOP, ROW, BOTTOM = 78, 24, 34
 JOURNAL, AGAIN, MODERN = "#b9b9b9", "#c26a1b", "#0b6e99"
 
 Outcome = dict[str, Any]
-Recipes = dict[str, list[Outcome]]
-"""By recipe, the outcomes of all seeds."""
-
-Results = dict[str, Recipes]
-"""By entry."""
+Recipes = dict[str, list[Outcome]]  # by recipe, the outcomes of all seeds
+Results = dict[str, Recipes]  # by entry
 
 
 def read_results(lines: Iterable[str]) -> Results:
@@ -185,13 +182,10 @@ def chart(results: Results) -> str:
 
 
 def legend() -> list[str]:
-    items = (
-        (JOURNAL, "noted by the journal (or by the peer: validation)"),
-        (AGAIN, "its recipe, here"),
-        (MODERN, "the modern recipe (hollow: no success)"),
-    )
+    journal = "noted by the journal (or by the peer: validation)"
+    modern = "the modern recipe (hollow: no success)"
     parts, x = [], 20.0
-    for colour, words in items:
+    for colour, words in ((JOURNAL, journal), (AGAIN, "its recipe, here"), (MODERN, modern)):
         parts += [dot(x, 36, colour), text(x + 8, 40, words, fill=QUIET)]
         x += 24 + 6.2 * len(words)
     return [*parts, text(x, 40, "|  time allowed", fill=QUIET)]
@@ -213,18 +207,17 @@ def draw_losses(recipes: Recipes, axis: Axis, y: float) -> list[str]:
 
 
 def draw_times(recipes: Recipes, axis: Axis, y: float) -> list[str]:
-    any_outcome = next(iter(recipes.values()))[0]
-    journal_seconds = any_outcome["journal_seconds"] or any_outcome["peer_seconds"]
-    allowed = axis.at(any_outcome["seconds_allowed"])
-    parts = [dot(axis.at(journal_seconds), y, JOURNAL, radius=5.5)] if journal_seconds else []
+    known, ours = next(iter(recipes.values()))[0], recipes.get("modern", [])
+    noted_seconds, allowed = (
+        known["journal_seconds"] or known["peer_seconds"],
+        axis.at(known["seconds_allowed"]),
+    )
+    parts = [dot(axis.at(noted_seconds), y, JOURNAL, radius=5.5)] if noted_seconds else []
     parts.append(line([(allowed, y - 8), (allowed, y + 8)], INK))
-    ours = recipes.get("modern", [])
-    times = [outcome["seconds_to_success"] for outcome in ours if outcome["verdict"] == "success"]
+    times = [o["seconds_to_success"] for o in ours if o["verdict"] == "success"]
     if times and len(times) == len(ours):
         return parts + median_and_range(times, axis, y, MODERN)
-    if ours:
-        parts.append(dot(axis.at(median(outcome["seconds"] for outcome in ours)), y, MODERN, hollow=True))
-    return parts
+    return parts + [dot(axis.at(median(o["seconds"] for o in ours)), y, MODERN, hollow=True)] * bool(ours)
 
 
 def compared_losses(outcomes: list[Outcome]) -> list[float]:
@@ -240,9 +233,7 @@ def noted_loss(recipes: Recipes) -> float:
 
 def loss_axis(results: Results, left: float, right: float) -> Axis:
     values = [noted_loss(recipes) for recipes in results.values()]
-    for recipes in results.values():
-        for outcomes in recipes.values():
-            values += compared_losses(outcomes)
+    values += [x for recipes in results.values() for o in recipes.values() for x in compared_losses(o)]
     margin = 0.05 * (max(values) - min(values)) + 0.01
     return Axis(left, right, min(values) - margin, max(values) + margin)
 

@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from harness import FAINT, QUIET, Axis, dot, line, options, picture, show, text
@@ -119,20 +120,17 @@ def begin_training(sizes: dict[str, int]) -> Training:
 
 def exponents(values: Sequence[float], costs: Sequence[float]) -> list[float]:
     """Growth of the cost between neighbours: the p of cost ~ value^p."""
-    return [
-        math.log(costs[i + 1] / costs[i]) / math.log(values[i + 1] / values[i])
-        for i in range(len(values) - 1)
-    ]
+    logs = [(math.log(value), math.log(cost)) for value, cost in zip(values, costs, strict=True)]
+    return [(cost - c) / (value - v) for (v, c), (value, cost) in pairwise(logs)]
 
 
 def chart(all_series: Sequence[Series], title: str) -> str:
     """A log-log panel per dimension. Solid: measured. Dashed: the arithmetic, at the series' best rate."""
     legend = "solid: measured, with the exponent between neighbours; dashed: its arithmetic at the best rate"
-    panels = [
-        f'<g transform="translate({i % COLUMNS * PANEL_WIDTH} {HEADER + i // COLUMNS * PANEL_HEIGHT})">'
-        f"{panel(series)}</g>"
-        for i, series in enumerate(all_series)
-    ]
+    panels = []
+    for i, series in enumerate(all_series):
+        x, y = i % COLUMNS * PANEL_WIDTH, HEADER + i // COLUMNS * PANEL_HEIGHT
+        panels.append(f'<g transform="translate({x} {y})">{panel(series)}</g>')
     height = HEADER + -(-len(all_series) // COLUMNS) * PANEL_HEIGHT
     words = [text(14, 20, title, size=13), text(14, 36, legend, fill=QUIET)]
     return picture(COLUMNS * PANEL_WIDTH, height, [*words, *panels])
