@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from click import Choice, option
+from msgspec.structs import replace
 
 from femtotui.core.config import AdamWConfig
 from femtotui.core.errors import ConfigError, FemtoError
@@ -44,18 +46,16 @@ class BenchError(FemtoError):
 
 
 @click.command(cls=SpreadingCommand)
-@click.option(
+@option(
     "--preset",
     "presets",
     metavar="PRESET...",
     multiple=True,
     help="The presets to time (default: one of each size in the journal).",
 )
-@click.option("--recipe", default="modern", show_default=True, help="The recipe to time.")
-@click.option(
-    "--optimizer", type=click.Choice(["adamw"]), help="Time with this optimizer instead of the recipe's."
-)
-@click.option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
+@option("--recipe", default="modern", show_default=True, help="The recipe to time.")
+@option("--optimizer", type=Choice(["adamw"]), help="Time with this optimizer instead of the recipe's.")
+@option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
 @thread_options
 @json_lines_option
 def bench(presets: Sequence[str], as_json: bool, **settings: Any) -> None:
@@ -93,16 +93,15 @@ def bench_orders(
         raise ConfigError(warning)
     orders = []
     for key in presets:
-        config = run_config(
-            load_preset(key), recipe=recipe, steps=steps, threads=threads or 0, chunk=chunk or 0
-        )
+        shape = {"threads": threads or 0, "chunk": chunk or 0}
+        config = run_config(load_preset(key), recipe=recipe, steps=steps, **shape)
         if config.train.chunk > config.train.batch:
             raise ConfigError(
                 f"a chunk of {config.train.chunk} sequences is more than the batch of {config.train.batch}"
             )
         if optimizer == "adamw" and not isinstance(config.recipe.optimizer, AdamWConfig):
-            only_adamw = msgspec.structs.replace(config.recipe, optimizer=config.recipe.optimizer.adamw)
-            config = msgspec.structs.replace(config, recipe=only_adamw)
+            only_adamw = replace(config.recipe, optimizer=config.recipe.optimizer.adamw)
+            config = replace(config, recipe=only_adamw)
         orders.append(BenchOrder(config=config, steps=steps, warmup=WARMUP_STEPS))
     return orders
 
@@ -138,12 +137,10 @@ def bench_table(measurements: Sequence[Measurement]) -> Table:
 
 
 def _cells(m: Measurement) -> Sequence[Cell]:
-    return (
-        m.preset,
-        "/".join(str(m.config[name]) for name in ("layers", "width", "heads", "context", "vocab")),
+    sizes = "/".join(str(m.config[name]) for name in ("layers", "width", "heads", "context", "vocab"))
+    ms, gflops = (
         (milliseconds(m.ms_median), milliseconds(m.ms_min)),
-        rate(m.tokens_per_s),
         (f"{m.gflops:,.0f}", f"{m.gemm_share:.0%}"),
-        memory(m.peak_rss_mib),
-        f"{m.threads} × {m.chunk}",
     )
+    shape = f"{m.threads} × {m.chunk}"
+    return m.preset, sizes, ms, rate(m.tokens_per_s), gflops, memory(m.peak_rss_mib), shape

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from femtotui.core.errors import FemtoError
-from femtotui.core.files import os_error_words
 
 from ..text.safe import say, with_hint
 
@@ -34,11 +33,6 @@ if TYPE_CHECKING:
 def say_error(error: FemtoError) -> None:
     """Print an error as the one line that a user gets for it."""
     say(f"femtotui: {error.title}: {with_hint(error)}")
-
-
-def problem_words(error: OSError | ValueError) -> str:
-    """Words for a path that cannot be used; ValueError is for a zero byte in its name."""
-    return os_error_words(error) if isinstance(error, OSError) else str(error)
 
 
 def print_text(text: str, end: str = "\n") -> None:

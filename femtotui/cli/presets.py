@@ -109,22 +109,10 @@ def presets_table(presets: Sequence[Preset], width: int) -> Table:
 
 def _wide_cells(preset: Preset) -> Sequence[Cell]:
     model, record = preset.model, preset.journal
-    return (
-        preset.key,
-        preset.title,
-        f"{preset_parameters(preset):,}",
-        str(model.n_layers),
-        str(model.width),
-        str(model.n_heads),
-        str(model.context),
-        _tokenizer(preset),
-        preset.data.source,
-        f"{preset.steps:,}",
-        _verdict(preset),
-        f"{record.step:,}" if record else UNKNOWN,
-        loss(_loss(preset)),
-        _time(preset),
-    )
+    sizes = map(str, (model.n_layers, model.width, model.n_heads, model.context))
+    training = (_tokenizer(preset), preset.data.source, f"{preset.steps:,}")
+    result = (_verdict(preset), f"{record.step:,}" if record else UNKNOWN, loss(_loss(preset)), _time(preset))
+    return (preset.key, preset.title, f"{preset_parameters(preset):,}", *sizes, *training, *result)
 
 
 def _narrow_cells(preset: Preset) -> Sequence[Cell]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click import Choice, option
 
 from femtotui.core.errors import RunError
 from femtotui.core.files import written
@@ -52,14 +54,14 @@ def runs(runs: Path, as_json: bool) -> None:
 
 
 def state(run: RunSummary) -> str:
-    """`training`, `detached` (training without an app), `finished`, `can go on`, `not saved` or `damaged`."""
+    """`training`, `detached` (from the app), `finished`, `can be resumed`, `not saved` or `damaged`."""
     if run.info is None:
         return "damaged"
     if run.holder is not None:
         return "detached" if (run.path / RunFile.TRAINER_ADDRESS).exists() else "training"
     if run.finished:
         return "finished"
-    return "can go on" if run.can_continue else "not saved"
+    return "can be resumed" if run.can_continue else "not saved"
 
 
 def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
@@ -101,17 +103,9 @@ def _wide_cells(run: RunSummary) -> Sequence[Cell]:
     if run.info is None:
         unknown = [UNKNOWN] * (len(_WIDE_HEADERS) - 2)
         return (run.path.name, *unknown, styled(f"damaged: {run.problem}", "red"))
-    config = run.info.config
-    return (
-        run.path.name,
-        f"{config.preset} {config.title}",
-        config.recipe.name,
-        f"{run.step:,}/{config.train.steps:,}",
-        loss(run.loss),
-        loss(run.val_loss),
-        duration(run.elapsed_s),
-        state(run),
-    )
+    config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
+    preset, step = f"{config.preset} {config.title}", f"{run.step:,}/{config.train.steps:,}"
+    return (run.path.name, preset, config.recipe.name, step, *losses, duration(run.elapsed_s), state(run))
 
 
 def _narrow_cells(run: RunSummary) -> Sequence[Cell]:
@@ -129,7 +123,7 @@ def _narrow_cells(run: RunSummary) -> Sequence[Cell]:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--note", metavar="TEXT", help="Replace the note of RUN with this text.")
+@option("--note", metavar="TEXT", help="Replace the note of RUN with this text.")
 @runs_option
 @json_option
 def journal(run: str | None, note: str | None, runs: Path, as_json: bool) -> None:
@@ -194,30 +188,25 @@ def _thorough_score(folder: Path, which: str) -> ScoreDone:
 
     from ..trainer.session import open_trained  # noqa: PLC0415
 
-    training = open_trained(folder, which)
-    try:
+    with closing(open_trained(folder, which)) as training:
         evaluator = choose_evaluator(training.config.data)
         found = evaluator.examine(training, training.evaluate().val_loss, thorough=True)
         return [score for score in found if score is not None][-1]
-    finally:
-        training.close()
 
 
 @click.command()
 @run_argument
 @checkpoint_option
-@click.option(
+@option(
     "--format",
     "kind",
-    type=click.Choice(["safetensors", "npz"]),
+    type=Choice(["safetensors", "npz"]),
     default="safetensors",
     show_default=True,
     help="The file format; both hold one float32 tensor per parameter.",
 )
-@click.option(
-    "-o", "--output", metavar="FILE", help="The file (default: named after the run, in this folder)."
-)
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@option("-o", "--output", metavar="FILE", help="The file (default: named after the run, in this folder).")
+@option("--force", is_flag=True, help="Replace an existing file.")
 @runs_option
 def export(
     run: str, checkpoint: str, kind: WeightsFormat, output: str | None, force: bool, runs: Path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -95,30 +96,21 @@ def measure(order: BenchOrder) -> Measurement:
 
     from ..blas.probe import blas_pool, product_rates  # noqa: PLC0415
 
-    training = begin_training(order.config)
-    try:
+    with closing(begin_training(order.config)) as training:
         times = time_steps(training, order.steps, order.warmup)
-    finally:
-        training.close()
     # The peak first: the matrices of the reference rate are not the training's.
     peak = peak_rss_mib()
     sgemm = float(np.median(product_rates(_GEMM_SIZE, training.threads, _GEMM_SECONDS)))
     pool = blas_pool()
     config, median = training.config, float(np.median(times))
     model, batch = config.model, config.train.batch
+    sizes = {"context": model.context, "batch": batch, "vocab": model.vocab_size}
     rate = step_gflop(model, batch) / (median / 1e3)
     return Measurement(
         preset=config.preset,
         recipe=config.recipe.name,
         optimizer=str(type(config.recipe.optimizer).__struct_config__.tag),
-        config={
-            "layers": model.n_layers,
-            "width": model.width,
-            "heads": model.n_heads,
-            "context": model.context,
-            "batch": batch,
-            "vocab": model.vocab_size,
-        },
+        config={"layers": model.n_layers, "width": model.width, "heads": model.n_heads, **sizes},
         steps=order.steps,
         ms_median=round(median, 3),
         ms_min=round(min(times), 3),

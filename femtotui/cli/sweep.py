@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from click import Choice, IntRange, option
 
 from femtotui.core.errors import FemtoError
 
@@ -23,7 +24,7 @@ from .options import SpreadingCommand, data_option, json_lines_option, require_t
 from .output import ProgressBar, print_json_line
 
 if TYPE_CHECKING:
-    from ..sweep.coordinator import LocalEngine, SweepEvent
+    from ..sweep.coordinator import SweepEvent
     from ..sweep.dask_engine import DaskEngine
     from ..sweep.sweep_folder import SweepFolder
 
@@ -56,19 +57,19 @@ def _value(text: str) -> Value:
 
 @click.command(cls=SpreadingCommand)
 @click.argument("presets", metavar="[PRESET]...", nargs=-1)
-@click.option(
+@option(
     "--spec", metavar="FILE", help="A TOML file that describes the sweep, instead of presets and settings."
 )
-@click.option(
+@option(
     "--recipe", "recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's)."
 )
-@click.option(
+@option(
     "--seeds",
-    type=click.IntRange(1, 1000),
+    type=IntRange(1, 1000),
     callback=lambda _context, _option, n: tuple(range(n or 0)),
     help="Number of seeds, starting at 0 (default: 1).",
 )
-@click.option(
+@option(
     "--set",
     "settings",
     metavar="NAME=V,V",
@@ -77,40 +78,32 @@ def _value(text: str) -> Value:
     help="A setting and the values to try, as in lr=1e-3,3e-3; may be repeated.",
 )
 @data_option
-@click.option("--steps", type=int, help="Steps of each run (default: the preset's).")
-@click.option("--seconds", type=float, help="Train each run for this many seconds.")
-@click.option(
+@option("--steps", type=int, help="Steps of each run (default: the preset's).")
+@option("--seconds", type=float, help="Train each run for this many seconds.")
+@option(
     "--rank",
     "rank_by",
-    type=click.Choice(("loss", "score", "time")),
+    type=Choice(("loss", "score", "time")),
     help="Best by validation loss (default), task score, or time to success.",
 )
-@click.option(
-    "--halving", type=int, metavar="N", help="Stop all but the best 1/N early, by successive halving."
-)
-@click.option(
-    "--workers", type=click.IntRange(1), help="Runs at a time on this machine (default: one per core)."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    help="Threads of each run (default: the cores shared among the runs).",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tls://10.0.0.5:8786.")
-@click.option(
+@option("--halving", type=int, metavar="N", help="Stop all but the best 1/N early, by successive halving.")
+@option("--workers", type=IntRange(1), help="Runs at a time on this machine (default: one per core).")
+@option("--threads", type=IntRange(1), help="Threads of each run (default: the cores shared among the runs).")
+@option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tls://10.0.0.5:8786.")
+@option(
     "--insecure-network",
     is_flag=True,
     help="Accept a scheduler without tls://: whoever reaches it can run code on it and its workers.",
 )
-@click.option("--resume", metavar="SWEEP", help="Train the missing runs of a sweep: its name, or `latest`.")
-@click.option("--watch", metavar="SWEEP", help="Watch a sweep that is running: its name, or `latest`.")
-@click.option(
+@option("--resume", metavar="SWEEP", help="Train the missing runs of a sweep: its name, or `latest`.")
+@option("--watch", metavar="SWEEP", help="Watch a sweep that is running: its name, or `latest`.")
+@option(
     "--screen",
     is_flag=True,
     help="Train in a separate process, and show it on a screen; leaving it does not stop the sweep.",
 )
 @runs_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of Markdown.")
+@option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of Markdown.")
 @json_lines_option
 def sweep(
     spec: str | None,
@@ -200,32 +193,22 @@ def _train(
 
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
     """Train the missing runs. Raises: FemtoError, KeyboardInterrupt; finished runs are kept."""
-    from ..sweep.coordinator import Sweep, local_shape  # noqa: PLC0415
+    from ..sweep.coordinator import LocalEngine, Sweep, local_shape  # noqa: PLC0415
     from ..sweep.sweep_folder import CoordinatorFiles  # noqa: PLC0415
 
     missing = folder.missing()
     n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
     output = SweepJson if as_json else SweepBar if sys.stderr.isatty() else SweepOutput
-    with (
-        CoordinatorFiles(folder) as files,
-        contextlib.closing(output(folder)) as shown,
-        _engine(folder.name, scheduler, n_workers) as engine,
-    ):
+    engine: LocalEngine | DaskEngine = LocalEngine(folder.name, n_workers)
+    if scheduler is not None:
+        from ..sweep.dask_engine import DaskEngine  # noqa: PLC0415  (loads Dask)
+
+        engine = DaskEngine(folder.name, scheduler)
+    with CoordinatorFiles(folder) as files, contextlib.closing(output(folder)) as shown, engine:
         for event in Sweep(folder, engine, files.stop_requests).run():
             if isinstance(event, SweepReport):
                 files.write_report(event)
             shown.show(event)
-
-
-def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
-    """Dask is imported only where it is needed."""
-    if scheduler is None:
-        from ..sweep.coordinator import LocalEngine  # noqa: PLC0415
-
-        return LocalEngine(sweep, workers)
-    from ..sweep.dask_engine import DaskEngine  # noqa: PLC0415
-
-    return DaskEngine(sweep, scheduler)
 
 
 def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:

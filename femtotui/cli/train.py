@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click import option
 from msgspec.structs import replace
 
 from femtotui.core.events import (
@@ -59,26 +60,22 @@ _MPI_HELP = (
 
 @click.command(cls=SpreadingCommand)
 @click.argument("preset", required=False)
-@click.option("--recipe", help=RECIPE_HELP)
-@click.option("--steps", type=int, help="Number of steps (default: the preset's).")
-@click.option("--seed", type=int, help="The same seed gives the same run (default: 0).")
+@option("--recipe", help=RECIPE_HELP)
+@option("--steps", type=int, help="Number of steps (default: the preset's).")
+@option("--seed", type=int, help="The same seed gives the same run (default: 0).")
 @data_option
 @runs_option
 @thread_options
-@click.option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
-@click.option(
-    "--keep", "keep_checkpoints", type=int, help="Checkpoints to keep besides the best one (default: 3)."
-)
-@click.option(
-    "--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`."
-)
-@click.option(
+@option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
+@option("--keep", "keep_checkpoints", type=int, help="Checkpoints to keep besides the best one (default: 3).")
+@option("--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`.")
+@option(
     "--download/--no-download",
     default=None,
     help="Download the English text if it is missing (default: ask).",
 )
 @json_lines_option
-@click.option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
+@option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
 def train(
     preset: str | None,
     runs: Path,
@@ -147,9 +144,8 @@ def _new(config: RunConfig, folder: Path, download: bool | None, leader: Leader 
 
     if config.data.source == "english" and not english_is_cached():
         can_ask = sys.stdin.isatty() and sys.stderr.isatty() and download is None
-        if download or (
-            can_ask and click.confirm("Download the English text (1.1 MB)?", default=True, err=True)
-        ):
+        question = "Download the English text (1.1 MB)?"
+        if download or (can_ask and click.confirm(question, default=True, err=True)):
             fetch_english()
     return prepare(config, folder) if leader is None else leader.prepare(config, folder)
 
@@ -223,7 +219,7 @@ class TrainingBar(TrainingOutput):
         self._steps = 0
         self._next_frame = 0.0
         self._loss: float | None = None
-        self._ms = 0.0
+        self._ms: float | None = None
         self._validation = ""
 
     def show_progress(self, event: Event) -> None:
@@ -250,8 +246,7 @@ class TrainingBar(TrainingOutput):
         self.bar.stop()
 
     def _show_step(self, step: StepDone) -> None:
-        self._loss = step.loss if self._loss is None else _blend(self._loss, step.loss)
-        self._ms = _blend(self._ms, step.ms) if self._ms else step.ms
+        self._loss, self._ms = _blend(self._loss, step.loss), _blend(self._ms, step.ms)
         if time.monotonic() < self._next_frame:
             return
         self._next_frame = time.monotonic() + _SECONDS_BETWEEN_FRAMES
@@ -286,8 +281,8 @@ def _print_result(event: RunFinished) -> None:
     )
 
 
-def _blend(before: float, now: float) -> float:
-    return _SMOOTHING * before + (1 - _SMOOTHING) * now
+def _blend(before: float | None, now: float) -> float:
+    return now if before is None else _SMOOTHING * before + (1 - _SMOOTHING) * now
 
 
 def _fitting(parts: Sequence[str], room: int) -> str:

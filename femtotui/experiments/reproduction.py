@@ -82,12 +82,8 @@ def reproduce(
 ) -> ReproductionResult:
     """Train an entry by one recipe, until it succeeds or no longer trial is left.
 
-    Raises
-    ------
-    FemtoError
-        For a preset without a goal, and for whatever ends a training.
-    Interrupted
-        When a Stop among `commands` was obeyed.
+    Raises: FemtoError for a preset without a goal, and for whatever ends a training; Interrupted when a Stop
+    among `commands` was obeyed.
     """
     if preset.goal is None:
         raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,20 +120,19 @@ class LocalEngine:
         thread.start()
 
     def _work(self, order: Order, text: bytes) -> None:
-        index = order.index
-        reply = worker.carry_out(
-            order, text, "here", self._messages.put, lambda: index in self._stop_requests
-        )
-        self._messages.put(OrderEnded(index, reply))
+        def must_stop() -> bool:
+            return order.index in self._stop_requests
+
+        reply = worker.carry_out(order, text, "here", self._messages.put, must_stop)
+        self._messages.put(OrderEnded(order.index, reply))
 
     def next_message(self, timeout: float) -> SweepReport | OrderEnded | None:
-        try:
+        with suppress(Empty):
             message = self._messages.get(timeout=timeout)
-        except Empty:
-            return None
-        if isinstance(message, OrderEnded):
-            del self._threads[message.index]
-        return message
+            if isinstance(message, OrderEnded):
+                del self._threads[message.index]
+            return message
+        return None
 
     def stop(self, indices: Iterable[int]) -> None:
         self._stop_requests.update(indices)
@@ -227,21 +227,14 @@ class Sweep:
         while self._waiting and len(self._running) < slots:
             trial = self._waiting.popleft()
             self._running[trial.index] = trial
+            config, index, seconds = trial.config, trial.index, self.folder.info.spec.seconds
+            key = (config.data, config.train.seed)
+            if key not in self._texts:
+                self._texts[key] = encode(pack_text(open_source(*key), config.data))
             order = Order(
-                sweep=self.folder.name,
-                index=trial.index,
-                config=trial.config,
-                versions=versions_here(),
-                seconds=self.folder.info.spec.seconds,
+                sweep=self.folder.name, index=index, config=config, versions=versions_here(), seconds=seconds
             )
-            self._engine.submit(order, self._text(trial))
-
-    def _text(self, trial: SweepTrial) -> bytes:
-        config = trial.config
-        key = (config.data, config.train.seed)
-        if key not in self._texts:
-            self._texts[key] = encode(pack_text(open_source(*key), config.data))
-        return self._texts[key]
+            self._engine.submit(order, self._texts[key])
 
     def _note(self, report: SweepReport) -> None:
         """Note where and how a run began; stop it if halving says so."""
@@ -254,13 +247,11 @@ class Sweep:
                 self._notes[index] = f"worker {before} was lost; {how} on {report.worker}"
             elif report.step:
                 self._notes[index] = how
-        elif (
-            self._halving is not None
-            and report.val_loss is not None
-            and self._halving.must_stop(index, report.steps, report.eval_step, report.val_loss)
-        ):
-            self._notes[index] = f"stopped by successive halving at step {report.eval_step:,}"
-            self._engine.stop([index])
+        elif self._halving is not None and report.val_loss is not None:
+            step = report.eval_step
+            if self._halving.must_stop(index, report.steps, step, report.val_loss):
+                self._notes[index] = f"stopped by successive halving at step {step:,}"
+                self._engine.stop([index])
 
     def _collect(self, ended: OrderEnded) -> Iterator[SweepEvent]:
         """Save what an order brought; one that was refused waits for another worker."""

@@ -13,6 +13,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -74,7 +75,7 @@ _writing = Lock()  # the runs of one process, each on a thread, start at once wi
 
 
 def keep_text(text: bytes, folder: Path) -> Path:
-    """Return the file with `text`, written unless it is there already. Raises: ClusterError."""
+    """The file with `text`, written unless it is there already. Raises: ClusterError."""
     path = folder / f"{hashlib.sha256(text).hexdigest()}.text"
     with reraise_os_errors(ClusterError, f"keep the text in {folder}"), _writing:
         if not (path.exists() and path.read_bytes() == text):
@@ -120,44 +121,33 @@ class TrialRunner:
 
     def _earlier_run(self) -> RunSummary | None:
         """The run of an earlier attempt, if it is finished or resumable; anything else is removed."""
-        run = self._run()
-        earlier = None if run is None else self._once_released(run)
-        if earlier is not None and (earlier.finished or earlier.can_continue):
-            return earlier
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return None
-
-    def _once_released(self, run: Path) -> RunSummary:
-        deadline = time.monotonic() + RELEASE_SECONDS
-        while (found := summarise(run)).holder is not None:
+        deadline, run = time.monotonic() + RELEASE_SECONDS, self._run()
+        while run is not None and (found := summarise(run)).holder is not None:
             if time.monotonic() > deadline:
                 raise ClusterError(
                     f"process {found.holder.pid} still trains run {self._order.index + 1} here"
                 )
             time.sleep(_POLL_SECONDS)
-        return found
+        if run is not None and (found.finished or found.can_continue):
+            return found
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return None
 
     def _train(self, earlier: RunSummary | None, text: str) -> None:
         messages: SimpleQueue[TrainerMessage] = SimpleQueue()
-        trainer = Trainer(messages.put)
-        try:
-            if earlier is None:
-                trainer.send(Start(config=self._order.config, runs=str(self._folder), text=text))
-            else:
-                trainer.send(Continue(run=str(earlier.path), text=text))
+        start = Start(config=self._order.config, runs=str(self._folder), text=text)
+        with closing(Trainer(messages.put)) as trainer:
+            trainer.send(start if earlier is None else Continue(run=str(earlier.path), text=text))
             self._watch(trainer, messages)
-        finally:
-            trainer.close()
 
     def _watch(self, trainer: Trainer, messages: SimpleQueue[TrainerMessage]) -> None:
         """Report until the trainer exits; ask it to stop when the budget is used up, or on request."""
         message: TrainerMessage | None = None
         stopping = False
         while not isinstance(message, TrainerExited):
-            try:
+            message = None
+            with suppress(Empty):
                 message = messages.get(timeout=_POLL_SECONDS)
-            except Empty:
-                message = None
             if isinstance(message, EventsArrived):
                 for event in message.events:
                     self._fold(event)
@@ -250,7 +240,11 @@ def unpack_run(data: bytes, runs: Path, name: str) -> Path:
     arriving = runs / f".{secrets.token_hex(6)}.arriving"
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _require_run_files(archive)
+            for info in archive.infolist():
+                if not _FILES.fullmatch(info.filename):
+                    raise ValueError(f"it holds {info.filename[:80]!r}")
+            if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
+                raise ValueError("it is too large")
             (arriving / RunFile.CHECKPOINTS).mkdir(parents=True)
             archive.extractall(arriving)
         read_info(arriving)
@@ -264,14 +258,6 @@ def unpack_run(data: bytes, runs: Path, name: str) -> Path:
         raise SweepError(f"cannot keep {name} in {runs}: {os_error_words(error)}") from error
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
-
-
-def _require_run_files(archive: zipfile.ZipFile) -> None:
-    for info in archive.infolist():
-        if not _FILES.fullmatch(info.filename):
-            raise ValueError(f"it holds {info.filename[:80]!r}")
-    if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
-        raise ValueError("it is too large")
 
 
 # -- tasks of a Dask worker --------------------------------------------------------------------------------
