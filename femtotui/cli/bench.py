@@ -75,26 +75,20 @@ def bench(presets: Sequence[str], as_json: bool, **settings: Any) -> None:
 
 
 def bench_orders(
-    presets: Sequence[str],
-    *,
-    recipe: str,
-    optimizer: str | None,
-    steps: int,
-    threads: int | None,
-    chunk: int | None,
+    presets: Sequence[str], *, recipe: str, optimizer: str | None, steps: int, **shape: int | None
 ) -> list[BenchOrder]:
     """An order per preset, checked before anything is measured; `adamw` is used with the recipe's settings.
 
-    `steps` are without the warm-up.
+    `steps` are without the warm-up; `shape` is `threads` and `chunk`, each None if it was not given.
 
     Raises: FemtoError.
     """
-    if warning := too_many_threads(threads):
+    if warning := too_many_threads(shape["threads"]):
         raise ConfigError(warning)
     orders = []
     for key in presets:
-        shape = {"threads": threads or 0, "chunk": chunk or 0}
-        config = run_config(load_preset(key), recipe=recipe, steps=steps, **shape)
+        given = {name: number or 0 for name, number in shape.items()}
+        config = run_config(load_preset(key), recipe=recipe, steps=steps, **given)
         if config.train.chunk > config.train.batch:
             raise ConfigError(
                 f"a chunk of {config.train.chunk} sequences is more than the batch of {config.train.batch}"

@@ -339,7 +339,6 @@ def _blas_rows(blas: BlasReport, numpy: str) -> list[tuple[str, str]]:
 
 
 def _speed(probe: Probe) -> str:
-    """Rates of matrix products as words."""
     one = f"{probe.gflops:,.0f} GFLOP/s on one core"
     return f"{one}, {probe.gflops_together:,.0f} on {probe.threads}" if probe.threads > 1 else one
 

@@ -121,13 +121,10 @@ def _narrow_cells(preset: Preset) -> Sequence[Cell]:
     if record or preset.peer:
         at = f" at {record.step:,}" if record else ""
         verdict = (_verdict(preset).append(f", {_time(preset)}", "default"), f"{loss(_loss(preset))}{at}")
-    return (
-        preset.key,
-        (preset.title, f"{_tokenizer(preset)} · {preset.data.source}"),
-        (f"{preset_parameters(preset):,}", f"{preset.steps:,} steps"),
-        (f"{model.n_layers} × {model.width}, {model.n_heads} heads", f"context {model.context}"),
-        verdict,
-    )
+    text = f"{_tokenizer(preset)} · {preset.data.source}"
+    size = (f"{preset_parameters(preset):,}", f"{preset.steps:,} steps")
+    shape = (f"{model.n_layers} × {model.width}, {model.n_heads} heads", f"context {model.context}")
+    return (preset.key, (preset.title, text), size, shape, verdict)
 
 
 def _tokenizer(preset: Preset) -> str:

@@ -112,13 +112,10 @@ def _narrow_cells(run: RunSummary) -> Sequence[Cell]:
     if run.info is None:
         unknown = [UNKNOWN] * (len(_NARROW_HEADERS) - 2)
         return ((run.path.name, styled(run.problem, "red")), *unknown, styled(state(run), "red"))
-    config = run.info.config
-    return (
-        (run.path.name, styled(f"{config.preset} {config.title} · {config.recipe.name}", "dim")),
-        (f"{run.step:,}/{config.train.steps:,}", duration(run.elapsed_s)),
-        (loss(run.loss), loss(run.val_loss)),
-        state(run),
-    )
+    config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
+    preset = styled(f"{config.preset} {config.title} · {config.recipe.name}", "dim")
+    steps = (f"{run.step:,}/{config.train.steps:,}", duration(run.elapsed_s))
+    return ((run.path.name, preset), steps, losses, state(run))
 
 
 @click.command()
@@ -239,11 +236,9 @@ def attach(run: str | None, runs: Path) -> int:
 
     from ..app.start import attach_app  # noqa: PLC0415
 
-    if run is not None:
-        return attach_app(find_run(runs, run))
-    for summary in list_runs(runs):
-        if state(summary) == "detached":
-            return attach_app(summary.path)
+    detached = (summary.path for summary in list_runs(runs) if state(summary) == "detached")
+    if folder := find_run(runs, run) if run is not None else next(detached, None):
+        return attach_app(folder)
     raise RunError(
         f"no run in {runs} trains in the background: press d in the app to detach one, "
         "or resume one with `femtotui train --resume latest`"

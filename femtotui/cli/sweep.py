@@ -16,8 +16,9 @@ from click import Choice, IntRange, option
 from femtotui.core.errors import FemtoError
 
 from ..packages import require_extra
+from ..paths import config_folder
 from ..sweep.messages import Outcome, SweepReport, csv_table, markdown_table, ranked
-from ..sweep.spec import SweepError, SweepSpec, Value, differing_names, read_spec
+from ..sweep.spec import SweepError, SweepSpec, Value, differing_settings, read_spec
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
 from .options import SpreadingCommand, data_option, json_lines_option, require_terminal, runs_option
@@ -225,7 +226,6 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     """Show the Sweep screen until it is left, then say how to come back."""
     require_terminal(_NO_SCREEN)
     from ..app.settings import load_settings  # noqa: PLC0415
-    from ..paths import config_folder  # noqa: PLC0415
     from ..sweep.sweep_folder import SweepWatcher  # noqa: PLC0415
     from ..sweep.sweep_screen import SweepApp  # noqa: PLC0415
 
@@ -293,13 +293,11 @@ class SweepBar(SweepOutput):
 
 
 def outcome_line(folder: SweepFolder, outcome: Outcome) -> str:
-    """The result of a run on one line."""
-    names, trial = differing_names(folder.info.trials), folder.info.trials[outcome.index]
-    settings = ", ".join(f"{name} {value}" for name, value in trial.differing().items() if name in names)
+    differing = differing_settings(folder.info.trials)[outcome.index]
+    settings = ", ".join(f"{name} {value}" for name, value in differing.items())
     ended = f"{len(folder.outcomes)}/{len(folder.info.trials)}"
+    words = f"{ended} {outcome.state}: {settings}"
     if outcome.state == "failed":
-        return f"{ended} failed: {settings}: {outcome.reason}"
-    words = (
-        f"{ended} {outcome.state}: {settings}: validation {loss(outcome.val_loss)} at step {outcome.step:,}"
-    )
-    return f"{words} ({outcome.note})" if outcome.note else words
+        return f"{words}: {outcome.reason}"
+    note = f" ({outcome.note})" if outcome.note else ""
+    return f"{words}: validation {loss(outcome.val_loss)} at step {outcome.step:,}{note}"

@@ -32,8 +32,7 @@ FOLDER = "reproduce"
 
 def trial_folder(config: RunConfig, runs: Path) -> Path:
     """Folder of the runs of `config`; its name changes with every setting."""
-    settings = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:8]
-    train = config.train
+    settings, train = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:8], config.train
     name = f"{config.preset}-{config.recipe.name}-seed{train.seed}-{train.steps}steps-{settings}"
     return runs / FOLDER / name
 
@@ -193,12 +192,9 @@ def trial_configs(preset: Preset, recipe: str, seed: int) -> tuple[RunConfig, ..
 
 def _success(goal: Goal) -> str:
     """The goal in words, before anything has been scored."""
-    if goal.score is None:
-        what = "better than a trigram model"
-    elif goal.score > 1:
-        what = f"{goal.score:.3f} bits a byte"
-    else:
-        what = f"{goal.score:.0%} of the tasks"
+    what = "better than a trigram model"
+    if goal.score is not None:
+        what = f"{goal.score:.3f} bits a byte" if goal.score > 1 else f"{goal.score:.0%} of the tasks"
     return f"{what} within {duration(goal.seconds)}"
 
 
@@ -235,12 +231,11 @@ class ExperimentRunner:
         if trial is None:
             return
         preset = trial.config.preset
-        manager = self._managers.get(trial)
-        if manager is None:
-            manager = RunManager(trial_folder(trial.config, self._runs), self._factory)
-            self._managers[trial] = manager
+        if trial not in self._managers:
+            self._managers[trial] = RunManager(trial_folder(trial.config, self._runs), self._factory)
             if trial.state is not None:
-                manager.adopt(trial.state)
+                self._managers[trial].adopt(trial.state)
+        manager = self._managers[trial]
         if preset in manager.handles:
             manager.resume_run(preset)
         else:

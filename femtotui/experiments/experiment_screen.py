@@ -18,7 +18,7 @@ from ..chart.chart_model import ChartData
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import state_overlay
-from ..runs.state import RunState, Status
+from ..runs.state import Status
 from ..text.formats import TONES, UNKNOWN, Tone, duration, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
@@ -27,6 +27,7 @@ from .experiment import Experiment, ExperimentRunner, Trial
 
 COLUMNS = ("run", "step", "loss", "validation", "score", "time", "verdict")
 _GAP = "  "
+_TRAIN = "experiment-train"
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,7 @@ class ExperimentRow:
 
 def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
     """A row per trial, after the preset's noted result; losses in nats per token, times of training."""
-    return [
-        *_noted_rows(experiment.preset),
-        *(_trial_row(experiment, trial) for trial in experiment.trials),
-    ]
+    return [*_noted_rows(experiment.preset), *(_trial_row(experiment, trial) for trial in experiment.trials)]
 
 
 def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, str, Tone]]:
@@ -91,17 +89,19 @@ def _score(trial: Trial) -> str:
 
 def _verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
     """The verdict on a trial, or why there is none yet."""
+    state = trial.state
     if trial.is_done:
         return _final_verdict(experiment, trial)
     if trial.is_training:
-        return _time_left(trial.state), "good"
+        left_s = None if state is None or state.status is Status.STARTING else state.left_s
+        return ("starting" if left_s is None else f"{duration(left_s)} left"), "good"
     if trial.has_failed:
         return "aborted", "error"
     if experiment.is_unneeded(trial):
         return "not needed", "plain"
     if trial.trained_elsewhere:
         return "trained elsewhere", "warning"
-    return ("stopped", "warning") if trial.state is not None and trial.state.step else ("not yet", "plain")
+    return ("stopped", "warning") if state is not None and state.step else ("not yet", "plain")
 
 
 def _final_verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
@@ -114,12 +114,6 @@ def _final_verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
     return (f"success, over {duration(goal.seconds)}", "warning") if slow else ("success", "good")
 
 
-def _time_left(state: RunState | None) -> str:
-    if state is None or state.status is Status.STARTING or state.left_s is None:
-        return "starting"
-    return f"{duration(state.left_s)} left"
-
-
 class ExperimentScreen(InTurn[None]):
     """Shows an experiment, and trains what is left of it: leaving saves it, space resumes it later.
 
@@ -127,10 +121,8 @@ class ExperimentScreen(InTurn[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space", "train", "train", id="experiment-train", tooltip="Train what is missing, one by one"
-        ),
-        Binding("space", "stop", "stop", id="experiment-train", tooltip="Save, and stop training here"),
+        Binding("space", "train", "train", id=_TRAIN, tooltip="Train what is missing, one by one"),
+        Binding("space", "stop", "stop", id=_TRAIN, tooltip="Save, and stop training here"),
         Binding("x", "chart('toggle_x_axis')", "steps/time", id="loss-time"),
         Binding("l", "chart('toggle_log_y')", "linear/log", id="loss-log"),
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
@@ -184,9 +176,8 @@ class ExperimentScreen(InTurn[None]):
     def _show_curves(self) -> None:
         """Every trial is an overlay of an empty chart, so that all are drawn alike."""
         begun = [(trial.name, trial.state) for trial in self._experiment.trials]
-        self._chart.set_overlays(
-            [state_overlay(name, state) for name, state in begun if state and len(state.steps)]
-        )
+        curves = [state_overlay(name, state) for name, state in begun if state and len(state.steps)]
+        self._chart.set_overlays(curves)
 
     def _show_landmarks(self) -> None:
         """Mark the end of the journal's run, or the loss that a peer reached."""

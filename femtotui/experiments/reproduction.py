@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import cast
@@ -66,8 +67,6 @@ class Interrupted(KeyboardInterrupt):
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """The end of a trial."""
-
     finished: RunFinished
     score: ScoreDone
 
@@ -112,17 +111,13 @@ def train_trial(
     trial.read(runs)
     state = trial.state = trial.state or RunState(config)
     trial.is_ours = True
-    session = _session(trial, runs)
-    try:
+    with closing(_session(trial, runs)) as session:
         for event in session.record(SimpleQueue() if commands is None else commands):
             watch(event)
             state.fold([cast("AnyEvent", event)])
             if isinstance(event, RunFailed):
-                raise RunError(
-                    f"entry {config.preset} by {config.recipe.name}: {event.title}: {event.message}"
-                )
-    finally:
-        session.close()
+                words = f"{event.title}: {event.message}"
+                raise RunError(f"entry {config.preset} by {config.recipe.name}: {words}")
     if state.finished is not None and state.finished.reason == "stopped":
         raise Interrupted
     if state.finished is None or trial.score is None:
@@ -145,6 +140,7 @@ def _result(
     last, score = results[-1].finished, results[-1].score
     run = Path(last.run)
     info = read_info(run)
+    reached = (found.elapsed_s for found in read_evals(run) if peer and found.val_loss <= peer.val_loss)
     return ReproductionResult(
         entry=preset.key,
         recipe=info.config.recipe.name,
@@ -168,7 +164,7 @@ def _result(
         peer=peer.name if peer else None,
         peer_loss=peer.val_loss if peer else None,
         peer_seconds=peer.elapsed_s if peer else None,
-        seconds_to_peer=_seconds_to_validation(run, peer.val_loss) if peer else None,
+        seconds_to_peer=next(reached, None),
         data=info.data.name,
         machine=info.machine,
         created=info.created,
@@ -182,9 +178,3 @@ def _goal_words(goal: Goal, score: ScoreDone) -> str:
     if score.unit == "bits a byte":
         return f"at most {goal.score:.3f} bits a byte"
     return f"at least {goal.score:.0%}"
-
-
-def _seconds_to_validation(run: Path, level: float) -> float | None:
-    """Seconds of training to the first validation at or below `level`; None if none was."""
-    evals = read_evals(run)
-    return next((found.elapsed_s for found in evals if found.val_loss <= level), None)

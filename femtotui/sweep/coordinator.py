@@ -50,6 +50,7 @@ class SweepNotice(msgspec.Struct, frozen=True):
 
 
 SweepEvent = SweepReport | Outcome | SweepNotice
+StopRequests = Callable[[], set[int]]
 
 
 def new_sweep(spec: SweepSpec, runs: Path, threads: int) -> SweepFolder:
@@ -87,8 +88,6 @@ def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[by
 
 @dataclass(frozen=True)
 class OrderEnded:
-    """The end of an order."""
-
     index: int
     reply: Reply
 
@@ -181,14 +180,9 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        folder: SweepFolder,
-        engine: LocalEngine | DaskEngine,
-        stop_requests: Callable[[], set[int]] = set,
+        self, folder: SweepFolder, engine: LocalEngine | DaskEngine, stop_requests: StopRequests = set
     ) -> None:
-        self.folder = folder
-        self._engine = engine
-        self._stop_requests = stop_requests
+        self.folder, self._engine, self._stop_requests = folder, engine, stop_requests
         self._waiting = deque(folder.missing())
         self._running: dict[int, SweepTrial] = {}
         self._texts: dict[tuple[DataConfig, int], bytes] = {}

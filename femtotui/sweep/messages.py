@@ -18,7 +18,7 @@ from femtotui.core.config import RunConfig
 
 from ..text.formats import UNKNOWN, duration
 from ..text.safe import one_line
-from .spec import ClusterError, RankBy, SweepTrial, Value, differing_names
+from .spec import ClusterError, RankBy, SweepTrial, Value, differing_settings
 
 MAX_REPORT_BYTES = 2**16
 MAX_REPLY_BYTES = 2**32
@@ -127,12 +127,9 @@ def _rank_key(run: RunFigures, by: RankBy) -> tuple[bool, float]:
 
 def table_rows(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> list[_Row]:
     """A dict per run, best first: rank, the settings that differ, and the results."""
-    names = differing_names(trials)
-    settings = {trial.index: trial.differing() for trial in trials}
-    return [
-        {"rank": rank, **{name: settings[o.index][name] for name in names}, **_figures(o)}
-        for rank, o in enumerate(ranked(outcomes, by), 1)
-    ]
+    settings = differing_settings(trials)
+    best_first = enumerate(ranked(outcomes, by), 1)
+    return [{"rank": rank, **settings[outcome.index], **_figures(outcome)} for rank, outcome in best_first]
 
 
 def _figures(outcome: Outcome) -> _Row:

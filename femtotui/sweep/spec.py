@@ -93,8 +93,9 @@ class SweepTrial(ConfigStruct, frozen=True):
     settings: dict[str, Value]
     config: RunConfig
 
-    def differing(self) -> dict[str, Value]:
-        """The settings that may differ between the runs, by name."""
+    @property
+    def settings_by_name(self) -> dict[str, Value]:
+        """All settings that may differ between the runs."""
         config = self.config
         chosen: dict[str, Value] = {"preset": config.preset, "recipe": config.recipe.name}
         return {**chosen, **self.settings, "seed": config.train.seed}
@@ -137,11 +138,11 @@ def _for_sweep(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
     return msgspec.structs.replace(train, keep_checkpoints=1, score_every=score_every)
 
 
-def differing_names(trials: Sequence[SweepTrial]) -> tuple[str, ...]:
-    """Names of the settings that differ between runs, in order; `preset` if none does."""
-    rows = [trial.differing() for trial in trials]
-    names = list(rows[0]) if rows else []
-    return tuple(name for name in names if len({str(row[name]) for row in rows}) > 1) or ("preset",)
+def differing_settings(trials: Sequence[SweepTrial]) -> list[dict[str, Value]]:
+    """The settings of each run that differ between runs, in order; its `preset` if none does."""
+    rows = [trial.settings_by_name for trial in trials]
+    names = [name for name in (rows or [{}])[0] if len({str(row[name]) for row in rows}) > 1] or ["preset"]
+    return [{name: row[name] for name in names} for row in rows]
 
 
 _ALIASES = {

@@ -157,9 +157,12 @@ class CoordinatorFiles:
     def __enter__(self) -> Self:
         """Raises: SweepError if another process coordinates the sweep already."""
         path = self._folder.path
+        with reraise_os_errors(SweepError, f"write in {path}"):
+            self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
         try:
             self._lock = RunLock(path)
         except RunError as error:
+            self._reports.close()
             if (holder := holder_of(path)) is None:
                 raise SweepError(str(error)) from error
             raise SweepError(
@@ -167,12 +170,6 @@ class CoordinatorFiles:
                 f"femtotui sweep --watch {path.name}"
             ) from error
         self._requests.lines()  # skips those to an earlier coordinator
-        try:
-            with reraise_os_errors(SweepError, f"write in {path}"):
-                self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
-        except SweepError:
-            self._lock.release()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -208,14 +205,13 @@ class SweepWatcher:
         """Read what is new; return whether there was anything."""
         reports = list(_decoded(self._lines.lines(), SweepReport))
         for report in reports:
-            self._fold(report)
+            if report.index in self.trials:
+                self._fold(report)
         before = self.outcomes
         self.outcomes = {o.index: o for o in read_outcomes(self.folder.path) if o.index in self.trials}
         return bool(reports) or self.outcomes != before
 
     def _fold(self, report: SweepReport) -> None:
-        if report.index not in self.trials:
-            return
         self.reports[report.index] = report
         state = self.states.setdefault(report.index, RunState(self.trials[report.index].config))
         step, elapsed_s, nan = report.step, report.elapsed_s, math.nan

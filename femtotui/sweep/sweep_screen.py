@@ -26,7 +26,7 @@ from ..text.safe import unwrapped
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
 from ..widgets.tick import TickingApp
 from .messages import Outcome, RunFigures, SweepReport, ranked
-from .spec import SweepTrial, Value, differing_names
+from .spec import SweepTrial, Value, differing_settings
 from .sweep_folder import SweepWatcher
 
 _SMOOTHING = 0.5
@@ -67,12 +67,11 @@ def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
     figures: dict[int, RunFigures] = {**watcher.reports, **watcher.outcomes}
     figures = {run.index: run for run in ranked(figures.values(), watcher.folder.info.spec.rank_by)}
     figures |= {index: RunFigures(index=index) for index in watcher.trials if index not in figures}
-    names, rows = differing_names(watcher.folder.info.trials), []
-    for index, run in figures.items():
-        trial = watcher.trials[index]
-        settings = {name: value for name, value in trial.differing().items() if name in names}
-        rows.append(SweepRow(trial, settings, run, _seconds_left(run, watcher.folder.info.spec.seconds)))
-    return rows
+    settings, budget_s = differing_settings(watcher.folder.info.trials), watcher.folder.info.spec.seconds
+    return [
+        SweepRow(watcher.trials[index], settings[index], run, _seconds_left(run, budget_s))
+        for index, run in figures.items()
+    ]
 
 
 def _seconds_left(run: RunFigures, budget_s: float | None) -> float | None:

@@ -134,26 +134,23 @@ class TrialRunner:
         return None
 
     def _train(self, earlier: RunSummary | None, text: str) -> None:
+        """Report until the trainer exits; ask it to stop when the budget is used up, or on request."""
         messages: SimpleQueue[TrainerMessage] = SimpleQueue()
         start = Start(config=self._order.config, runs=str(self._folder), text=text)
-        with closing(Trainer(messages.put)) as trainer:
-            trainer.send(start if earlier is None else Continue(run=str(earlier.path), text=text))
-            self._watch(trainer, messages)
-
-    def _watch(self, trainer: Trainer, messages: SimpleQueue[TrainerMessage]) -> None:
-        """Report until the trainer exits; ask it to stop when the budget is used up, or on request."""
         message: TrainerMessage | None = None
         stopping = False
-        while not isinstance(message, TrainerExited):
-            message = None
-            with suppress(Empty):
-                message = messages.get(timeout=_POLL_SECONDS)
-            if isinstance(message, EventsArrived):
-                for event in message.events:
-                    self._fold(event)
-            if not stopping and (self._must_stop() or self._is_over_budget):
-                stopping = True
-                trainer.send(Stop())
+        with closing(Trainer(messages.put)) as trainer:
+            trainer.send(start if earlier is None else Continue(run=str(earlier.path), text=text))
+            while not isinstance(message, TrainerExited):
+                message = None
+                with suppress(Empty):
+                    message = messages.get(timeout=_POLL_SECONDS)
+                if isinstance(message, EventsArrived):
+                    for event in message.events:
+                        self._fold(event)
+                if not stopping and (self._must_stop() or self._is_over_budget):
+                    stopping = True
+                    trainer.send(Stop())
         self._state.trainer_lost(message.code, message.stderr)
 
     def _fold(self, event: AnyEvent) -> None:
@@ -266,7 +263,6 @@ _stop_requests: set[tuple[str, int]] = set()
 
 
 def topic_of(sweep: str) -> str:
-    """The Dask topic of a sweep's reports."""
     return f"femtotui-{sweep}"
 
 

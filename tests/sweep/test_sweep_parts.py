@@ -33,7 +33,7 @@ from femtotui.sweep.spec import (
     SweepError,
     SweepSpec,
     SweepTrial,
-    differing_names,
+    differing_settings,
     read_spec,
     trials_of,
     with_setting,
@@ -58,7 +58,7 @@ def test_a_sweep_is_every_combination() -> None:
     assert [trial.index for trial in trials] == list(range(16))
     assert {trial.config.train.seed for trial in trials[:8]} == {0}
     assert all(trial.config.train.steps == 7 and trial.config.train.threads == 1 for trial in trials)
-    assert differing_names(trials) == ("preset", "recipe", "lr", "seed")
+    assert {tuple(row) for row in differing_settings(trials)} == {("preset", "recipe", "lr", "seed")}
 
 
 @pytest.mark.parametrize(
