@@ -24,7 +24,6 @@ from .output import print_json, print_path, print_rich, print_text, styled, tabl
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from femtotui.core.events import ScoreDone
     from femtotui.core.run_folder.catalog import RunSummary
     from femtotui.core.run_folder.saved_model import WeightsFormat
 
@@ -85,17 +84,12 @@ def _row(run: RunSummary) -> dict[str, object]:
         "state": state(run),
         "pid": run.holder.pid if run.holder else None,
         "problem": run.problem or None,
-        "preset": config.preset if config else None,
-        "title": config.title if config else None,
+        **{name: getattr(config, name, None) for name in ("preset", "title")},
         "recipe": config.recipe.name if config else None,
-        "created": run.info.created if run.info else None,
-        "parameters": run.info.parameters if run.info else None,
+        **{name: getattr(run.info, name, None) for name in ("created", "parameters")},
         "step": run.step,
         "steps": config.train.steps if config else None,
-        "checkpoint_step": run.checkpoint_step,
-        "loss": run.loss,
-        "val_loss": run.val_loss,
-        "elapsed_s": run.elapsed_s,
+        **{name: getattr(run, name) for name in ("checkpoint_step", "loss", "val_loss", "elapsed_s")},
     }
 
 
@@ -166,9 +160,15 @@ def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
     """
     prepare_blas()
     from femtotui.core.run_folder.catalog import find_run  # noqa: PLC0415
+    from femtotui.presets.load import choose_evaluator  # noqa: PLC0415
+
+    from ..trainer.session import open_trained  # noqa: PLC0415
 
     folder = find_run(runs, run)
-    score = _thorough_score(folder, checkpoint)
+    with closing(open_trained(folder, checkpoint)) as training:
+        evaluator = choose_evaluator(training.config.data)
+        found = evaluator.examine(training, training.evaluate().val_loss, thorough=True)
+        score = [score for score in found if score is not None][-1]
     if as_json:
         names = ("step", "evaluator", "score", "unit", "details", "verdict", "summary")
         print_json({"run": str(folder), **{name: getattr(score, name) for name in names}})
@@ -177,18 +177,6 @@ def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
         print_text(f"{score.verdict}: {score.summary}")
         for name, value in score.details.items():
             print_text(f"  {name}: {value:,.4f}" if isinstance(value, float) else f"  {name}: {value:,}")
-
-
-def _thorough_score(folder: Path, which: str) -> ScoreDone:
-    """The thorough score of a run at a checkpoint. Raises: FemtoError."""
-    from femtotui.presets.load import choose_evaluator  # noqa: PLC0415
-
-    from ..trainer.session import open_trained  # noqa: PLC0415
-
-    with closing(open_trained(folder, which)) as training:
-        evaluator = choose_evaluator(training.config.data)
-        found = evaluator.examine(training, training.evaluate().val_loss, thorough=True)
-        return [score for score in found if score is not None][-1]
 
 
 @click.command()

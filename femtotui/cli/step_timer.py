@@ -1,7 +1,7 @@
 """`python -m femtotui.cli.step_timer`: times training steps, in a process that does nothing else.
 
-Reads one BenchOrder as JSON from standard input; writes a Measurement to standard output, or what is wrong
-with the order to standard error. One process per order separates their peaks of memory.
+Reads a RunConfig as JSON from standard input; writes a Measurement of its steps to standard output, or what
+is wrong to standard error. One process per run separates their peaks of memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.config import ConfigStruct, ModelConfig, RunConfig
+from femtotui.core.config import ModelConfig, RunConfig
 from femtotui.core.errors import FemtoError
 
 from ..blas.kernel import prepare_blas
@@ -22,17 +22,11 @@ if TYPE_CHECKING:
     from femtotui.core.training.training import Training
 
 EXIT_REFUSED = 2
+WARMUP_STEPS = 5
+"""Steps that do not count."""
 
 _GEMM_SIZE = 1024
 _GEMM_SECONDS = 0.5
-
-
-class BenchOrder(ConfigStruct, frozen=True):
-    """Time `steps` steps of a run, after `warmup` steps that do not count."""
-
-    config: RunConfig
-    steps: int
-    warmup: int
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +79,7 @@ def time_steps(training: Training, steps: int, warmup: int) -> list[float]:
     return times
 
 
-def measure(order: BenchOrder) -> Measurement:
+def measure(asked: RunConfig) -> Measurement:
     """Time the steps, on the preset's own text or, where that would be a download, its stand-in.
 
     Raises: FemtoError.
@@ -96,8 +90,8 @@ def measure(order: BenchOrder) -> Measurement:
 
     from ..blas.probe import blas_pool, product_rates  # noqa: PLC0415
 
-    with closing(begin_training(order.config)) as training:
-        times = time_steps(training, order.steps, order.warmup)
+    with closing(begin_training(asked)) as training:
+        times = time_steps(training, asked.train.steps, WARMUP_STEPS)
     # The peak first: the matrices of the reference rate are not the training's.
     peak = peak_rss_mib()
     sgemm = float(np.median(product_rates(_GEMM_SIZE, training.threads, _GEMM_SECONDS)))
@@ -111,7 +105,7 @@ def measure(order: BenchOrder) -> Measurement:
         recipe=config.recipe.name,
         optimizer=str(type(config.recipe.optimizer).__struct_config__.tag),
         config={"layers": model.n_layers, "width": model.width, "heads": model.n_heads, **sizes},
-        steps=order.steps,
+        steps=asked.train.steps,
         ms_median=round(median, 3),
         ms_min=round(min(times), 3),
         tokens_per_s=round(batch * model.context / (median / 1e3), 1),
@@ -135,11 +129,11 @@ def begin_training(config: RunConfig) -> Training:
 
 
 def main() -> int:
-    """Carry out the order on standard input."""
+    """Time the run on standard input."""
     prepare_blas()
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=BenchOrder)
+    config = msgspec.json.decode(sys.stdin.buffer.read(), type=RunConfig)
     try:
-        measurement = measure(order)
+        measurement = measure(config)
     except FemtoError as error:
         print(f"{error.title}: {error}", file=sys.stderr)
         return EXIT_REFUSED

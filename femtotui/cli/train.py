@@ -15,16 +15,7 @@ import click
 from click import option
 from msgspec.structs import replace
 
-from femtotui.core.events import (
-    EvalDone,
-    Event,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    SavingFailed,
-    ScoreDone,
-    StepDone,
-)
+from femtotui.core import events
 from femtotui.core.files import os_error_words
 
 from ..blas.kernel import prepare_blas
@@ -166,14 +157,14 @@ def _resumed(
 class TrainingOutput:
     """The events of one training: a line per evaluation on standard error, the result on standard output."""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: events.Event) -> None:
         """Show one event. Raises: BrokenPipeError if the reader has gone, OSError for any other failure.
 
         After that it may be called again: standard output goes nowhere then, messages are still printed.
         """
-        if isinstance(event, RunStarted):
+        if isinstance(event, events.RunStarted):
             _introduce(event)
-        elif isinstance(event, SavingFailed):
+        elif isinstance(event, events.SavingFailed):
             say(f"femtotui: not saved: {event.message}; training continues and tries again")
         try:
             self.show_progress(event)
@@ -184,20 +175,20 @@ class TrainingOutput:
             say(f"femtotui: standard output cannot be written any more: {os_error_words(error)}")
             raise
         finally:
-            if isinstance(event, RunFailed):
+            if isinstance(event, events.RunFailed):
                 where = f" (run: {event.run})" if event.run else ""
                 say(f"femtotui: {event.title}: {event.message}{where}")
-            elif isinstance(event, RunFinished) and event.reason == "stopped":
+            elif isinstance(event, events.RunFinished) and event.reason == "stopped":
                 resume = f"femtotui train --resume {shlex.quote(event.run)}"
                 say(f"stopped at step {event.step:,}, saved; resume with: {resume}")
 
-    def show_progress(self, event: Event) -> None:
-        if isinstance(event, EvalDone):
+    def show_progress(self, event: events.Event) -> None:
+        if isinstance(event, events.EvalDone):
             losses = f"loss {event.train_loss:.4f}, validation {event.val_loss:.4f}"
             say(f"step {event.step:,}: {losses}, {duration(event.elapsed_s)}")
-        elif isinstance(event, ScoreDone):
+        elif isinstance(event, events.ScoreDone):
             say(f"step {event.step:,}: {event.summary}")
-        elif isinstance(event, RunFinished):
+        elif isinstance(event, events.RunFinished):
             _print_result(event)
 
     def close(self) -> None:
@@ -207,7 +198,7 @@ class TrainingOutput:
 class TrainingJson(TrainingOutput):
     """One JSON object per event and line on standard output."""
 
-    def show_progress(self, event: Event) -> None:
+    def show_progress(self, event: events.Event) -> None:
         print_json_line(event)
 
 
@@ -222,22 +213,22 @@ class TrainingBar(TrainingOutput):
         self._ms: float | None = None
         self._validation = ""
 
-    def show_progress(self, event: Event) -> None:
+    def show_progress(self, event: events.Event) -> None:
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self._steps = event.config.train.steps
                 self.bar.start(event.step, self._steps)
-            case StepDone():
+            case events.StepDone():
                 self._show_step(event)
-            case EvalDone():
+            case events.EvalDone():
                 self._validation = f" val {event.val_loss:.4f}"
-            case ScoreDone(thorough=True):
+            case events.ScoreDone(thorough=True):
                 self.bar.stop()
                 say(event.summary)
-            case RunFinished():
+            case events.RunFinished():
                 self.bar.stop(event.step)
                 _print_result(event)
-            case RunFailed():
+            case events.RunFailed():
                 self.bar.stop()
             case _:
                 pass
@@ -245,7 +236,7 @@ class TrainingBar(TrainingOutput):
     def close(self) -> None:
         self.bar.stop()
 
-    def _show_step(self, step: StepDone) -> None:
+    def _show_step(self, step: events.StepDone) -> None:
         self._loss, self._ms = _blend(self._loss, step.loss), _blend(self._ms, step.ms)
         if time.monotonic() < self._next_frame:
             return
@@ -261,7 +252,7 @@ class TrainingBar(TrainingOutput):
         self.bar.draw(step.step, _fitting(parts, room))
 
 
-def _introduce(event: RunStarted) -> None:
+def _introduce(event: events.RunStarted) -> None:
     config = event.config
     verb = f"resuming at step {event.step:,}:" if event.resumed else "training"
     say(
@@ -273,7 +264,7 @@ def _introduce(event: RunStarted) -> None:
     say(f"run: {event.run}")
 
 
-def _print_result(event: RunFinished) -> None:
+def _print_result(event: events.RunFinished) -> None:
     print(
         f"step {event.step:,}, loss {event.train_loss:.4f}, validation {event.val_loss:.4f}, "
         f"{duration(event.elapsed_s)}, peak RAM {event.peak_rss_mib:.0f} MiB",
@@ -287,9 +278,5 @@ def _blend(before: float | None, now: float) -> float:
 
 def _fitting(parts: Sequence[str], room: int) -> str:
     """The first of `parts`, as many as fit into `room` characters."""
-    line = parts[0]
-    for part in parts[1:]:
-        if len(line) + len(part) + 3 > room:
-            break
-        line = f"{line} · {part}"
-    return line
+    lines = [" · ".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((line for line in lines if len(line) <= room), parts[0])

@@ -22,6 +22,7 @@ from ..trainer.session import Session, continue_run, prepare
 from .experiment import Experiment, Trial, recipe_trials, trial_folder, trial_run
 
 EventCallback = Callable[[Event], None]
+SteeringQueue = SimpleQueue[Steering]
 
 
 class ReproductionResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +73,7 @@ class TrialResult(msgspec.Struct, frozen=True):
 
 
 def reproduce(
-    preset: Preset,
-    recipe: str,
-    seed: int,
-    runs: Path,
-    watch: EventCallback,
-    commands: SimpleQueue[Steering] | None = None,
+    preset: Preset, recipe: str, seed: int, runs: Path, watch: EventCallback, commands: SteeringQueue
 ) -> ReproductionResult:
     """Train an entry by one recipe, until it succeeds or no longer trial is left.
 
@@ -93,7 +89,7 @@ def reproduce(
 
 
 def train_trials(
-    experiment: Experiment, runs: Path, watch: EventCallback, commands: SimpleQueue[Steering] | None = None
+    experiment: Experiment, runs: Path, watch: EventCallback, commands: SteeringQueue
 ) -> list[TrialResult]:
     """Train the trials in this process, one after another, without those that a success makes unneeded.
 
@@ -103,16 +99,14 @@ def train_trials(
     return [train_trial(trial, runs, watch, commands) for trial in needed]
 
 
-def train_trial(
-    trial: Trial, runs: Path, watch: EventCallback, commands: SimpleQueue[Steering] | None = None
-) -> TrialResult:
+def train_trial(trial: Trial, runs: Path, watch: EventCallback, commands: SteeringQueue) -> TrialResult:
     """Train one trial from where its run is to its end. Raises: FemtoError, Interrupted."""
     config = trial.config
     trial.read(runs)
     state = trial.state = trial.state or RunState(config)
     trial.is_ours = True
     with closing(_session(trial, runs)) as session:
-        for event in session.record(SimpleQueue() if commands is None else commands):
+        for event in session.record(commands):
             watch(event)
             state.fold([cast("AnyEvent", event)])
             if isinstance(event, RunFailed):

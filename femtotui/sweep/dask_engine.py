@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, Self
 
@@ -33,8 +34,7 @@ class DaskEngine:
     """Carries out orders on Dask workers; use it in a `with`."""
 
     def __init__(self, sweep: str, scheduler: str) -> None:
-        self._sweep = sweep
-        self._scheduler = scheduler
+        self._sweep, self._scheduler = sweep, scheduler
         self._messages: SimpleQueue[SweepReport | Future] = SimpleQueue()
         self._futures: dict[Future, int] = {}
         self._texts: dict[bytes, Future] = {}
@@ -232,7 +232,6 @@ _UNREAD = ("tblib.pickling_support", "distributed.scheduler")
 """First in pickles of exceptions with tracebacks, and of KilledWorker: not read either, but not hostile."""
 
 _refused: list[str] = []
-_watching = False
 
 
 class ErrorNotReadError(TypeError):
@@ -243,12 +242,10 @@ class PickleRefusedError(ClusterError, TypeError):
     """A pickle that names something that could run; no worker of femtotui sends one."""
 
 
+@cache  # audit hooks cannot be removed: one is enough
 def refuse_pickles() -> None:
     """From now on this process unpickles plain data and Python's own exceptions, and nothing else."""
-    global _watching  # noqa: PLW0603  (audit hooks cannot be removed: one is enough)
-    if not _watching:
-        _watching = True
-        sys.addaudithook(_hook)
+    sys.addaudithook(_hook)
 
 
 def require_no_refusal() -> None:
@@ -261,7 +258,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "pickle.find_class":
         return
     module, name = str(arguments[0]), str(arguments[1])
-    if (module, name) in _HARMLESS or (module == "builtins" and _is_exception(name)):
+    found = getattr(builtins, name, None) if module == "builtins" else None
+    if (module, name) in _HARMLESS or (isinstance(found, type) and issubclass(found, Exception)):
         return
     if module in _UNREAD:
         raise ErrorNotReadError(f"an exception that is not read here: {module[:80]}.{name[:80]}")
@@ -272,8 +270,3 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _refused:
         _refused.append(words)
     raise PickleRefusedError(words)
-
-
-def _is_exception(name: str) -> bool:
-    found = getattr(builtins, name, None)
-    return isinstance(found, type) and issubclass(found, Exception)

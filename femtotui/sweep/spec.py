@@ -106,24 +106,20 @@ def trials_of(spec: SweepSpec, threads: int) -> tuple[SweepTrial, ...]:
 
     Raises: FemtoError for an invalid preset, recipe or setting.
     """
-    return tuple(
-        SweepTrial(index=index, settings=settings, config=config)
-        for index, (settings, config) in enumerate(_combinations(spec, threads))
-    )
-
-
-def _combinations(spec: SweepSpec, threads: int) -> Iterator[tuple[dict[str, Value], RunConfig]]:
     presets = [load_preset(key) for key in spec.presets]
     recipes = spec.recipes or (None,)
-    values = itertools.product(*spec.settings.values())
-    for seed, preset, recipe, chosen in itertools.product(spec.seeds, presets, recipes, list(values)):
+    values = list(itertools.product(*spec.settings.values()))
+    trials: list[SweepTrial] = []
+    for seed, preset, recipe, chosen in itertools.product(spec.seeds, presets, recipes, values):
         settings = dict(zip(spec.settings, chosen, strict=True))
         config = run_config(
             preset, recipe=recipe, steps=spec.steps, seed=seed, data=spec.data, threads=threads
         )
         for name, value in settings.items():
             config = with_setting(config, name, value)
-        yield settings, msgspec.structs.replace(config, train=_for_sweep(config.train, spec))
+        config = msgspec.structs.replace(config, train=_for_sweep(config.train, spec))
+        trials.append(SweepTrial(index=len(trials), settings=settings, config=config))
+    return tuple(trials)
 
 
 def _for_sweep(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
