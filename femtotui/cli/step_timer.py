@@ -87,10 +87,15 @@ def measure(asked: RunConfig) -> Measurement:
     import numpy as np  # noqa: PLC0415  (BLAS must be settled first)
 
     from femtotui.core.machine import peak_rss_mib  # noqa: PLC0415
+    from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: PLC0415
+    from femtotui.core.training.training import Training  # noqa: PLC0415
+    from femtotui.presets.sources import open_source  # noqa: PLC0415
 
     from ..blas.probe import blas_pool, product_rates  # noqa: PLC0415
 
-    with closing(begin_training(asked)) as training:
+    source = open_source(asked.data, asked.train.seed)
+    tokenizer = build_tokenizer(asked.tokenizer, source.train)
+    with closing(Training.begin(asked, source, tokenizer)) as training:
         times = time_steps(training, asked.train.steps, WARMUP_STEPS)
     # The peak first: the matrices of the reference rate are not the training's.
     peak = peak_rss_mib()
@@ -117,15 +122,6 @@ def measure(asked: RunConfig) -> Measurement:
         chunk=training.chunk,
         blas_kernel=str(pool.get("architecture") or pool.get("internal_api") or "unknown"),
     )
-
-
-def begin_training(config: RunConfig) -> Training:
-    from femtotui.core.tokenizers.tokenizer import build_tokenizer  # noqa: PLC0415
-    from femtotui.core.training.training import Training  # noqa: PLC0415
-    from femtotui.presets.sources import open_source  # noqa: PLC0415
-
-    source = open_source(config.data, config.train.seed)
-    return Training.begin(config, source, build_tokenizer(config.tokenizer, source.train))
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from femtotui.core.errors import FemtoError
 
 from ..packages import require_extra
 from ..paths import config_folder
-from ..sweep.messages import Outcome, SweepReport, csv_table, markdown_table, ranked
+from ..sweep.messages import Outcome, SweepReport, csv_table, markdown_table, ranked, table_rows
 from ..sweep.spec import SweepError, SweepSpec, Value, differing_settings, read_spec
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
@@ -185,11 +185,11 @@ def _train(
             n, left = len(folder.info.trials), len(folder.missing())
             say(f"{n - left} of {n} runs have ended; resume with: femtotui sweep --resume {folder.name}")
             raise
-    outcomes, trials, by = folder.outcomes, folder.info.trials, folder.info.spec.rank_by
     if not as_json:
-        sys.stdout.write((csv_table if as_csv else markdown_table)(trials, outcomes, by))
+        rows = table_rows(folder.info.trials, folder.outcomes, folder.info.spec.rank_by)
+        sys.stdout.write(csv_table(rows) if as_csv else markdown_table(rows))
     say(f"the table is in {folder.path}")
-    return EXIT_FAILED if any(outcome.state == "failed" for outcome in outcomes) else EXIT_DONE
+    return EXIT_FAILED if any(outcome.state == "failed" for outcome in folder.outcomes) else EXIT_DONE
 
 
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:

@@ -122,7 +122,6 @@ class Experiment:
     below the table.
     """
 
-    key: str
     title: str
     trials: tuple[Trial, ...]
     preset: Preset | None = None
@@ -161,12 +160,8 @@ def race(preset: Preset, seed: int = 0) -> Experiment:
             f"{preset.title} has no goal and nothing to race against; the built-in presets have"
         )
     recipes = ("journal", "modern") if preset.journal is not None else ("modern",)
-    return Experiment(
-        preset.key,
-        f"#{preset.key} {preset.title} · goal: {_success(preset.goal)}",
-        tuple(trial for recipe in recipes for trial in recipe_trials(preset, recipe, seed)),
-        preset,
-    )
+    trials = tuple(trial for recipe in recipes for trial in recipe_trials(preset, recipe, seed))
+    return Experiment(f"#{preset.key} {preset.title} · goal: {_success(preset.goal)}", trials, preset)
 
 
 def recipe_trials(preset: Preset, recipe: str, seed: int) -> tuple[Trial, ...]:

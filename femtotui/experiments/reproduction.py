@@ -82,7 +82,7 @@ def reproduce(
     """
     if preset.goal is None:
         raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")
-    experiment = Experiment(preset.key, preset.title, recipe_trials(preset, recipe, seed), preset)
+    experiment = Experiment(preset.title, recipe_trials(preset, recipe, seed), preset)
     results = train_trials(experiment, runs, watch, commands)
     success = any(experiment.succeeded(trial) for trial in experiment.trials)
     return _result(preset, preset.goal, seed, results, success=success)

@@ -65,7 +65,7 @@ def why_layers_experiment(steps: int = STEPS, seed: int = SEED) -> Experiment:
         config = run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
         trials.append(Trial(case.short_name, config))
     title = "entry 3 asks: why did more layers make it worse?"
-    return Experiment(WHY_LAYERS, title, tuple(trials), answer=ANSWER)
+    return Experiment(title, tuple(trials), answer=ANSWER)
 
 
 def curves_text(experiment: Experiment, width: int) -> Text:

@@ -147,9 +147,8 @@ def _figures(outcome: Outcome) -> _Row:
     }
 
 
-def csv_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> str:
+def csv_table(rows: Sequence[_Row]) -> str:
     """All figures as CSV, with full precision."""
-    rows = table_rows(trials, outcomes, by)
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0] if rows else ["rank"], lineterminator="\n")
     writer.writeheader()
@@ -167,9 +166,8 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
 _MAX_CELL = 120
 
 
-def markdown_table(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> str:
+def markdown_table(rows: Sequence[_Row]) -> str:
     """The figures that people compare, as a Markdown table."""
-    rows = table_rows(trials, outcomes, by)
     if not rows:
         return "No run has ended yet.\n"
     names = [name for name in rows[0] if name not in _HIDDEN]

@@ -30,7 +30,7 @@ from femtotui.core.files import open_own, read_limited, read_record, reraise_os_
 from femtotui.core.run_folder.lock import RunLock, holder_of
 
 from ..runs.state import RunState
-from .messages import Outcome, SweepReport, csv_table, markdown_table
+from .messages import Outcome, SweepReport, csv_table, markdown_table, table_rows
 from .spec import SweepError, SweepSpec, SweepTrial
 
 FORMAT = 1
@@ -101,12 +101,12 @@ class SweepFolder:
     def add(self, outcome: Outcome) -> None:
         """Save the outcome of a run. Raises: SweepError."""
         self._outcomes[outcome.index] = outcome
-        table = self.info.trials, self.outcomes, self.info.spec.rank_by
+        rows = table_rows(self.info.trials, self.outcomes, self.info.spec.rank_by)
         lines = b"".join(msgspec.json.encode(known) + b"\n" for known in self.outcomes)
         with reraise_os_errors(SweepError, f"write {self.path}"):
             write_atomically(self.path / "outcomes.jsonl", lines)
-            write_atomically(self.path / "table.md", markdown_table(*table).encode())
-            write_atomically(self.path / "table.csv", csv_table(*table).encode())
+            write_atomically(self.path / "table.md", markdown_table(rows).encode())
+            write_atomically(self.path / "table.csv", csv_table(rows).encode())
 
 
 def find_sweep(runs: Path, name: str) -> SweepFolder:

@@ -84,13 +84,9 @@ def _seconds_left(run: RunFigures, budget_s: float | None) -> float | None:
 def row_cells(row: SweepRow) -> list[Text]:
     """One line of the table; markup and control characters in it have no effect."""
     figures, style = row.figures, _STYLES.get(row.state, "")
-    numbers = [
-        f"{figures.step:,}/{row.trial.config.train.steps:,}",
-        loss(figures.train_loss),
-        loss(figures.val_loss),
-        loss(figures.score),
-        duration(row.seconds_left),
-    ]
+    losses = [loss(value) for value in (figures.train_loss, figures.val_loss, figures.score)]
+    steps = f"{figures.step:,}/{row.trial.config.train.steps:,}"
+    numbers = (steps, *losses, duration(row.seconds_left))
     return [
         *(Text(words, style=style) for words in (_MARKS[row.state], unwrapped(row.name), row.state)),
         *(Text(number, justify="right", style=style) for number in numbers),

@@ -28,6 +28,7 @@ from femtotui.sweep.messages import (
     encode,
     markdown_table,
     ranked,
+    table_rows,
 )
 from femtotui.sweep.spec import (
     SweepError,
@@ -190,14 +191,14 @@ def test_tables_show_what_differs_best_first(trials: tuple[SweepTrial, ...]) -> 
         outcome(0, val_loss=1.5, train_loss=1.4, run="/r/first"),
         outcome(1, state="failed", reason="it | \x1b[2J broke"),
     ]
-    markdown = markdown_table(trials, outcomes, "loss").splitlines()
+    markdown = markdown_table(table_rows(trials, outcomes, "loss")).splitlines()
     assert markdown[0] == (
         "| rank | lr | state | step | loss | validation | score | success after | took | run | note |"
     )
     assert markdown[2] == "| 1 | 0.001 | finished | 10 | 1.4000 | 1.5000 | – | – | 0m 01s | first |  |"
     assert "\x1b" not in markdown[3]
     assert r"it \| " in markdown[3]
-    rows = list(csv.DictReader(io.StringIO(csv_table(trials, outcomes, "loss"))))
+    rows = list(csv.DictReader(io.StringIO(csv_table(table_rows(trials, outcomes, "loss")))))
     assert [(row["rank"], row["lr"], row["state"]) for row in rows] == [
         ("1", "0.001", "finished"),
         ("2", "0.003", "failed"),
