@@ -163,7 +163,7 @@ def test_a_breach_is_noticed(folder: str, source: str) -> None:
     [
         ("runs", "from ..train.train_screen import TrainScreen", True),
         ("runs", "def f():\n    from femtotui.cli.main import main", True),
-        ("sampling", "from ..experiments.race import race", True),
+        ("sampling", "from ..experiments.experiment import race", True),
         ("runs", "from ..chart.series import LossSeries", False),
         ("runs", "from .state import RunState", False),
     ],

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from click import Choice, option
+from msgspec.structs import replace
 
-from femtotui.core.config import AdamWConfig
+from femtotui.core.config import AdamWConfig, RunConfig
 from femtotui.core.errors import ConfigError, FemtoError
 from femtotui.presets import load_preset, run_config
 
@@ -20,7 +22,7 @@ from ..text.formats import memory, milliseconds, rate
 from ..text.safe import one_line, say
 from .options import SpreadingCommand, json_lines_option, thread_options, too_many_threads
 from .output import print_json_line, print_rich, table
-from .step_timer import BenchOrder, Measurement
+from .step_timer import Measurement
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 ONE_OF_EACH_SIZE = ("10", "2", "3", "9", "11", "12", "5")
 """An entry for each size of model in the journal, smallest first."""
 
-WARMUP_STEPS = 5
 _HEADERS = (
     *(">#", "L/d/H/T/V", ">ms per step\nminimum", ">tokens"),
     *(">GFLOP/s\nof SGEMM", ">peak RAM", ">threads\n× chunk"),
@@ -44,90 +45,58 @@ class BenchError(FemtoError):
 
 
 @click.command(cls=SpreadingCommand)
-@click.option(
+@option(
     "--preset",
     "presets",
     metavar="PRESET...",
     multiple=True,
     help="The presets to time (default: one of each size in the journal).",
 )
-@click.option("--recipe", default="modern", show_default=True, help="The recipe to time.")
-@click.option(
-    "--optimizer", type=click.Choice(["adamw"]), help="Time with this optimizer instead of the recipe's."
-)
-@click.option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
+@option("--recipe", default="modern", show_default=True, help="The recipe to time.")
+@option("--optimizer", type=Choice(["adamw"]), help="Time with this optimizer instead of the recipe's.")
+@option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
 @thread_options
 @json_lines_option
-def bench(
-    presets: Sequence[str],
-    recipe: str,
-    optimizer: str | None,
-    steps: int,
-    threads: int | None,
-    chunk: int | None,
-    as_json: bool,
-) -> None:
+def bench(presets: Sequence[str], as_json: bool, **settings: Any) -> None:
     """Time training steps of presets on this machine.
 
     Each preset is timed in a separate process, on its own text; nothing is written or downloaded.
     """
-    orders = bench_orders(
-        presets or ONE_OF_EACH_SIZE,
-        recipe=recipe,
-        optimizer=optimizer,
-        steps=steps,
-        threads=threads,
-        chunk=chunk,
-    )
     measurements = []
-    for order in orders:
+    # All are checked before anything is measured.
+    for config in [bench_config(key, **settings) for key in presets or ONE_OF_EACH_SIZE]:
         if not as_json:
-            say(f"timing #{order.config.preset} {order.config.title} ...")
-        measurements.append(_measure_in_process(order))
+            say(f"timing #{config.preset} {config.title} ...")
+        measurements.append(_measure_in_process(config))
         if as_json:
             print_json_line(measurements[-1])
     if not as_json:
         print_rich(bench_table(measurements))
 
 
-def bench_orders(
-    presets: Sequence[str],
-    *,
-    recipe: str,
-    optimizer: str | None,
-    steps: int,
-    threads: int | None,
-    chunk: int | None,
-) -> list[BenchOrder]:
-    """An order per preset, checked before anything is measured; `adamw` is used with the recipe's settings.
-
-    `steps` are without the warm-up.
-
-    Raises: FemtoError.
-    """
+def bench_config(
+    key: str, *, recipe: str, optimizer: str | None, steps: int, threads: int | None, chunk: int | None
+) -> RunConfig:
+    """The run to time of a preset; with `adamw` its recipe's settings for AdamW. Raises: FemtoError."""
     if warning := too_many_threads(threads):
         raise ConfigError(warning)
-    orders = []
-    for key in presets:
-        config = run_config(
-            load_preset(key), recipe=recipe, steps=steps, threads=threads or 0, chunk=chunk or 0
+    preset = load_preset(key)
+    config = run_config(preset, recipe=recipe, steps=steps, threads=threads or 0, chunk=chunk or 0)
+    if config.train.chunk > config.train.batch:
+        raise ConfigError(
+            f"a chunk of {config.train.chunk} sequences is more than the batch of {config.train.batch}"
         )
-        if config.train.chunk > config.train.batch:
-            raise ConfigError(
-                f"a chunk of {config.train.chunk} sequences is more than the batch of {config.train.batch}"
-            )
-        if optimizer == "adamw" and not isinstance(config.recipe.optimizer, AdamWConfig):
-            only_adamw = msgspec.structs.replace(config.recipe, optimizer=config.recipe.optimizer.adamw)
-            config = msgspec.structs.replace(config, recipe=only_adamw)
-        orders.append(BenchOrder(config=config, steps=steps, warmup=WARMUP_STEPS))
-    return orders
+    if optimizer == "adamw" and not isinstance(config.recipe.optimizer, AdamWConfig):
+        only_adamw = replace(config.recipe, optimizer=config.recipe.optimizer.adamw)
+        config = replace(config, recipe=only_adamw)
+    return config
 
 
-def _measure_in_process(order: BenchOrder) -> Measurement:
+def _measure_in_process(config: RunConfig) -> Measurement:
     """The measurement of a fresh process. Raises: BenchError."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "femtotui.cli.step_timer"],
-        input=msgspec.json.encode(order),
+        input=msgspec.json.encode(config),
         capture_output=True,
         check=False,
         env=limited_blas(dict(os.environ)),
@@ -136,7 +105,7 @@ def _measure_in_process(order: BenchOrder) -> Measurement:
         return msgspec.json.decode(done.stdout, type=Measurement)
     lines = done.stderr.decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {done.returncode}")
-    raise BenchError(f"preset {order.config.preset}: {last}")
+    raise BenchError(f"preset {config.preset}: {last}")
 
 
 def bench_table(measurements: Sequence[Measurement]) -> Table:
@@ -154,12 +123,7 @@ def bench_table(measurements: Sequence[Measurement]) -> Table:
 
 
 def _cells(m: Measurement) -> Sequence[Cell]:
-    return (
-        m.preset,
-        "/".join(str(m.config[name]) for name in ("layers", "width", "heads", "context", "vocab")),
-        (milliseconds(m.ms_median), milliseconds(m.ms_min)),
-        rate(m.tokens_per_s),
-        (f"{m.gflops:,.0f}", f"{m.gemm_share:.0%}"),
-        memory(m.peak_rss_mib),
-        f"{m.threads} × {m.chunk}",
-    )
+    sizes = "/".join(str(m.config[name]) for name in ("layers", "width", "heads", "context", "vocab"))
+    ms = (milliseconds(m.ms_median), milliseconds(m.ms_min))
+    gflops, shape = (f"{m.gflops:,.0f}", f"{m.gemm_share:.0%}"), f"{m.threads} × {m.chunk}"
+    return m.preset, sizes, ms, rate(m.tokens_per_s), gflops, memory(m.peak_rss_mib), shape

@@ -9,14 +9,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 import psutil
+from msgspec.structs import replace
 
 from femtotui.core.errors import FemtoError
+from femtotui.core.files import os_error_words
 
 from ..blas.kernel import (
     AUTO,
@@ -35,7 +38,7 @@ from ..blas.probe import Probe
 from ..installation import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 from ..text.formats import UNKNOWN, memory
 from .options import json_option
-from .output import print_json, print_rich, problem_words, styled, table
+from .output import print_json, print_rich, styled, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -229,7 +232,7 @@ def examine_folder(path: Path) -> Folder:
             file.write(b"femtotui")
         return Folder(path=str(path), problem="", free_mib=shutil.disk_usage(existing).free // _MIB)
     except (OSError, ValueError) as error:
-        return Folder(path=str(path), problem=problem_words(error))
+        return Folder(path=str(path), problem=os_error_words(error))
 
 
 def _terminal() -> Terminal:
@@ -255,48 +258,31 @@ def examine_blas(cache: Path, environment: Mapping[str, str], measure: Measure =
     best = measured_choice(cache, environment, measure)
     variable = user_variable(environment)
     choice = kernel_choice(cache, environment, measure) if variable else best
-    ours, others = (
-        with_kernel(environment, kernel) for kernel in (choice.kernel, best.kernel if variable else "")
-    )
+    report = BlasReport(asked=choice.kernel, reason=choice.reason, best=best.kernel)
+    ours = with_kernel(environment, choice.kernel)
+    others = with_kernel(environment, best.kernel if variable else "")
     try:
-        now = measure(ours, together=True)
+        now, otherwise = measure(ours, together=True), None
     except ProbeError as error:
         problem = f"matrix products fail here: {error}"
         if variable:
             problem += f" ({variable}={choice.kernel} is set: try without it)"
-        return BlasReport(asked=choice.kernel, reason=choice.reason, best=best.kernel, problem=problem)
-    otherwise = None
+        return replace(report, problem=problem)
     if best.default is not None and (variable or best.kernel):
-        now, otherwise = _in_turn(measure, ours, others, now)
-    return BlasReport(
-        asked=choice.kernel,
-        reason=choice.reason,
-        best=best.kernel,
-        now=now,
-        otherwise=otherwise,
-        advice=_blas_advice(variable, choice.kernel, now, otherwise),
-    )
-
-
-def _in_turn(
-    measure: Measure, ours: Mapping[str, str], others: Mapping[str, str], now: Probe
-) -> tuple[Probe, Probe | None]:
-    """Both environments in turn, the better of two measurements each: a busy moment does not decide."""
-    try:
-        otherwise = measure(others, together=True)
-        now = faster(now, measure(ours, together=True))
-        return now, faster(otherwise, measure(others, together=True))
-    except ProbeError:
-        return now, None
+        with suppress(ProbeError):  # in turn, the better of two each: a busy moment does not decide
+            other = measure(others, together=True)
+            now = faster(now, measure(ours, together=True))
+            otherwise = faster(other, measure(others, together=True))
+    advice = _blas_advice(variable, choice.kernel, now, otherwise)
+    return replace(report, now=now, otherwise=otherwise, advice=advice)
 
 
 def _blas_advice(variable: str, kernel: str, now: Probe, otherwise: Probe | None) -> str:
     """Advice against a choice of the user that costs speed, or ""."""
     if not variable or otherwise is None or otherwise.gflops < LEAST_GAIN * now.gflops:
         return ""
-    ignored = (
-        f"set {SWITCH}={AUTO} to have femtotui ignore it" if variable == VARIABLE else f"set it to {AUTO}"
-    )
+    ours = variable != VARIABLE
+    ignored = f"set it to {AUTO}" if ours else f"set {SWITCH}={AUTO} to have femtotui ignore it"
     return (
         f"{variable}={kernel} is set in your environment: matrix products would be "
         f"{otherwise.gflops / now.gflops:.1f} times as fast without it. Unset it, or {ignored}"
@@ -316,7 +302,8 @@ def report_table(report: DoctorReport) -> list[RenderableType]:
 def _rows(report: DoctorReport) -> list[tuple[str, str]]:
     versions, terminal = report.versions, report.terminal
     machine, free = report.machine, report.memory
-    size = f"{terminal.width} × {terminal.height}"
+    size, colours = f"{terminal.width} × {terminal.height}", f"colours: {terminal.colours}"
+    words = f"{terminal.term or 'unknown'}, {size}, {colours}, {terminal.encoding}"
     threads, english = UNKNOWN, UNKNOWN
     if machine is not None:
         count = machine.training_threads
@@ -334,12 +321,7 @@ def _rows(report: DoctorReport) -> list[tuple[str, str]]:
         ("runs", _folder(report.runs)),
         ("cache", _folder(report.cache)),
         ("English text", english),
-        (
-            "terminal",
-            f"{terminal.term or 'unknown'}, {size}, colours: {terminal.colours}, {terminal.encoding}"
-            if terminal.is_terminal
-            else "none: output goes to a file or a pipe",
-        ),
+        ("terminal", words if terminal.is_terminal else "none: output goes to a file or a pipe"),
     ]
 
 
@@ -357,7 +339,6 @@ def _blas_rows(blas: BlasReport, numpy: str) -> list[tuple[str, str]]:
 
 
 def _speed(probe: Probe) -> str:
-    """Rates of matrix products as words."""
     one = f"{probe.gflops:,.0f} GFLOP/s on one core"
     return f"{one}, {probe.gflops_together:,.0f} on {probe.threads}" if probe.threads > 1 else one
 

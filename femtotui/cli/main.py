@@ -19,8 +19,9 @@ from femtotui.core.errors import FemtoError
 
 from .. import __version__
 from ..blas.kernel import limit_blas_threads
+from ..installation import runs_folder
 from ..text.safe import say
-from .options import RECIPE_HELP, RUNS_HELP, data_option, require_terminal, spread_all
+from .options import RECIPE_HELP, RUNS_HELP, data_option, require_terminal, spread_values
 from .output import say_error
 
 EXIT_MISTAKE = 2
@@ -88,7 +89,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_line) for name, (*_, help_line) in sorted(COMMANDS.items())])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, spread_all(self, args, stops=COMMANDS))
+        return super().parse_args(ctx, spread_values(self, args, stops=COMMANDS))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -135,6 +136,5 @@ def cli(
     if "TEXTUAL_DRIVER" not in os.environ:  # `textual serve` shows the app in a browser, through pipes
         require_terminal(f"the app needs a terminal; without one, use `femtotui train {preset}`")
     from ..app.start import run_app  # noqa: PLC0415
-    from ..installation import runs_folder  # noqa: PLC0415
 
     return run_app(preset, recipe=recipe, seed=seed, runs=runs_folder(runs), data=data)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from femtotui.core.errors import ConfigError, DataError
+from femtotui.core.files import require_utf8
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from ..installation import lasting_path, runs_folder
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -19,39 +19,32 @@ RECIPE_HELP = "The training recipe: `modern` (ours) or `journal` (its author's).
 RUNS_HELP = "The folder of all runs (default: FEMTOTUI_RUNS, or one in your data folder)."
 
 
-def spread_values(arguments: Sequence[str], option: str, stops: Collection[str] = ()) -> list[str]:
+def spread_values(command: click.Command, arguments: Sequence[str], stops: Collection[str] = ()) -> list[str]:
     """`--data a b c` as `--data a --data b --data c`: so that an unquoted glob of the shell works.
 
-    The values end at the next option, or at a word in `stops`.
+    So for every option of `command` whose metavar ends in `...`; its values end at the next option, or at a
+    word in `stops`.
     """
+    options = [option for option in command.params if (option.metavar or "").endswith("...")]
+    names = {name for option in options if isinstance(option, click.Option) for name in option.opts}
     spread: list[str] = []
-    in_values = False
+    name = ""
     for position, argument in enumerate(arguments):
         if argument == "--":
             return [*spread, *arguments[position:]]
-        if argument == option:
-            in_values = True
-        elif argument.startswith("-") or argument in stops:
-            in_values = False
-        elif in_values and spread[-1] != option:
-            spread.append(option)
+        if argument.startswith("-") or argument in stops:
+            name = argument if argument in names else ""
+        elif name and spread[-1] != name:
+            spread.append(name)
         spread.append(argument)
     return spread
-
-
-def spread_all(command: click.Command, arguments: list[str], stops: Collection[str] = ()) -> list[str]:
-    """Spread the values of every option of `command` whose metavar ends in `...`."""
-    for option in command.params:
-        if isinstance(option, click.Option) and (option.metavar or "").endswith("..."):
-            arguments = spread_values(arguments, option.opts[0], stops)
-    return arguments
 
 
 class SpreadingCommand(click.Command):
     """A command whose options with a metavar `NAME...` take several values."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, spread_all(self, args))
+        return super().parse_args(ctx, spread_values(self, args))
 
 
 def require_terminal(message: str) -> None:
@@ -70,20 +63,10 @@ def too_many_threads(threads: int | None) -> str:
     return f"{threads:,} threads are more than this machine's {cores} core{'' if cores == 1 else 's'}"
 
 
-def _runs_folder(_context: click.Context, _option: click.Parameter, value: str | None) -> Path:
-    from ..installation import runs_folder  # noqa: PLC0415
-
-    return runs_folder(value)
-
-
 def _lasting_paths(
     _context: click.Context, _option: click.Parameter, paths: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Paths and globs made absolute: they mean the same when the run is resumed from another folder."""
-    from femtotui.core.files import require_utf8  # noqa: PLC0415
-
-    from ..installation import lasting_path  # noqa: PLC0415
-
     for path in paths:
         if not path or "\0" in path:
             raise DataError("a data path is empty: give the name of a file, or a glob")
@@ -101,7 +84,9 @@ def _at_least_one(_context: click.Context, option: click.Parameter, value: int |
 
 
 run_argument = click.argument("run", default="latest")
-runs_option = click.option("--runs", metavar="DIR", callback=_runs_folder, help=RUNS_HELP)
+runs_option = click.option(
+    "--runs", metavar="DIR", callback=lambda _context, _option, given: runs_folder(given), help=RUNS_HELP
+)
 data_option = click.option(
     "--data",
     metavar="PATH...",

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from femtotui.core.errors import FemtoError
-from femtotui.core.files import os_error_words
 
 from ..text.safe import say, with_hint
 
@@ -34,11 +35,6 @@ def say_error(error: FemtoError) -> None:
     say(f"femtotui: {error.title}: {with_hint(error)}")
 
 
-def problem_words(error: OSError | ValueError) -> str:
-    """Words for a path that cannot be used; ValueError is for a zero byte in its name."""
-    return os_error_words(error) if isinstance(error, OSError) else str(error)
-
-
 def print_text(text: str, end: str = "\n") -> None:
     """Print text for people on standard output; line breaks stay."""
     from ..text.safe import printable  # noqa: PLC0415  (loads Rich)
@@ -56,15 +52,11 @@ def print_path(path: Path) -> None:
 
 def print_json(value: object) -> None:
     """Print indented JSON on standard output."""
-    import msgspec  # noqa: PLC0415
-
     _print_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def print_json_line(value: object) -> None:
     """Print JSON as one line on standard output, which can be read at once. Raises: OSError."""
-    import msgspec  # noqa: PLC0415
-
     _print_bytes(msgspec.json.encode(value))
 
 

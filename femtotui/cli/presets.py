@@ -82,16 +82,11 @@ def presets_rows(presets: Sequence[Preset]) -> list[dict[str, object]]:
             "key": preset.key,
             "title": preset.title,
             "parameters": preset_parameters(preset),
-            "n_layers": preset.model.n_layers,
-            "width": preset.model.width,
-            "n_heads": preset.model.n_heads,
-            "context": preset.model.context,
+            **{name: getattr(preset.model, name) for name in ("n_layers", "width", "n_heads", "context")},
             "tokenizer": preset.tokenizer.kind,
             "vocab_size": preset.model.vocab_size,
             "data": preset.data.source,
-            "steps": preset.steps,
-            "batch": preset.batch,
-            "recipe": preset.recipe,
+            **{name: getattr(preset, name) for name in ("steps", "batch", "recipe")},
             "notes": list(preset.notes),
             "journal": to_builtins(preset.journal),
             "peer": to_builtins(preset.peer),
@@ -109,22 +104,10 @@ def presets_table(presets: Sequence[Preset], width: int) -> Table:
 
 def _wide_cells(preset: Preset) -> Sequence[Cell]:
     model, record = preset.model, preset.journal
-    return (
-        preset.key,
-        preset.title,
-        f"{preset_parameters(preset):,}",
-        str(model.n_layers),
-        str(model.width),
-        str(model.n_heads),
-        str(model.context),
-        _tokenizer(preset),
-        preset.data.source,
-        f"{preset.steps:,}",
-        _verdict(preset),
-        f"{record.step:,}" if record else UNKNOWN,
-        loss(_loss(preset)),
-        _time(preset),
-    )
+    sizes = map(str, (model.n_layers, model.width, model.n_heads, model.context))
+    training = (_tokenizer(preset), preset.data.source, f"{preset.steps:,}")
+    result = (_verdict(preset), f"{record.step:,}" if record else UNKNOWN, loss(_loss(preset)), _time(preset))
+    return (preset.key, preset.title, f"{preset_parameters(preset):,}", *sizes, *training, *result)
 
 
 def _narrow_cells(preset: Preset) -> Sequence[Cell]:
@@ -133,13 +116,10 @@ def _narrow_cells(preset: Preset) -> Sequence[Cell]:
     if record or preset.peer:
         at = f" at {record.step:,}" if record else ""
         verdict = (_verdict(preset).append(f", {_time(preset)}", "default"), f"{loss(_loss(preset))}{at}")
-    return (
-        preset.key,
-        (preset.title, f"{_tokenizer(preset)} · {preset.data.source}"),
-        (f"{preset_parameters(preset):,}", f"{preset.steps:,} steps"),
-        (f"{model.n_layers} × {model.width}, {model.n_heads} heads", f"context {model.context}"),
-        verdict,
-    )
+    text = f"{_tokenizer(preset)} · {preset.data.source}"
+    size = (f"{preset_parameters(preset):,}", f"{preset.steps:,} steps")
+    shape = (f"{model.n_layers} × {model.width}, {model.n_heads} heads", f"context {model.context}")
+    return (preset.key, (preset.title, text), size, shape, verdict)
 
 
 def _tokenizer(preset: Preset) -> str:

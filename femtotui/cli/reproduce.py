@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import click
+from click import Choice, IntRange, option
 
 from femtotui.core.events import EvalDone, Event, RunFinished, RunStarted, ScoreDone
 from femtotui.presets import list_presets, load_preset
@@ -36,15 +37,15 @@ _HEADERS = (">#", "journal", "recipe", "at its step", "success after", "end", "v
 
 @click.command()
 @click.argument("entries", metavar="[ENTRY]...", nargs=-1)
-@click.option(
+@option(
     "--recipe",
-    type=click.Choice(tuple(_RECIPES)),
+    type=Choice(tuple(_RECIPES)),
     default="both",
     show_default=True,
     help="The recipe to train with.",
 )
-@click.option("--seeds", type=click.IntRange(1, 100), help="Number of seeds, starting at 0.")
-@click.option("--seed", type=int, help="This seed only (default: 0).")
+@option("--seeds", type=IntRange(1, 100), help="Number of seeds, starting at 0.")
+@option("--seed", type=int, help="This seed only (default: 0).")
 @runs_option
 @json_lines_option
 def reproduce(
@@ -112,16 +113,10 @@ class ProgressLines:
 
 
 @click.command("why-layers")
-@click.option(
-    "--steps",
-    type=click.IntRange(1, 1_000_000),
-    default=600,
-    show_default=True,
-    help="How many steps each.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same runs.")
+@option("--steps", type=IntRange(1, 1_000_000), default=600, show_default=True, help="How many steps each.")
+@option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same runs.")
 @runs_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: the final loss of each training.")
+@option("--json", "as_json", is_flag=True, help="One JSON object: the final loss of each training.")
 def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
     """Why did more layers make it worse? The question of the journal's entry 3.
 
@@ -158,15 +153,10 @@ def reproduce_table(outcomes: Sequence[ReproductionResult]) -> Table:
 
 
 def _cells(o: ReproductionResult) -> list[str]:
-    return [
-        o.entry,
-        _theirs(o),
-        f"{o.recipe}, seed {o.seed}",
-        _at_its_step(o),
-        success_words(o),
-        f"{o.val_loss:.4f}, {score_words(o.score, o.unit)}",
-        "success" if o.verdict == "success" else f"fail: {o.goal} wanted",
-    ]
+    end = f"{o.val_loss:.4f}, {score_words(o.score, o.unit)}"
+    verdict = "success" if o.verdict == "success" else f"fail: {o.goal} wanted"
+    recipe = f"{o.recipe}, seed {o.seed}"
+    return [o.entry, _theirs(o), recipe, _at_its_step(o), success_words(o), end, verdict]
 
 
 def _theirs(o: ReproductionResult) -> str:
@@ -194,7 +184,6 @@ def success_words(o: ReproductionResult) -> str:
 
 
 def score_words(score: float, unit: str) -> str:
-    """A score in its unit."""
     return f"{score:.1%}" if unit == "share" else f"{score:.3f} {unit}"
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click import Choice, option
 
 from femtotui.core.errors import RunError
 from femtotui.core.files import written
@@ -22,7 +24,6 @@ from .output import print_json, print_path, print_rich, print_text, styled, tabl
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from femtotui.core.events import ScoreDone
     from femtotui.core.run_folder.catalog import RunSummary
     from femtotui.core.run_folder.saved_model import WeightsFormat
 
@@ -52,14 +53,14 @@ def runs(runs: Path, as_json: bool) -> None:
 
 
 def state(run: RunSummary) -> str:
-    """`training`, `detached` (training without an app), `finished`, `can go on`, `not saved` or `damaged`."""
+    """`training`, `detached` (from the app), `finished`, `can be resumed`, `not saved` or `damaged`."""
     if run.info is None:
         return "damaged"
     if run.holder is not None:
         return "detached" if (run.path / RunFile.TRAINER_ADDRESS).exists() else "training"
     if run.finished:
         return "finished"
-    return "can go on" if run.can_continue else "not saved"
+    return "can be resumed" if run.can_continue else "not saved"
 
 
 def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
@@ -83,17 +84,12 @@ def _row(run: RunSummary) -> dict[str, object]:
         "state": state(run),
         "pid": run.holder.pid if run.holder else None,
         "problem": run.problem or None,
-        "preset": config.preset if config else None,
-        "title": config.title if config else None,
+        **{name: getattr(config, name, None) for name in ("preset", "title")},
         "recipe": config.recipe.name if config else None,
-        "created": run.info.created if run.info else None,
-        "parameters": run.info.parameters if run.info else None,
+        **{name: getattr(run.info, name, None) for name in ("created", "parameters")},
         "step": run.step,
         "steps": config.train.steps if config else None,
-        "checkpoint_step": run.checkpoint_step,
-        "loss": run.loss,
-        "val_loss": run.val_loss,
-        "elapsed_s": run.elapsed_s,
+        **{name: getattr(run, name) for name in ("checkpoint_step", "loss", "val_loss", "elapsed_s")},
     }
 
 
@@ -101,35 +97,24 @@ def _wide_cells(run: RunSummary) -> Sequence[Cell]:
     if run.info is None:
         unknown = [UNKNOWN] * (len(_WIDE_HEADERS) - 2)
         return (run.path.name, *unknown, styled(f"damaged: {run.problem}", "red"))
-    config = run.info.config
-    return (
-        run.path.name,
-        f"{config.preset} {config.title}",
-        config.recipe.name,
-        f"{run.step:,}/{config.train.steps:,}",
-        loss(run.loss),
-        loss(run.val_loss),
-        duration(run.elapsed_s),
-        state(run),
-    )
+    config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
+    preset, step = f"{config.preset} {config.title}", f"{run.step:,}/{config.train.steps:,}"
+    return (run.path.name, preset, config.recipe.name, step, *losses, duration(run.elapsed_s), state(run))
 
 
 def _narrow_cells(run: RunSummary) -> Sequence[Cell]:
     if run.info is None:
         unknown = [UNKNOWN] * (len(_NARROW_HEADERS) - 2)
         return ((run.path.name, styled(run.problem, "red")), *unknown, styled(state(run), "red"))
-    config = run.info.config
-    return (
-        (run.path.name, styled(f"{config.preset} {config.title} · {config.recipe.name}", "dim")),
-        (f"{run.step:,}/{config.train.steps:,}", duration(run.elapsed_s)),
-        (loss(run.loss), loss(run.val_loss)),
-        state(run),
-    )
+    config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
+    preset = styled(f"{config.preset} {config.title} · {config.recipe.name}", "dim")
+    steps = (f"{run.step:,}/{config.train.steps:,}", duration(run.elapsed_s))
+    return ((run.path.name, preset), steps, losses, state(run))
 
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--note", metavar="TEXT", help="Replace the note of RUN with this text.")
+@option("--note", metavar="TEXT", help="Replace the note of RUN with this text.")
 @runs_option
 @json_option
 def journal(run: str | None, note: str | None, runs: Path, as_json: bool) -> None:
@@ -175,9 +160,15 @@ def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
     """
     prepare_blas()
     from femtotui.core.run_folder.catalog import find_run  # noqa: PLC0415
+    from femtotui.presets.load import choose_evaluator  # noqa: PLC0415
+
+    from ..trainer.session import open_trained  # noqa: PLC0415
 
     folder = find_run(runs, run)
-    score = _thorough_score(folder, checkpoint)
+    with closing(open_trained(folder, checkpoint)) as training:
+        evaluator = choose_evaluator(training.config.data)
+        found = evaluator.examine(training, training.evaluate().val_loss, thorough=True)
+        score = [score for score in found if score is not None][-1]
     if as_json:
         names = ("step", "evaluator", "score", "unit", "details", "verdict", "summary")
         print_json({"run": str(folder), **{name: getattr(score, name) for name in names}})
@@ -188,36 +179,19 @@ def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
             print_text(f"  {name}: {value:,.4f}" if isinstance(value, float) else f"  {name}: {value:,}")
 
 
-def _thorough_score(folder: Path, which: str) -> ScoreDone:
-    """The thorough score of a run at a checkpoint. Raises: FemtoError."""
-    from femtotui.presets.load import choose_evaluator  # noqa: PLC0415
-
-    from ..trainer.session import open_trained  # noqa: PLC0415
-
-    training = open_trained(folder, which)
-    try:
-        evaluator = choose_evaluator(training.config.data)
-        found = evaluator.examine(training, training.evaluate().val_loss, thorough=True)
-        return [score for score in found if score is not None][-1]
-    finally:
-        training.close()
-
-
 @click.command()
 @run_argument
 @checkpoint_option
-@click.option(
+@option(
     "--format",
     "kind",
-    type=click.Choice(["safetensors", "npz"]),
+    type=Choice(["safetensors", "npz"]),
     default="safetensors",
     show_default=True,
     help="The file format; both hold one float32 tensor per parameter.",
 )
-@click.option(
-    "-o", "--output", metavar="FILE", help="The file (default: named after the run, in this folder)."
-)
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@option("-o", "--output", metavar="FILE", help="The file (default: named after the run, in this folder).")
+@option("--force", is_flag=True, help="Replace an existing file.")
 @runs_option
 def export(
     run: str, checkpoint: str, kind: WeightsFormat, output: str | None, force: bool, runs: Path
@@ -250,11 +224,9 @@ def attach(run: str | None, runs: Path) -> int:
 
     from ..app.start import attach_app  # noqa: PLC0415
 
-    if run is not None:
-        return attach_app(find_run(runs, run))
-    for summary in list_runs(runs):
-        if state(summary) == "detached":
-            return attach_app(summary.path)
+    detached = (summary.path for summary in list_runs(runs) if state(summary) == "detached")
+    if folder := find_run(runs, run) if run is not None else next(detached, None):
+        return attach_app(folder)
     raise RunError(
         f"no run in {runs} trains in the background: press d in the app to detach one, "
         "or resume one with `femtotui train --resume latest`"

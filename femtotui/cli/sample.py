@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click import option
 
 from femtotui.core.errors import ConfigError, DataError, TokenizerError
+from femtotui.core.files import os_error_words
 
 from ..text.safe import incomplete_tail, plain_text, say
 from .options import runs_option
-from .output import discard_output, problem_words
+from .output import discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from ..tokens.scoring import TextScore
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
-JSON_ALTERNATIVES = 10
 STDIN = "-"
 TERMINAL_SECONDS = 0.03
 """Tokens go to a terminal in pieces, at most this often: it is slower than the model."""
@@ -37,36 +38,31 @@ _PROMPT_HELP = (
 
 @click.command()
 @click.argument("model", metavar="RUN|CHECKPOINT")
-@click.option("--prompt", metavar="TEXT", help=_PROMPT_HELP)
-@click.option("--prompt-file", metavar="FILE", help="A file with the text to continue; - is standard input.")
-@click.option("-n", "--tokens", "n_tokens", type=int, help="Number of tokens to sample (default: 100).")
-@click.option("--temperature", type=float, help="0 always picks the most probable token (default: 1).")
-@click.option("--top-k", type=int, help="Sample from the K most probable tokens; 0 is all (default: 0).")
-@click.option(
+@option("--prompt", metavar="TEXT", help=_PROMPT_HELP)
+@option("--prompt-file", metavar="FILE", help="A file with the text to continue; - is standard input.")
+@option("-n", "--tokens", "n_tokens", type=int, help="Number of tokens to sample (default: 100).")
+@option("--temperature", type=float, help="0 always picks the most probable token (default: 1).")
+@option("--top-k", type=int, help="Sample from the K most probable tokens; 0 is all (default: 0).")
+@option(
     "--top-p", type=float, help="Sample from the most probable tokens up to this total (default: 1, all)."
 )
-@click.option("--journal", is_flag=True, help="The journal's settings: top-p 0.5, a newline, 100 tokens.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same text.")
-@click.option(
+@option("--journal", is_flag=True, help="The journal's settings: top-p 0.5, a newline, 100 tokens.")
+@option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same text.")
+@option(
     "--logprobs",
     type=int,
     metavar="K",
     help="Print a line per token: its probability and the K most probable tokens.",
 )
-@click.option("--score", metavar="FILE", help="Score this text instead of sampling; - is standard input.")
-@click.option("--drop-unknown", is_flag=True, help="Leave out characters that the tokenizer lacks.")
+@option("--score", metavar="FILE", help="Score this text instead of sampling; - is standard input.")
+@option("--drop-unknown", is_flag=True, help="Leave out characters that the tokenizer lacks.")
 @runs_option
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object with the text and all its tokens."
-)
+@option("--json", "as_json", is_flag=True, help="Print one JSON object with the text and all its tokens.")
 def sample(
     model: str,
     prompt: str | None,
     prompt_file: str | None,
     n_tokens: int | None,
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
     journal: bool,
     seed: int,
     logprobs: int | None,
@@ -74,6 +70,7 @@ def sample(
     drop_unknown: bool,
     runs: Path,
     as_json: bool,
+    **chosen: float | None,
 ) -> int:
     """Continue a prompt with a trained model, or score a text; on a terminal colours show probability.
 
@@ -88,7 +85,7 @@ def sample(
         raise click.UsageError("--score makes no tokens: leave out -n")
     if score == prompt_file == STDIN:
         raise click.UsageError("standard input can be the prompt or the text to score, not both")
-    sampling = _sampling(temperature, top_k, top_p, seed, logprobs, journal=journal)
+    sampling = _sampling(chosen, seed, logprobs, journal=journal)
     given = _given_prompt(prompt, prompt_file, may_read_stdin=score is None and not journal)
     text = _file_text(score) if score is not None else None
 
@@ -123,28 +120,15 @@ def sample(
     return 0
 
 
-def _sampling(
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
-    seed: int,
-    logprobs: int | None,
-    *,
-    journal: bool,
-) -> Sampling:
-    """The settings; whatever is not given is the journal's with `journal`, else keeps all tokens."""
+def _sampling(chosen: dict[str, Any], seed: int, logprobs: int | None, *, journal: bool) -> Sampling:
+    """The settings; whatever is not chosen is the journal's with `journal`, else keeps all tokens."""
     from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampling  # noqa: PLC0415
 
     base = JOURNAL_SAMPLING if journal else Sampling()
     if logprobs is not None and logprobs < 1:
         raise ConfigError(f"--logprobs must be at least 1, not {logprobs}")
-    return Sampling(
-        temperature=base.temperature if temperature is None else temperature,
-        top_k=base.top_k if top_k is None else top_k,
-        top_p=base.top_p if top_p is None else top_p,
-        seed=seed,
-        alternatives=logprobs or JSON_ALTERNATIVES,
-    )
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return replace(base, seed=seed, alternatives=logprobs or base.alternatives, **given)
 
 
 def _given_prompt(prompt: str | None, prompt_file: str | None, *, may_read_stdin: bool) -> bytes | None:
@@ -165,7 +149,7 @@ def _file_text(name: str) -> bytes:
             with Path(name).open("rb") as file:
                 text = file.read(MAX_TEXT_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte in it
-        raise DataError(f"cannot read {name}: {problem_words(error)}") from error
+        raise DataError(f"cannot read {name}: {os_error_words(error)}") from error
     if len(text) > MAX_TEXT_BYTES:
         raise DataError(f"{name} is longer than {MAX_TEXT_BYTES // 2**20} MiB: give a part of it")
     return text
@@ -265,8 +249,8 @@ class SampleJson(SampleText):
         from ..tokens.export_formats import JsonSample, text_of  # noqa: PLC0415
 
         asked, self._json = self.request, JsonSample()
-        begin = self._json.begin(model=asked.model, prompt=text_of(asked.prompt), seed=asked.seed)
-        sys.stdout.write(begin)
+        prompt = text_of(asked.prompt)
+        sys.stdout.write(self._json.begin(model=asked.model, prompt=prompt, seed=asked.seed))
 
     def token(self, token: SampledToken) -> None:
         sys.stdout.write(self._json.token(token))

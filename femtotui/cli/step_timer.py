@@ -1,18 +1,19 @@
 """`python -m femtotui.cli.step_timer`: times training steps, in a process that does nothing else.
 
-Reads one BenchOrder as JSON from standard input; writes a Measurement to standard output, or what is wrong
-with the order to standard error. One process per order separates their peaks of memory.
+Reads a RunConfig as JSON from standard input; writes a Measurement of its steps to standard output, or what
+is wrong to standard error. One process per run separates their peaks of memory.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.config import ConfigStruct, ModelConfig, RunConfig
+from femtotui.core.config import ModelConfig, RunConfig
 from femtotui.core.errors import FemtoError
 
 from ..blas.kernel import prepare_blas
@@ -21,17 +22,11 @@ if TYPE_CHECKING:
     from femtotui.core.training.training import Training
 
 EXIT_REFUSED = 2
+WARMUP_STEPS = 5
+"""Steps that do not count."""
 
 _GEMM_SIZE = 1024
 _GEMM_SECONDS = 0.5
-
-
-class BenchOrder(ConfigStruct, frozen=True):
-    """Time `steps` steps of a run, after `warmup` steps that do not count."""
-
-    config: RunConfig
-    steps: int
-    warmup: int
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +79,7 @@ def time_steps(training: Training, steps: int, warmup: int) -> list[float]:
     return times
 
 
-def measure(order: BenchOrder) -> Measurement:
+def measure(asked: RunConfig) -> Measurement:
     """Time the steps, on the preset's own text or, where that would be a download, its stand-in.
 
     Raises: FemtoError.
@@ -92,34 +87,30 @@ def measure(order: BenchOrder) -> Measurement:
     import numpy as np  # noqa: PLC0415  (BLAS must be settled first)
 
     from femtotui.core.machine import blas_pool, peak_rss_mib  # noqa: PLC0415
+    from femtotui.core.tokenizers import build_tokenizer  # noqa: PLC0415
+    from femtotui.core.training.training import Training  # noqa: PLC0415
+    from femtotui.presets.sources import open_source  # noqa: PLC0415
 
     from ..blas.probe import product_rates  # noqa: PLC0415
 
-    training = begin_training(order.config)
-    try:
-        times = time_steps(training, order.steps, order.warmup)
-    finally:
-        training.close()
+    source = open_source(asked.data, asked.train.seed)
+    tokenizer = build_tokenizer(asked.tokenizer, source.train)
+    with closing(Training(asked, source, tokenizer)) as training:
+        times = time_steps(training, asked.train.steps, WARMUP_STEPS)
     # The peak first: the matrices of the reference rate are not the training's.
     peak = peak_rss_mib()
     sgemm = float(np.median(product_rates(_GEMM_SIZE, training.threads, _GEMM_SECONDS)))
     pool = blas_pool()
     config, median = training.config, float(np.median(times))
     model, batch = config.model, config.train.batch
+    sizes = {"context": model.context, "batch": batch, "vocab": model.vocab_size}
     rate = step_gflop(model, batch) / (median / 1e3)
     return Measurement(
         preset=config.preset,
         recipe=config.recipe.name,
         optimizer=str(type(config.recipe.optimizer).__struct_config__.tag),
-        config={
-            "layers": model.n_layers,
-            "width": model.width,
-            "heads": model.n_heads,
-            "context": model.context,
-            "batch": batch,
-            "vocab": model.vocab_size,
-        },
-        steps=order.steps,
+        config={"layers": model.n_layers, "width": model.width, "heads": model.n_heads, **sizes},
+        steps=asked.train.steps,
         ms_median=round(median, 3),
         ms_min=round(min(times), 3),
         tokens_per_s=round(batch * model.context / (median / 1e3), 1),
@@ -133,21 +124,12 @@ def measure(order: BenchOrder) -> Measurement:
     )
 
 
-def begin_training(config: RunConfig) -> Training:
-    from femtotui.core.tokenizers import build_tokenizer  # noqa: PLC0415
-    from femtotui.core.training.training import Training  # noqa: PLC0415
-    from femtotui.presets.sources import open_source  # noqa: PLC0415
-
-    source = open_source(config.data, config.train.seed)
-    return Training(config, source, build_tokenizer(config.tokenizer, source.train))
-
-
 def main() -> int:
-    """Carry out the order on standard input."""
+    """Time the run on standard input."""
     prepare_blas()
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=BenchOrder)
+    config = msgspec.json.decode(sys.stdin.buffer.read(), type=RunConfig)
     try:
-        measurement = measure(order)
+        measurement = measure(config)
     except FemtoError as error:
         print(f"{error.title}: {error}", file=sys.stderr)
         return EXIT_REFUSED

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from click import Choice, IntRange, option
 
 from femtotui.core.errors import FemtoError
 
-from ..installation import require_extra
-from ..sweep.messages import Outcome, SweepReport
-from ..sweep.spec import SweepError, SweepSpec, Value, differing_names, read_spec
-from ..sweep.sweep_table import csv_table, markdown_table, ranked
+from ..installation import config_folder, require_extra
+from ..sweep.messages import Outcome, SweepReport, csv_table, markdown_table, ranked, table_rows
+from ..sweep.spec import SweepError, SweepSpec, Value, differing_settings, read_spec
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
 from .options import SpreadingCommand, data_option, json_lines_option, require_terminal, runs_option
 from .output import ProgressBar, print_json_line
 
 if TYPE_CHECKING:
-    from ..sweep.coordinator import LocalEngine, SweepEvent
+    from ..sweep.coordinator import SweepEvent
     from ..sweep.dask_engine import DaskEngine
     from ..sweep.sweep_folder import SweepFolder
 
@@ -35,121 +35,9 @@ _BAR_WIDTH = 24
 _NO_SCREEN = "the Sweep screen needs a terminal; without one, leave --screen or --watch out"
 
 
-@click.command(cls=SpreadingCommand)
-@click.argument("presets", metavar="[PRESET]...", nargs=-1)
-@click.option(
-    "--spec", metavar="FILE", help="A TOML file that describes the sweep, instead of presets and settings."
-)
-@click.option(
-    "--recipe", "recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's)."
-)
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Number of seeds, starting at 0 (default: 1).")
-@click.option(
-    "--set",
-    "settings",
-    metavar="NAME=V,V",
-    multiple=True,
-    help="A setting and the values to try, as in lr=1e-3,3e-3; may be repeated.",
-)
-@data_option
-@click.option("--steps", type=int, help="Steps of each run (default: the preset's).")
-@click.option("--seconds", type=float, help="Train each run for this many seconds.")
-@click.option(
-    "--rank",
-    type=click.Choice(("loss", "score", "time")),
-    help="Best by validation loss (default), task score, or time to success.",
-)
-@click.option(
-    "--halving", type=int, metavar="N", help="Stop all but the best 1/N early, by successive halving."
-)
-@click.option(
-    "--workers", type=click.IntRange(1), help="Runs at a time on this machine (default: one per core)."
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    help="Threads of each run (default: the cores shared among the runs).",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tls://10.0.0.5:8786.")
-@click.option(
-    "--insecure-network",
-    is_flag=True,
-    help="Accept a scheduler without tls://: whoever reaches it can run code on it and its workers.",
-)
-@click.option("--resume", metavar="SWEEP", help="Train the missing runs of a sweep: its name, or `latest`.")
-@click.option("--watch", metavar="SWEEP", help="Watch a sweep that is running: its name, or `latest`.")
-@click.option(
-    "--screen",
-    is_flag=True,
-    help="Train in a separate process, and show it on a screen; leaving it does not stop the sweep.",
-)
-@runs_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of Markdown.")
-@json_lines_option
-def sweep(
-    presets: tuple[str, ...],
-    spec: str | None,
-    recipes: tuple[str, ...],
-    seeds: int | None,
-    settings: tuple[str, ...],
-    data: tuple[str, ...],
-    steps: int | None,
-    seconds: float | None,
-    rank: str | None,
-    halving: int | None,
-    workers: int | None,
-    threads: int | None,
-    scheduler: str | None,
-    insecure_network: bool,
-    resume: str | None,
-    watch: str | None,
-    screen: bool,
-    runs: Path,
-    as_csv: bool,
-    as_json: bool,
-) -> int:
-    """Train every combination of PRESETs, recipes, seeds and settings, and rank the results.
-
-    Without --scheduler the runs share this machine's cores. Ctrl+C ends the sweep; --resume continues it.
-    The runs are kept among your others; the table is also in the runs folder, under sweeps.
-    """
-    if scheduler is not None:
-        if not (scheduler.startswith("tls://") or insecure_network):
-            raise click.UsageError(
-                f"{scheduler} is not tls://: whoever reaches it can read and change the sweep, and run code "
-                "on it and its workers; if they all may, add --insecure-network"
-            )
-        require_extra("cluster", "distributed", "a sweep on other machines")
-    asked: dict[str, object] = {
-        "presets": presets,
-        "recipes": recipes,
-        "seeds": tuple(range(seeds)) if seeds else None,
-        "settings": _settings(settings),
-        "data": data,
-        "steps": steps,
-        "seconds": seconds,
-        "rank_by": rank,
-        "halving": halving,
-    }
-    given = {name: value for name, value in asked.items() if value}
-    if watch is not None:
-        if given or resume or spec or screen:
-            raise click.UsageError("--watch shows a sweep that exists: leave out the rest")
-        from ..sweep.sweep_folder import find_sweep  # noqa: PLC0415
-
-        return _show(find_sweep(runs, watch))
-    if resume is not None or spec is not None:
-        if given or (resume is not None and spec is not None):
-            raise click.UsageError("--resume and --spec name all settings to try: leave out the rest")
-    elif not presets:
-        raise click.UsageError("which presets? Give some of 1 to 12, as in `femtotui sweep 2 10 --seeds 3`")
-    chosen = _opened(runs, resume, threads) if resume else _new(runs, given, spec, workers, threads)
-    if screen:
-        return _start_and_show(chosen, scheduler, workers)
-    return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
+def _settings(
+    _context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, tuple[Value, ...]]:
     """`--set a=1,2 --set b=x` as {"a": (1, 2), "b": ("x",)}."""
     settings: dict[str, tuple[Value, ...]] = {}
     for pair in pairs:
@@ -165,6 +53,100 @@ def _value(text: str) -> Value:
         with contextlib.suppress(ValueError):
             return kind(text)
     return {"true": True, "false": False}.get(text.lower(), text)
+
+
+@click.command(cls=SpreadingCommand)
+@click.argument("presets", metavar="[PRESET]...", nargs=-1)
+@option(
+    "--spec", metavar="FILE", help="A TOML file that describes the sweep, instead of presets and settings."
+)
+@option(
+    "--recipe", "recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's)."
+)
+@option(
+    "--seeds",
+    type=IntRange(1, 1000),
+    callback=lambda _context, _option, n: tuple(range(n or 0)),
+    help="Number of seeds, starting at 0 (default: 1).",
+)
+@option(
+    "--set",
+    "settings",
+    metavar="NAME=V,V",
+    multiple=True,
+    callback=_settings,
+    help="A setting and the values to try, as in lr=1e-3,3e-3; may be repeated.",
+)
+@data_option
+@option("--steps", type=int, help="Steps of each run (default: the preset's).")
+@option("--seconds", type=float, help="Train each run for this many seconds.")
+@option(
+    "--rank",
+    "rank_by",
+    type=Choice(("loss", "score", "time")),
+    help="Best by validation loss (default), task score, or time to success.",
+)
+@option("--halving", type=int, metavar="N", help="Stop all but the best 1/N early, by successive halving.")
+@option("--workers", type=IntRange(1), help="Runs at a time on this machine (default: one per core).")
+@option("--threads", type=IntRange(1), help="Threads of each run (default: the cores shared among the runs).")
+@option("--scheduler", metavar="ADDRESS", help="A Dask scheduler to use, such as tls://10.0.0.5:8786.")
+@option(
+    "--insecure-network",
+    is_flag=True,
+    help="Accept a scheduler without tls://: whoever reaches it can run code on it and its workers.",
+)
+@option("--resume", metavar="SWEEP", help="Train the missing runs of a sweep: its name, or `latest`.")
+@option("--watch", metavar="SWEEP", help="Watch a sweep that is running: its name, or `latest`.")
+@option(
+    "--screen",
+    is_flag=True,
+    help="Train in a separate process, and show it on a screen; leaving it does not stop the sweep.",
+)
+@runs_option
+@option("--csv", "as_csv", is_flag=True, help="Print the table as CSV instead of Markdown.")
+@json_lines_option
+def sweep(
+    spec: str | None,
+    workers: int | None,
+    threads: int | None,
+    scheduler: str | None,
+    insecure_network: bool,
+    resume: str | None,
+    watch: str | None,
+    screen: bool,
+    runs: Path,
+    as_csv: bool,
+    as_json: bool,
+    **settings: object,
+) -> int:
+    """Train every combination of PRESETs, recipes, seeds and settings, and rank the results.
+
+    Without --scheduler the runs share this machine's cores. Ctrl+C ends the sweep; --resume continues it.
+    The runs are kept among your others; the table is also in the runs folder, under sweeps.
+    """
+    if scheduler is not None:
+        if not (scheduler.startswith("tls://") or insecure_network):
+            raise click.UsageError(
+                f"{scheduler} is not tls://: whoever reaches it can read and change the sweep, and run code "
+                "on it and its workers; if they all may, add --insecure-network"
+            )
+        require_extra("cluster", "distributed", "a sweep on other machines")
+    given = {name: value for name, value in settings.items() if value}  # fields of SweepSpec
+    if watch is not None:
+        if given or resume or spec or screen:
+            raise click.UsageError("--watch shows a sweep that exists: leave out the rest")
+        from ..sweep.sweep_folder import find_sweep  # noqa: PLC0415
+
+        return _show(find_sweep(runs, watch))
+    if resume is not None or spec is not None:
+        if given or (resume is not None and spec is not None):
+            raise click.UsageError("--resume and --spec name all settings to try: leave out the rest")
+    elif "presets" not in given:
+        raise click.UsageError("which presets? Give some of 1 to 12, as in `femtotui sweep 2 10 --seeds 3`")
+    chosen = _opened(runs, resume, threads) if resume else _new(runs, given, spec, workers, threads)
+    if screen:
+        return _start_and_show(chosen, scheduler, workers)
+    return _train(chosen, scheduler, workers, as_csv=as_csv, as_json=as_json)
 
 
 def _new(
@@ -202,41 +184,31 @@ def _train(
             n, left = len(folder.info.trials), len(folder.missing())
             say(f"{n - left} of {n} runs have ended; resume with: femtotui sweep --resume {folder.name}")
             raise
-    outcomes, trials, by = folder.outcomes, folder.info.trials, folder.info.spec.rank_by
     if not as_json:
-        sys.stdout.write((csv_table if as_csv else markdown_table)(trials, outcomes, by))
+        rows = table_rows(folder.info.trials, folder.outcomes, folder.info.spec.rank_by)
+        sys.stdout.write(csv_table(rows) if as_csv else markdown_table(rows))
     say(f"the table is in {folder.path}")
-    return EXIT_FAILED if any(outcome.state == "failed" for outcome in outcomes) else EXIT_DONE
+    return EXIT_FAILED if any(outcome.state == "failed" for outcome in folder.outcomes) else EXIT_DONE
 
 
 def _lead(folder: SweepFolder, scheduler: str | None, workers: int | None, *, as_json: bool) -> None:
     """Train the missing runs. Raises: FemtoError, KeyboardInterrupt; finished runs are kept."""
-    from ..sweep.coordinator import Sweep, local_shape  # noqa: PLC0415
+    from ..sweep.coordinator import LocalEngine, Sweep, local_shape  # noqa: PLC0415
     from ..sweep.sweep_folder import CoordinatorFiles  # noqa: PLC0415
 
     missing = folder.missing()
     n_workers, _ = local_shape(len(missing), workers, missing[0].config.train.threads)
     output = SweepJson if as_json else SweepBar if sys.stderr.isatty() else SweepOutput
-    with (
-        CoordinatorFiles(folder) as files,
-        contextlib.closing(output(folder)) as shown,
-        _engine(folder.name, scheduler, n_workers) as engine,
-    ):
+    engine: LocalEngine | DaskEngine = LocalEngine(folder.name, n_workers)
+    if scheduler is not None:
+        from ..sweep.dask_engine import DaskEngine  # noqa: PLC0415  (loads Dask)
+
+        engine = DaskEngine(folder.name, scheduler)
+    with CoordinatorFiles(folder) as files, contextlib.closing(output(folder)) as shown, engine:
         for event in Sweep(folder, engine, files.stop_requests).run():
             if isinstance(event, SweepReport):
                 files.write_report(event)
             shown.show(event)
-
-
-def _engine(sweep: str, scheduler: str | None, workers: int) -> DaskEngine | LocalEngine:
-    """Dask is imported only where it is needed."""
-    if scheduler is None:
-        from ..sweep.coordinator import LocalEngine  # noqa: PLC0415
-
-        return LocalEngine(sweep, workers)
-    from ..sweep.dask_engine import DaskEngine  # noqa: PLC0415
-
-    return DaskEngine(sweep, scheduler)
 
 
 def _start_and_show(folder: SweepFolder, scheduler: str | None, workers: int | None) -> int:
@@ -253,7 +225,6 @@ def _show(folder: SweepFolder, is_starting: Callable[[], bool] = lambda: False) 
     """Show the Sweep screen until it is left, then say how to come back."""
     require_terminal(_NO_SCREEN)
     from ..app.settings import load_settings  # noqa: PLC0415
-    from ..installation import config_folder  # noqa: PLC0415
     from ..sweep.sweep_folder import SweepWatcher  # noqa: PLC0415
     from ..sweep.sweep_screen import SweepApp  # noqa: PLC0415
 
@@ -321,13 +292,11 @@ class SweepBar(SweepOutput):
 
 
 def outcome_line(folder: SweepFolder, outcome: Outcome) -> str:
-    """The result of a run on one line."""
-    names, trial = differing_names(folder.info.trials), folder.info.trials[outcome.index]
-    settings = ", ".join(f"{name} {value}" for name, value in trial.differing().items() if name in names)
+    differing = differing_settings(folder.info.trials)[outcome.index]
+    settings = ", ".join(f"{name} {value}" for name, value in differing.items())
     ended = f"{len(folder.outcomes)}/{len(folder.info.trials)}"
+    words = f"{ended} {outcome.state}: {settings}"
     if outcome.state == "failed":
-        return f"{ended} failed: {settings}: {outcome.reason}"
-    words = (
-        f"{ended} {outcome.state}: {settings}: validation {loss(outcome.val_loss)} at step {outcome.step:,}"
-    )
-    return f"{words} ({outcome.note})" if outcome.note else words
+        return f"{words}: {outcome.reason}"
+    note = f" ({outcome.note})" if outcome.note else ""
+    return f"{words}: validation {loss(outcome.val_loss)} at step {outcome.step:,}{note}"

@@ -9,21 +9,13 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click import option
 from msgspec.structs import replace
 
-from femtotui.core.events import (
-    EvalDone,
-    Event,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    SavingFailed,
-    ScoreDone,
-    StepDone,
-)
+from femtotui.core import events
 from femtotui.core.files import os_error_words
 
 from ..blas.kernel import prepare_blas
@@ -59,49 +51,42 @@ _MPI_HELP = (
 
 @click.command(cls=SpreadingCommand)
 @click.argument("preset", required=False)
-@click.option("--recipe", help=RECIPE_HELP)
-@click.option("--steps", type=int, help="Number of steps (default: the preset's).")
-@click.option("--seed", type=int, help="The same seed gives the same run (default: 0).")
+@option("--recipe", help=RECIPE_HELP)
+@option("--steps", type=int, help="Number of steps (default: the preset's).")
+@option("--seed", type=int, help="The same seed gives the same run (default: 0).")
 @data_option
 @runs_option
 @thread_options
-@click.option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
-@click.option("--keep", type=int, help="Checkpoints to keep besides the best one (default: 3).")
-@click.option(
-    "--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`."
-)
-@click.option(
+@option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
+@option("--keep", "keep_checkpoints", type=int, help="Checkpoints to keep besides the best one (default: 3).")
+@option("--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`.")
+@option(
     "--download/--no-download",
     default=None,
     help="Download the English text if it is missing (default: ask).",
 )
 @json_lines_option
-@click.option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
+@option("--mpi", "over_mpi", is_flag=True, help=_MPI_HELP)
 def train(
     preset: str | None,
-    recipe: str | None,
-    steps: int | None,
-    seed: int | None,
-    data: tuple[str, ...],
     runs: Path,
     threads: int | None,
     chunk: int | None,
-    checkpoint_seconds: float | None,
-    keep: int | None,
     resume: str | None,
     download: bool | None,
     as_json: bool,
     over_mpi: bool,
+    **settings: Any,
 ) -> int:
     """Train PRESET without the app: 1 to 14, or the path of a .toml file.
 
     Ctrl+C saves the run and ends; --resume continues it.
     """
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
 
     def open_session(leader: Leader | None = None) -> Session:
         if resume is not None:
-            settings = (preset, recipe, steps, seed, data or None, checkpoint_seconds, keep)
-            if any(setting is not None for setting in settings):
+            if preset is not None or given:
                 raise click.UsageError(
                     "--resume takes everything from the run: leave out the preset and its settings "
                     "(threads and chunk may differ)"
@@ -110,20 +95,7 @@ def train(
             return _resumed(runs, resume, threads, chunk, leader)
         if preset is None:
             raise click.UsageError("which preset? Give 1 to 14, before --data, as in `femtotui train 2`")
-        from femtotui.presets import load_preset, run_config  # noqa: PLC0415
-
-        config = run_config(
-            load_preset(preset),
-            recipe=recipe,
-            steps=steps,
-            seed=seed or 0,
-            data=data,
-            threads=threads or 0,
-            chunk=chunk or 0,
-        )
-        wanted = {"checkpoint_seconds": checkpoint_seconds, "keep_checkpoints": keep}
-        changed = {name: value for name, value in wanted.items() if value is not None}
-        config = replace(config, train=replace(config.train, **changed))
+        config = _config(preset, {**given, "threads": threads or 0, "chunk": chunk or 0})
         prepare_blas()
         session = _new(config, runs, download, leader)
         if warning := too_many_threads(threads):
@@ -144,6 +116,17 @@ def train(
     return record(open_session())
 
 
+def _config(preset: str, settings: dict[str, Any]) -> RunConfig:
+    """A preset with the options that were given. Raises: FemtoError."""
+    from femtotui.presets import load_preset, run_config  # noqa: PLC0415
+
+    saving = {
+        name: settings.pop(name) for name in ("checkpoint_seconds", "keep_checkpoints") & settings.keys()
+    }
+    config = run_config(load_preset(preset), **settings)
+    return replace(config, train=replace(config.train, **saving))
+
+
 def _new(config: RunConfig, folder: Path, download: bool | None, leader: Leader | None) -> Session:
     from femtotui.presets.sources import english_is_cached  # noqa: PLC0415
 
@@ -152,9 +135,8 @@ def _new(config: RunConfig, folder: Path, download: bool | None, leader: Leader 
 
     if config.data.source == "english" and not english_is_cached():
         can_ask = sys.stdin.isatty() and sys.stderr.isatty() and download is None
-        if download or (
-            can_ask and click.confirm("Download the English text (1.1 MB)?", default=True, err=True)
-        ):
+        question = "Download the English text (1.1 MB)?"
+        if download or (can_ask and click.confirm(question, default=True, err=True)):
             fetch_english()
     return prepare(config, folder) if leader is None else leader.prepare(config, folder)
 
@@ -175,14 +157,14 @@ def _resumed(
 class TrainingOutput:
     """The events of one training: a line per evaluation on standard error, the result on standard output."""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: events.Event) -> None:
         """Show one event. Raises: BrokenPipeError if the reader has gone, OSError for any other failure.
 
         After that it may be called again: standard output goes nowhere then, messages are still printed.
         """
-        if isinstance(event, RunStarted):
+        if isinstance(event, events.RunStarted):
             _introduce(event)
-        elif isinstance(event, SavingFailed):
+        elif isinstance(event, events.SavingFailed):
             say(f"femtotui: not saved: {event.message}; training continues and tries again")
         try:
             self.show_progress(event)
@@ -193,20 +175,20 @@ class TrainingOutput:
             say(f"femtotui: standard output cannot be written any more: {os_error_words(error)}")
             raise
         finally:
-            if isinstance(event, RunFailed):
+            if isinstance(event, events.RunFailed):
                 where = f" (run: {event.run})" if event.run else ""
                 say(f"femtotui: {event.title}: {event.message}{where}")
-            elif isinstance(event, RunFinished) and event.reason == "stopped":
+            elif isinstance(event, events.RunFinished) and event.reason == "stopped":
                 resume = f"femtotui train --resume {shlex.quote(event.run)}"
                 say(f"stopped at step {event.step:,}, saved; resume with: {resume}")
 
-    def show_progress(self, event: Event) -> None:
-        if isinstance(event, EvalDone):
+    def show_progress(self, event: events.Event) -> None:
+        if isinstance(event, events.EvalDone):
             losses = f"loss {event.train_loss:.4f}, validation {event.val_loss:.4f}"
             say(f"step {event.step:,}: {losses}, {duration(event.elapsed_s)}")
-        elif isinstance(event, ScoreDone):
+        elif isinstance(event, events.ScoreDone):
             say(f"step {event.step:,}: {event.summary}")
-        elif isinstance(event, RunFinished):
+        elif isinstance(event, events.RunFinished):
             _print_result(event)
 
     def close(self) -> None:
@@ -216,7 +198,7 @@ class TrainingOutput:
 class TrainingJson(TrainingOutput):
     """One JSON object per event and line on standard output."""
 
-    def show_progress(self, event: Event) -> None:
+    def show_progress(self, event: events.Event) -> None:
         print_json_line(event)
 
 
@@ -228,25 +210,25 @@ class TrainingBar(TrainingOutput):
         self._steps = 0
         self._next_frame = 0.0
         self._loss: float | None = None
-        self._ms = 0.0
+        self._ms: float | None = None
         self._validation = ""
 
-    def show_progress(self, event: Event) -> None:
+    def show_progress(self, event: events.Event) -> None:
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self._steps = event.config.train.steps
                 self.bar.start(event.step, self._steps)
-            case StepDone():
+            case events.StepDone():
                 self._show_step(event)
-            case EvalDone():
+            case events.EvalDone():
                 self._validation = f" val {event.val_loss:.4f}"
-            case ScoreDone(thorough=True):
+            case events.ScoreDone(thorough=True):
                 self.bar.stop()
                 say(event.summary)
-            case RunFinished():
+            case events.RunFinished():
                 self.bar.stop(event.step)
                 _print_result(event)
-            case RunFailed():
+            case events.RunFailed():
                 self.bar.stop()
             case _:
                 pass
@@ -254,9 +236,8 @@ class TrainingBar(TrainingOutput):
     def close(self) -> None:
         self.bar.stop()
 
-    def _show_step(self, step: StepDone) -> None:
-        self._loss = step.loss if self._loss is None else _blend(self._loss, step.loss)
-        self._ms = _blend(self._ms, step.ms) if self._ms else step.ms
+    def _show_step(self, step: events.StepDone) -> None:
+        self._loss, self._ms = _blend(self._loss, step.loss), _blend(self._ms, step.ms)
         if time.monotonic() < self._next_frame:
             return
         self._next_frame = time.monotonic() + _SECONDS_BETWEEN_FRAMES
@@ -271,7 +252,7 @@ class TrainingBar(TrainingOutput):
         self.bar.draw(step.step, _fitting(parts, room))
 
 
-def _introduce(event: RunStarted) -> None:
+def _introduce(event: events.RunStarted) -> None:
     config = event.config
     verb = f"resuming at step {event.step:,}:" if event.resumed else "training"
     say(
@@ -283,7 +264,7 @@ def _introduce(event: RunStarted) -> None:
     say(f"run: {event.run}")
 
 
-def _print_result(event: RunFinished) -> None:
+def _print_result(event: events.RunFinished) -> None:
     print(
         f"step {event.step:,}, loss {event.train_loss:.4f}, validation {event.val_loss:.4f}, "
         f"{duration(event.elapsed_s)}, peak RAM {event.peak_rss_mib:.0f} MiB",
@@ -291,15 +272,11 @@ def _print_result(event: RunFinished) -> None:
     )
 
 
-def _blend(before: float, now: float) -> float:
-    return _SMOOTHING * before + (1 - _SMOOTHING) * now
+def _blend(before: float | None, now: float) -> float:
+    return now if before is None else _SMOOTHING * before + (1 - _SMOOTHING) * now
 
 
 def _fitting(parts: Sequence[str], room: int) -> str:
     """The first of `parts`, as many as fit into `room` characters."""
-    line = parts[0]
-    for part in parts[1:]:
-        if len(line) + len(part) + 3 > room:
-            break
-        line = f"{line} · {part}"
-    return line
+    lines = [" · ".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((line for line in lines if len(line) <= room), parts[0])

@@ -15,14 +15,15 @@ from pathlib import Path
 import msgspec
 
 from femtotui.core.config import RunConfig
-from femtotui.core.errors import FemtoError
+from femtotui.core.errors import ConfigError, FemtoError
 from femtotui.core.events import ScoreDone
 from femtotui.core.run_folder.catalog import RunSummary, list_runs
-from femtotui.presets import Goal, Preset
+from femtotui.presets import Goal, Preset, run_config
 
 from ..runs.library import load_state
 from ..runs.manager import RunManager, TrainerFactory
 from ..runs.state import RunState, Status
+from ..text.formats import duration
 
 FOLDER = "reproduce"
 """Under the folder of all runs; `femtotui runs` does not look in there."""
@@ -30,8 +31,7 @@ FOLDER = "reproduce"
 
 def trial_folder(config: RunConfig, runs: Path) -> Path:
     """Folder of the runs of `config`; its name changes with every setting."""
-    settings = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:8]
-    train = config.train
+    settings, train = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:8], config.train
     name = f"{config.preset}-{config.recipe.name}-seed{train.seed}-{train.steps}steps-{settings}"
     return runs / FOLDER / name
 
@@ -113,29 +113,17 @@ class Trial:
         return self.state.step if self.state else -1, self.trained_elsewhere, self.problem, self.is_done
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A result from elsewhere, as the first row of the table. Units as in RunState."""
-
-    name: str
-    step: int | None
-    loss: float
-    seconds: float | None
-    verdict: str
-
-
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """A question and its trials, in the order in which they are trained.
 
-    `preset` gives the goal and the landmarks on the chart, `answer` are sentences below the table.
+    `preset` gives the goal, the landmarks on the chart and the result to compare with; `answer` are sentences
+    below the table.
     """
 
-    key: str
     title: str
     trials: tuple[Trial, ...]
     preset: Preset | None = None
-    reference: Reference | None = None
     answer: tuple[str, ...] = ()
 
     @property
@@ -157,10 +145,51 @@ class Experiment:
         trial = next(left, None)
         return None if trial is None or trial.trained_elsewhere else trial
 
-    def read(self, runs: Path) -> bool:
-        """Read from disk what this process does not train; return whether anything has changed."""
-        changes = [trial.read(runs) for trial in self.trials]  # a generator would stop at the first
-        return any(changes)
+
+# -- the race on a preset: the journal's recipe against ours, or ours against a peer's result ---------------
+
+
+def race(preset: Preset, seed: int = 0) -> Experiment:
+    """The trials of both recipes; for a preset that is not of the journal ours only, beside its peer.
+
+    Raises: ConfigError for a preset with nothing to race against.
+    """
+    if preset.goal is None or (preset.journal is None and preset.peer is None):
+        raise ConfigError(
+            f"{preset.title} has no goal and nothing to race against; the built-in presets have"
+        )
+    recipes = ("journal", "modern") if preset.journal is not None else ("modern",)
+    trials = tuple(trial for recipe in recipes for trial in recipe_trials(preset, recipe, seed))
+    return Experiment(f"#{preset.key} {preset.title} · goal: {_success(preset.goal)}", trials, preset)
+
+
+def recipe_trials(preset: Preset, recipe: str, seed: int) -> tuple[Trial, ...]:
+    """The trials of one recipe: a longer one is needed only if the first misses the goal."""
+    first, *longer = trial_configs(preset, recipe, seed)
+    trial = Trial(recipe, first)
+    return trial, *(Trial(f"{recipe}, {config.train.steps:,}", config, trial) for config in longer)
+
+
+def trial_configs(preset: Preset, recipe: str, seed: int) -> tuple[RunConfig, ...]:
+    """The runs that may be needed, shortest first.
+
+    A run's length is fixed before it begins, since the learning rate falls until its end. So an entry is
+    trained for the journal's number of steps first, and by our recipe then for its usual one.
+    """
+    usual = run_config(preset, recipe=recipe, seed=seed)
+    if preset.journal is None:
+        return (usual,)
+    at_its_step = run_config(preset, recipe=recipe, steps=preset.journal.step, seed=seed)
+    longer = recipe != "journal" and preset.steps > preset.journal.step
+    return (at_its_step, usual) if longer else (at_its_step,)
+
+
+def _success(goal: Goal) -> str:
+    """The goal in words, before anything has been scored."""
+    what = "better than a trigram model"
+    if goal.score is not None:
+        what = f"{goal.score:.3f} bits a byte" if goal.score > 1 else f"{goal.score:.0%} of the tasks"
+    return f"{what} within {duration(goal.seconds)}"
 
 
 class ExperimentRunner:
@@ -181,7 +210,8 @@ class ExperimentRunner:
 
     def read(self) -> bool:
         """Read from disk what others train; return whether anything has changed."""
-        return self.experiment.read(self._runs)
+        changes = [trial.read(self._runs) for trial in self.experiment.trials]
+        return any(changes)  # of a list: of a generator only the first would be read
 
     def start(self) -> bool:
         """Start the first trial that is left; return whether there is one."""
@@ -195,12 +225,11 @@ class ExperimentRunner:
         if trial is None:
             return
         preset = trial.config.preset
-        manager = self._managers.get(trial)
-        if manager is None:
-            manager = RunManager(trial_folder(trial.config, self._runs), self._factory)
-            self._managers[trial] = manager
+        if trial not in self._managers:
+            self._managers[trial] = RunManager(trial_folder(trial.config, self._runs), self._factory)
             if trial.state is not None:
-                manager.adopt(trial.state)
+                self._managers[trial].adopt(trial.state)
+        manager = self._managers[trial]
         if preset in manager.handles:
             manager.resume_run(preset)
         else:

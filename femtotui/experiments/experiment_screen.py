@@ -12,19 +12,22 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
+from femtotui.presets import Preset
+
 from ..chart.chart_model import ChartData
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import state_overlay
-from ..runs.state import RunState, Status
+from ..runs.state import Status
 from ..text.formats import TONES, UNKNOWN, Tone, duration, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from ..widgets.tick import LOOK_TICKS
-from .experiment import Experiment, ExperimentRunner, Reference, Trial
+from .experiment import Experiment, ExperimentRunner, Trial
 
 COLUMNS = ("run", "step", "loss", "validation", "score", "time", "verdict")
 _GAP = "  "
+_TRAIN = "experiment-train"
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,8 @@ class ExperimentRow:
 
 
 def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
-    """A row per trial, after the reference; losses in nats per token, times of training."""
-    rows = [_reference_row(experiment.reference)] if experiment.reference is not None else []
-    return rows + [_trial_row(experiment, trial) for trial in experiment.trials]
+    """A row per trial, after the preset's noted result; losses in nats per token, times of training."""
+    return [*_noted_rows(experiment.preset), *(_trial_row(experiment, trial) for trial in experiment.trials)]
 
 
 def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, str, Tone]]:
@@ -57,14 +59,15 @@ def table_lines(rows: list[ExperimentRow], width: int) -> Iterator[tuple[str, st
         yield first, row.cells[-1], row.tone
 
 
-def _reference_row(reference: Reference) -> ExperimentRow:
-    step = f"{reference.step:,}" if reference.step is not None else UNKNOWN
-    time = duration(reference.seconds) if reference.seconds is not None else UNKNOWN
-    is_validation = reference.verdict == "validation"
-    losses = (UNKNOWN, loss(reference.loss)) if is_validation else (loss(reference.loss), UNKNOWN)
-    verdict = UNKNOWN if is_validation else reference.verdict
-    tones: dict[str, Tone] = {"success": "good", "fail": "error"}
-    return ExperimentRow((reference.name, step, *losses, UNKNOWN, time, verdict), tones.get(verdict, "plain"))
+def _noted_rows(preset: Preset | None) -> Iterator[ExperimentRow]:
+    """The result that the journal notes, or else the peer's, which is a validation loss."""
+    if preset is not None and (record := preset.journal) is not None:
+        figures = (f"{record.step:,}", loss(record.loss), UNKNOWN, UNKNOWN, duration(record.elapsed_s))
+        tone: Tone = "good" if record.verdict == "success" else "error"
+        yield ExperimentRow(("the journal's own", *figures, record.verdict), tone)
+    elif preset is not None and (peer := preset.peer) is not None:
+        figures = (UNKNOWN, UNKNOWN, loss(peer.val_loss), UNKNOWN, duration(peer.elapsed_s))
+        yield ExperimentRow((peer.name, *figures, UNKNOWN))
 
 
 def _trial_row(experiment: Experiment, trial: Trial) -> ExperimentRow:
@@ -86,17 +89,19 @@ def _score(trial: Trial) -> str:
 
 def _verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
     """The verdict on a trial, or why there is none yet."""
+    state = trial.state
     if trial.is_done:
         return _final_verdict(experiment, trial)
     if trial.is_training:
-        return _time_left(trial.state), "good"
+        left_s = None if state is None or state.status is Status.STARTING else state.left_s
+        return ("starting" if left_s is None else f"{duration(left_s)} left"), "good"
     if trial.has_failed:
         return "aborted", "error"
     if experiment.is_unneeded(trial):
         return "not needed", "plain"
     if trial.trained_elsewhere:
         return "trained elsewhere", "warning"
-    return ("stopped", "warning") if trial.state is not None and trial.state.step else ("not yet", "plain")
+    return ("stopped", "warning") if state is not None and state.step else ("not yet", "plain")
 
 
 def _final_verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
@@ -109,12 +114,6 @@ def _final_verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
     return (f"success, over {duration(goal.seconds)}", "warning") if slow else ("success", "good")
 
 
-def _time_left(state: RunState | None) -> str:
-    if state is None or state.status is Status.STARTING or state.left_s is None:
-        return "starting"
-    return f"{duration(state.left_s)} left"
-
-
 class ExperimentScreen(InTurn[None]):
     """Shows an experiment, and trains what is left of it: leaving saves it, space resumes it later.
 
@@ -122,10 +121,8 @@ class ExperimentScreen(InTurn[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space", "train", "train", id="experiment-train", tooltip="Train what is missing, one by one"
-        ),
-        Binding("space", "stop", "stop", id="experiment-train", tooltip="Save, and stop training here"),
+        Binding("space", "train", "train", id=_TRAIN, tooltip="Train what is missing, one by one"),
+        Binding("space", "stop", "stop", id=_TRAIN, tooltip="Save, and stop training here"),
         Binding("x", "chart('toggle_x_axis')", "steps/time", id="loss-time"),
         Binding("l", "chart('toggle_log_y')", "linear/log", id="loss-log"),
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
@@ -179,9 +176,8 @@ class ExperimentScreen(InTurn[None]):
     def _show_curves(self) -> None:
         """Every trial is an overlay of an empty chart, so that all are drawn alike."""
         begun = [(trial.name, trial.state) for trial in self._experiment.trials]
-        self._chart.set_overlays(
-            [state_overlay(name, state) for name, state in begun if state and len(state.steps)]
-        )
+        curves = [state_overlay(name, state) for name, state in begun if state and len(state.steps)]
+        self._chart.set_overlays(curves)
 
     def _show_landmarks(self) -> None:
         """Mark the end of the journal's run, or the loss that a peer reached."""

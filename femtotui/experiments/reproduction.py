@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import cast
@@ -18,10 +19,10 @@ from femtotui.presets import Goal, Preset
 
 from ..runs.state import RunState
 from ..trainer.session import Session, continue_run, prepare
-from .experiment import Experiment, Trial, trial_folder, trial_run
-from .race import recipe_trials
+from .experiment import Experiment, Trial, recipe_trials, trial_folder, trial_run
 
 EventCallback = Callable[[Event], None]
+SteeringQueue = SimpleQueue[Steering]
 
 
 class ReproductionResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,42 +68,28 @@ class Interrupted(KeyboardInterrupt):
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """The end of a trial."""
-
     finished: RunFinished
     score: ScoreDone
 
 
 def reproduce(
-    preset: Preset,
-    recipe: str,
-    seed: int,
-    runs: Path,
-    watch: EventCallback,
-    commands: SimpleQueue[Steering] | None = None,
+    preset: Preset, recipe: str, seed: int, runs: Path, watch: EventCallback, commands: SteeringQueue
 ) -> ReproductionResult:
     """Train an entry by one recipe, until it succeeds or no longer trial is left.
 
-    Raises
-    ------
-    FemtoError
-        For a preset without a goal, and for whatever ends a training.
-    Interrupted
-        When a Stop among `commands` was obeyed.
+    Raises: FemtoError for a preset without a goal, and for whatever ends a training; Interrupted when a Stop
+    among `commands` was obeyed.
     """
     if preset.goal is None:
         raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")
-    experiment = Experiment(preset.key, preset.title, recipe_trials(preset, recipe, seed), preset)
+    experiment = Experiment(preset.title, recipe_trials(preset, recipe, seed), preset)
     results = train_trials(experiment, runs, watch, commands)
     success = any(experiment.succeeded(trial) for trial in experiment.trials)
     return _result(preset, preset.goal, seed, results, success=success)
 
 
 def train_trials(
-    experiment: Experiment,
-    runs: Path,
-    watch: EventCallback,
-    commands: SimpleQueue[Steering] | None = None,
+    experiment: Experiment, runs: Path, watch: EventCallback, commands: SteeringQueue
 ) -> list[TrialResult]:
     """Train the trials in this process, one after another, without those that a success makes unneeded.
 
@@ -112,25 +99,19 @@ def train_trials(
     return [train_trial(trial, runs, watch, commands) for trial in needed]
 
 
-def train_trial(
-    trial: Trial, runs: Path, watch: EventCallback, commands: SimpleQueue[Steering] | None = None
-) -> TrialResult:
+def train_trial(trial: Trial, runs: Path, watch: EventCallback, commands: SteeringQueue) -> TrialResult:
     """Train one trial from where its run is to its end. Raises: FemtoError, Interrupted."""
     config = trial.config
     trial.read(runs)
     state = trial.state = trial.state or RunState(config)
     trial.is_ours = True
-    session = _session(trial, runs)
-    try:
-        for event in session.record(SimpleQueue() if commands is None else commands):
+    with closing(_session(trial, runs)) as session:
+        for event in session.record(commands):
             watch(event)
             state.fold([cast("AnyEvent", event)])
             if isinstance(event, RunFailed):
-                raise RunError(
-                    f"entry {config.preset} by {config.recipe.name}: {event.title}: {event.message}"
-                )
-    finally:
-        session.close()
+                words = f"{event.title}: {event.message}"
+                raise RunError(f"entry {config.preset} by {config.recipe.name}: {words}")
     if state.finished is not None and state.finished.reason == "stopped":
         raise Interrupted
     if state.finished is None or trial.score is None:
@@ -153,6 +134,7 @@ def _result(
     last, score = results[-1].finished, results[-1].score
     run = Path(last.run)
     info = read_info(run)
+    reached = (found.elapsed_s for found in read_evals(run) if peer and found.val_loss <= peer.val_loss)
     return ReproductionResult(
         entry=preset.key,
         recipe=info.config.recipe.name,
@@ -176,7 +158,7 @@ def _result(
         peer=peer.name if peer else None,
         peer_loss=peer.val_loss if peer else None,
         peer_seconds=peer.elapsed_s if peer else None,
-        seconds_to_peer=_seconds_to_validation(run, peer.val_loss) if peer else None,
+        seconds_to_peer=next(reached, None),
         data=info.data.name,
         machine=info.machine,
         created=info.created,
@@ -190,9 +172,3 @@ def _goal_words(goal: Goal, score: ScoreDone) -> str:
     if score.unit == "bits a byte":
         return f"at most {goal.score:.3f} bits a byte"
     return f"at least {goal.score:.0%}"
-
-
-def _seconds_to_validation(run: Path, level: float) -> float | None:
-    """Seconds of training to the first validation at or below `level`; None if none was."""
-    evals = read_evals(run)
-    return next((found.elapsed_s for found in evals if found.val_loss <= level), None)

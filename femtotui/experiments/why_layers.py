@@ -60,17 +60,15 @@ CASES = (
 
 def why_layers_experiment(steps: int = STEPS, seed: int = SEED) -> Experiment:
     """A trial for each of `CASES`, in their order."""
-    trials = (
-        Trial(
-            case.short_name, run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
-        )
-        for case in CASES
-    )
+    trials = []
+    for case in CASES:
+        config = run_config(load_preset(case.entry), recipe=case.recipe, steps=steps, seed=seed)
+        trials.append(Trial(case.short_name, config))
     title = "entry 3 asks: why did more layers make it worse?"
-    return Experiment(WHY_LAYERS, title, tuple(trials), answer=ANSWER)
+    return Experiment(title, tuple(trials), answer=ANSWER)
 
 
-def curves_text(experiment: Experiment, width: int, height: int = CHART_HEIGHT) -> Text:
+def curves_text(experiment: Experiment, width: int) -> Text:
     """The loss curves as a chart for the terminal, and below it the final loss of each."""
     model = ChartModel()
     states = [trial.state for trial in experiment.trials if trial.state is not None]
@@ -82,11 +80,10 @@ def curves_text(experiment: Experiment, width: int, height: int = CHART_HEIGHT) 
     styles = [Style()] * len(Ink)
     for number, case in enumerate(CASES):
         styles[Ink.OTHER_1 + number] = Style.parse(case.colour)
-    grid = compose(picture, height, width)
+    grid = compose(picture, CHART_HEIGHT, width)
     for row in range(grid.height):
-        text.append_text(
-            Text.assemble(*((part.text, part.style or "") for part in grid.strip(row, styles)), "\n")
-        )
+        parts = ((part.text, part.style or "") for part in grid.strip(row, styles))
+        text.append_text(Text.assemble(*parts, "\n"))
     for case, state in zip(CASES, states, strict=True):
         text.append("━━ ", case.colour).append(f"{case.name}: {state.smoothed_loss:.4f}\n")
     return text

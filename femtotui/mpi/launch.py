@@ -140,11 +140,9 @@ class World:
             time.sleep(0)
 
     def wait_for_all(self) -> None:
-        """Wait until every rank has called this."""
         self._comm.Barrier()
 
     def abort(self, code: int) -> NoReturn:
-        """End all ranks at once."""
         self._comm.Abort(code)
         raise SystemExit(code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,16 +120,10 @@ def follow(world: World) -> None:
     training = _receive_assignment(world)
     if training is None:
         return
-    try:
+    with closing(training), suppress(Dismissed):
         while True:
-            try:
+            with suppress(DivergedError):  # in rank 0, too, which ends the training before the next step
                 training.advance()
-            except DivergedError:
-                continue  # in rank 0, too, which ends the training before the next step
-    except Dismissed:
-        return
-    finally:
-        training.close()
 
 
 def _receive_assignment(world: World) -> Training | None:
@@ -150,7 +144,6 @@ def _receive_assignment(world: World) -> Training | None:
 
 
 def _versions(world: World) -> list[str]:
-    """The versions of all ranks."""
     gathered = world.gather(versions_here().encode(), _MAX_VERSIONS_BYTES)
     return [versions.decode(errors="replace") for versions in gathered]
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,6 @@ from ..installation import versions_here
 from ..trainer.client import NEW_GROUP_FLAGS
 from ..trainer.text_transfer import pack_text
 from . import worker
-from .halving import Halving
 from .messages import Order, Outcome, Reply, SweepReport, encode
 from .spec import SweepSpec, SweepTrial, trials_of
 from .sweep_folder import FORMAT, LOG_NAME, SweepFolder, SweepInfo
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.5
 _CLOSING_S = 5.0
+_RUNGS = 3
+"""Maximum number of rungs: with a factor of 3 the first is at 1/27 of the steps."""
 
 
 class SweepNotice(msgspec.Struct, frozen=True):
@@ -48,6 +50,7 @@ class SweepNotice(msgspec.Struct, frozen=True):
 
 
 SweepEvent = SweepReport | Outcome | SweepNotice
+StopRequests = Callable[[], set[int]]
 
 
 def new_sweep(spec: SweepSpec, runs: Path, threads: int) -> SweepFolder:
@@ -85,8 +88,6 @@ def start_coordinator(folder: SweepFolder, *options: str) -> subprocess.Popen[by
 
 @dataclass(frozen=True)
 class OrderEnded:
-    """The end of an order."""
-
     index: int
     reply: Reply
 
@@ -118,20 +119,19 @@ class LocalEngine:
         thread.start()
 
     def _work(self, order: Order, text: bytes) -> None:
-        index = order.index
-        reply = worker.carry_out(
-            order, text, "here", self._messages.put, lambda: index in self._stop_requests
-        )
-        self._messages.put(OrderEnded(index, reply))
+        def must_stop() -> bool:
+            return order.index in self._stop_requests
+
+        reply = worker.carry_out(order, text, "here", self._messages.put, must_stop)
+        self._messages.put(OrderEnded(order.index, reply))
 
     def next_message(self, timeout: float) -> SweepReport | OrderEnded | None:
-        try:
+        with suppress(Empty):
             message = self._messages.get(timeout=timeout)
-        except Empty:
-            return None
-        if isinstance(message, OrderEnded):
-            del self._threads[message.index]
-        return message
+            if isinstance(message, OrderEnded):
+                del self._threads[message.index]
+            return message
+        return None
 
     def stop(self, indices: Iterable[int]) -> None:
         self._stop_requests.update(indices)
@@ -146,6 +146,33 @@ class LocalEngine:
         return []
 
 
+class Halving:
+    """Early stopping by successive halving, asynchronous, so that no run waits for the slowest.
+
+    A run that reaches a rung continues only if its validation loss is among the best 1/factor of those that
+    have reached that rung so far.
+
+    Source: Li and others, "A System for Massively Parallel Hyperparameter Tuning" (2020), with the stopping
+    rule of Ray Tune's ASHA; after Jamieson and Talwalkar, "Non-stochastic Best Arm Identification" (2016).
+    """
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self._losses: dict[int, dict[int, float]] = {}
+
+    def must_stop(self, index: int, steps: int, eval_step: int, val_loss: float) -> bool:
+        """Whether run `index`, of `steps` steps, evaluated at `eval_step`, should be stopped."""
+        stops = False
+        for rung in range(1, _RUNGS + 1):
+            losses = self._losses.setdefault(rung, {})
+            if eval_step < steps / self._factor**rung or index in losses:
+                continue
+            losses[index] = val_loss
+            kept = max(1, len(losses) // self._factor)
+            stops = stops or val_loss > sorted(losses.values())[kept - 1]
+        return stops and eval_step < steps
+
+
 class Sweep:
     """The runs of `folder` that are missing, carried out by `engine`.
 
@@ -153,14 +180,9 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        folder: SweepFolder,
-        engine: LocalEngine | DaskEngine,
-        stop_requests: Callable[[], set[int]] = set,
+        self, folder: SweepFolder, engine: LocalEngine | DaskEngine, stop_requests: StopRequests = set
     ) -> None:
-        self.folder = folder
-        self._engine = engine
-        self._stop_requests = stop_requests
+        self.folder, self._engine, self._stop_requests = folder, engine, stop_requests
         self._waiting = deque(folder.missing())
         self._running: dict[int, SweepTrial] = {}
         self._texts: dict[tuple[DataConfig, int], bytes] = {}
@@ -199,21 +221,14 @@ class Sweep:
         while self._waiting and len(self._running) < slots:
             trial = self._waiting.popleft()
             self._running[trial.index] = trial
+            config, index, seconds = trial.config, trial.index, self.folder.info.spec.seconds
+            key = (config.data, config.train.seed)
+            if key not in self._texts:
+                self._texts[key] = encode(pack_text(open_source(*key), config.data))
             order = Order(
-                sweep=self.folder.name,
-                index=trial.index,
-                config=trial.config,
-                versions=versions_here(),
-                seconds=self.folder.info.spec.seconds,
+                sweep=self.folder.name, index=index, config=config, versions=versions_here(), seconds=seconds
             )
-            self._engine.submit(order, self._text(trial))
-
-    def _text(self, trial: SweepTrial) -> bytes:
-        config = trial.config
-        key = (config.data, config.train.seed)
-        if key not in self._texts:
-            self._texts[key] = encode(pack_text(open_source(*key), config.data))
-        return self._texts[key]
+            self._engine.submit(order, self._texts[key])
 
     def _note(self, report: SweepReport) -> None:
         """Note where and how a run began; stop it if halving says so."""
@@ -226,13 +241,11 @@ class Sweep:
                 self._notes[index] = f"worker {before} was lost; {how} on {report.worker}"
             elif report.step:
                 self._notes[index] = how
-        elif (
-            self._halving is not None
-            and report.val_loss is not None
-            and self._halving.must_stop(index, report.steps, report.eval_step, report.val_loss)
-        ):
-            self._notes[index] = f"stopped by successive halving at step {report.eval_step:,}"
-            self._engine.stop([index])
+        elif self._halving is not None and report.val_loss is not None:
+            step = report.eval_step
+            if self._halving.must_stop(index, report.steps, step, report.val_loss):
+                self._notes[index] = f"stopped by successive halving at step {step:,}"
+                self._engine.stop([index])
 
     def _collect(self, ended: OrderEnded) -> Iterator[SweepEvent]:
         """Save what an order brought; one that was refused waits for another worker."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, Self
 
@@ -17,8 +20,7 @@ from distributed.security import Security
 from ..installation import versions_here
 from . import worker
 from .coordinator import OrderEnded
-from .messages import MAX_REPORT_BYTES, Order, Reply, SweepReport, decode, encode, failed_outcome
-from .pickles import ErrorNotReadError, refuse_pickles, require_no_refusal
+from .messages import MAX_REPORT_BYTES, Order, Outcome, Reply, SweepReport, decode, encode
 from .spec import ClusterError
 
 PATIENCE_S = 10.0
@@ -32,8 +34,7 @@ class DaskEngine:
     """Carries out orders on Dask workers; use it in a `with`."""
 
     def __init__(self, sweep: str, scheduler: str) -> None:
-        self._sweep = sweep
-        self._scheduler = scheduler
+        self._sweep, self._scheduler = sweep, scheduler
         self._messages: SimpleQueue[SweepReport | Future] = SimpleQueue()
         self._futures: dict[Future, int] = {}
         self._texts: dict[bytes, Future] = {}
@@ -55,14 +56,13 @@ class DaskEngine:
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE_S)
             self.check_workers()
-        except TimeoutError as error:
+        except BaseException as error:
             self._close()
+            if not isinstance(error, TimeoutError):
+                raise
             raise ClusterError(
                 f"the scheduler has no workers: start some, `dask worker {self._scheduler}`"
             ) from error
-        except BaseException:
-            self._close()
-            raise
         for topic in ("print", "warn"):  # Dask writes what workers say there straight to our own output
             with suppress(ValueError):
                 self._client.unsubscribe_topic(topic)
@@ -101,7 +101,7 @@ class DaskEngine:
         return found if isinstance(found, str) else "no femtotui that answers"
 
     def refusals(self) -> list[str]:
-        """Return a sentence for each worker that is not used."""
+        """A sentence for each worker that is not used."""
         here = versions_here()
         return [
             f"worker {address} has {versions}, but here is {here}: it gets no runs until it has the same"
@@ -149,7 +149,6 @@ class DaskEngine:
         self._run_on_all(worker.ask_to_stop, self._sweep, list(indices))
 
     def discard(self) -> None:
-        """Remove the sweep's temporary files on the workers."""
         self._run_on_all(worker.discard, self._sweep)
 
     def _run_on_all(self, function: Callable[..., None], *arguments: object) -> None:
@@ -174,10 +173,9 @@ class DaskEngine:
             reply = decode(future.result(timeout=PATIENCE_S), Reply)
         except (FutureCancelledError, OSError, TimeoutError) as error:
             raise self._scheduler_is_gone() from error
-        except ClusterError as error:
-            reply = Reply(outcome=failed_outcome(index, "", str(error)))
-        except Exception as error:  # raised on the worker
-            reply = Reply(outcome=failed_outcome(index, "", _words(error)))
+        except Exception as error:  # in the reply, or raised on the worker
+            reason = str(error) if isinstance(error, ClusterError) else _words(error)
+            reply = Reply(outcome=Outcome(index=index, state="failed", reason=reason))
         require_no_refusal()
         del self._futures[future]
         return OrderEnded(index, reply)
@@ -218,3 +216,57 @@ def _tls() -> Any:
             "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
         )
     return security
+
+
+# -- refusal of pickles that could run code ----------------------------------------------------------------
+
+# Dask's client unpickles what scheduler and workers send it: types, exceptions, tracebacks, warnings, and any
+# part of any message whose sender marked it so. Its `deserializers` cover only some of these. But whatever a
+# pickle is to run, it has to look up by name first, and Python reports each look-up to audit hooks.
+
+_HARMLESS = {
+    ("builtins", "bytes"),  # the type of our own messages
+    ("distributed.comm.core", "CommClosedError"),
+}
+_UNREAD = ("tblib.pickling_support", "distributed.scheduler")
+"""First in pickles of exceptions with tracebacks, and of KilledWorker: not read either, but not hostile."""
+
+_refused: list[str] = []
+
+
+class ErrorNotReadError(TypeError):
+    """An exception that was raised elsewhere; a TypeError, as Dask expects of what it cannot read."""
+
+
+class PickleRefusedError(ClusterError, TypeError):
+    """A pickle that names something that could run; no worker of femtotui sends one."""
+
+
+@cache  # audit hooks cannot be removed: one is enough
+def refuse_pickles() -> None:
+    """From now on this process unpickles plain data and Python's own exceptions, and nothing else."""
+    sys.addaudithook(_hook)
+
+
+def require_no_refusal() -> None:
+    """Raises: PickleRefusedError if a pickle was refused, on whichever thread."""
+    if _refused:
+        raise PickleRefusedError(_refused[0])
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "pickle.find_class":
+        return
+    module, name = str(arguments[0]), str(arguments[1])
+    found = getattr(builtins, name, None) if module == "builtins" else None
+    if (module, name) in _HARMLESS or (isinstance(found, type) and issubclass(found, Exception)):
+        return
+    if module in _UNREAD:
+        raise ErrorNotReadError(f"an exception that is not read here: {module[:80]}.{name[:80]}")
+    words = (
+        f"the scheduler or a worker sent a pickle that names {module[:80]}.{name[:80]}: "
+        "nothing of it was run. Whoever sent it is not a worker of femtotui"
+    )
+    if not _refused:
+        _refused.append(words)
+    raise PickleRefusedError(words)

@@ -1,17 +1,24 @@
-"""Messages between a sweep's coordinator and its workers: MessagePack of typed structs, as bytes.
+"""Messages between a sweep's coordinator and its workers, and the results in them, ranked and as tables.
 
-Dask wraps these bytes in messages of its own, which may hold pickles: see pickles.
+Messages are MessagePack of typed structs, as bytes. Dask wraps these bytes in messages of its own, which may
+hold pickles: see dask_engine.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from femtotui.core.config import RunConfig
 
-from .spec import ClusterError
+from ..text.formats import UNKNOWN, duration
+from ..text.safe import one_line
+from .spec import ClusterError, RankBy, SweepTrial, Value, differing_settings
 
 MAX_REPORT_BYTES = 2**16
 MAX_REPLY_BYTES = 2**32
@@ -20,6 +27,7 @@ MAX_REPLY_BYTES = 2**32
 EndState = Literal["finished", "stopped", "failed"]
 Words = Annotated[str, msgspec.Meta(max_length=10_000)]
 _Message = TypeVar("_Message", bound=msgspec.Struct)
+_Row = dict[str, Value | None]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +51,9 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None = None
     unit: Words = ""
     elapsed_s: float = 0.0
+
+
+_Figures = TypeVar("_Figures", bound=RunFigures)
 
 
 class SweepReport(RunFigures, frozen=True, kw_only=True, rename={"train_loss": "loss"}):
@@ -72,10 +83,6 @@ class Outcome(RunFigures, frozen=True, kw_only=True):
     run: Words = ""
 
 
-def failed_outcome(index: int, worker: str, reason: str, step: int = 0, run: str = "") -> Outcome:
-    return Outcome(index=index, state="failed", worker=worker, step=step, reason=reason, run=run)
-
-
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an order: its outcome with the run folder as an archive.
 
@@ -86,8 +93,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     archive: bytes = b""
 
 
-def encode(message: msgspec.Struct) -> bytes:
-    return msgspec.msgpack.encode(message)
+encode = msgspec.msgpack.encode
 
 
 def decode(data: object, kind: type[_Message], limit: int = MAX_REPLY_BYTES) -> _Message:
@@ -100,3 +106,79 @@ def decode(data: object, kind: type[_Message], limit: int = MAX_REPLY_BYTES) -> 
         return msgspec.msgpack.decode(data, type=kind)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise ClusterError(f"a message that cannot be understood arrived: {error}") from error
+
+
+# -- the ranking and its tables ----------------------------------------------------------------------------
+
+
+def ranked(runs: Iterable[_Figures], by: RankBy) -> list[_Figures]:
+    """Sort best first; then runs that cannot be ranked, then failed ones, in the order of the sweep."""
+    return sorted(runs, key=lambda run: (*_rank_key(run, by), run.index))
+
+
+def _rank_key(run: RunFigures, by: RankBy) -> tuple[bool, float]:
+    """The sort key of a run: a higher share is better; fewer bits per byte, lower losses and times are."""
+    failed, success_s = (run.state == "failed", run.success_s) if isinstance(run, Outcome) else (False, None)
+    value = {"loss": run.val_loss, "score": run.score, "time": success_s}[by]
+    if value is None or not math.isfinite(value):
+        return failed, math.inf
+    return failed, -value if by == "score" and run.unit == "share" else value
+
+
+def table_rows(trials: Sequence[SweepTrial], outcomes: Sequence[Outcome], by: RankBy) -> list[_Row]:
+    """A dict per run, best first: rank, the settings that differ, and the results."""
+    settings = differing_settings(trials)
+    best_first = enumerate(ranked(outcomes, by), 1)
+    return [{"rank": rank, **settings[outcome.index], **_figures(outcome)} for rank, outcome in best_first]
+
+
+def _figures(outcome: Outcome) -> _Row:
+    return {
+        "state": outcome.state,
+        "step": outcome.step,
+        "loss": outcome.train_loss,
+        "validation": outcome.val_loss,
+        **{name: getattr(outcome, name) for name in ("score", "unit", "success_step", "success_s")},
+        "seconds": outcome.elapsed_s,
+        "ms_per_step": 1000 * outcome.elapsed_s / outcome.step if outcome.step else None,
+        "worker": outcome.worker,
+        "run": outcome.run.replace("\\", "/").rpartition("/")[2],
+        "note": outcome.reason or outcome.note,
+    }
+
+
+def csv_table(rows: Sequence[_Row]) -> str:
+    """All figures as CSV, with full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0] if rows else ["rank"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+_HIDDEN = ("unit", "success_step", "ms_per_step", "worker")
+_HEADERS = {"success_s": "success after", "seconds": "took"}
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("success_s", "seconds"), duration),
+    **dict.fromkeys(("loss", "validation", "score"), "{:.4f}".format),
+    "step": "{:,}".format,
+}
+_MAX_CELL = 120
+
+
+def markdown_table(rows: Sequence[_Row]) -> str:
+    """The figures that people compare, as a Markdown table."""
+    if not rows:
+        return "No run has ended yet.\n"
+    names = [name for name in rows[0] if name not in _HIDDEN]
+    header = [_HEADERS.get(name, name) for name in names]
+    lines = [header, ["---"] * len(header), *([_cell(name, row[name]) for name in names] for row in rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _cell(name: str, value: Value | None) -> str:
+    if value is None:
+        return UNKNOWN
+    text = one_line(_FORMATS.get(name, str)(value))
+    text = text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…"
+    return text.replace("\\", "\\\\").replace("|", "\\|")

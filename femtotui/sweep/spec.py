@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -93,8 +93,9 @@ class SweepTrial(ConfigStruct, frozen=True):
     settings: dict[str, Value]
     config: RunConfig
 
-    def differing(self) -> dict[str, Value]:
-        """The settings that may differ between the runs, by name."""
+    @property
+    def settings_by_name(self) -> dict[str, Value]:
+        """All settings that may differ between the runs."""
         config = self.config
         chosen: dict[str, Value] = {"preset": config.preset, "recipe": config.recipe.name}
         return {**chosen, **self.settings, "seed": config.train.seed}
@@ -105,24 +106,20 @@ def trials_of(spec: SweepSpec, threads: int) -> tuple[SweepTrial, ...]:
 
     Raises: FemtoError for an invalid preset, recipe or setting.
     """
-    return tuple(
-        SweepTrial(index=index, settings=settings, config=config)
-        for index, (settings, config) in enumerate(_combinations(spec, threads))
-    )
-
-
-def _combinations(spec: SweepSpec, threads: int) -> Iterator[tuple[dict[str, Value], RunConfig]]:
     presets = [load_preset(key) for key in spec.presets]
     recipes = spec.recipes or (None,)
-    values = itertools.product(*spec.settings.values())
-    for seed, preset, recipe, chosen in itertools.product(spec.seeds, presets, recipes, list(values)):
+    values = list(itertools.product(*spec.settings.values()))
+    trials: list[SweepTrial] = []
+    for seed, preset, recipe, chosen in itertools.product(spec.seeds, presets, recipes, values):
         settings = dict(zip(spec.settings, chosen, strict=True))
         config = run_config(
             preset, recipe=recipe, steps=spec.steps, seed=seed, data=spec.data, threads=threads
         )
         for name, value in settings.items():
             config = with_setting(config, name, value)
-        yield settings, msgspec.structs.replace(config, train=_for_sweep(config.train, spec))
+        config = msgspec.structs.replace(config, train=_for_sweep(config.train, spec))
+        trials.append(SweepTrial(index=len(trials), settings=settings, config=config))
+    return tuple(trials)
 
 
 def _for_sweep(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
@@ -137,11 +134,11 @@ def _for_sweep(train: TrainConfig, spec: SweepSpec) -> TrainConfig:
     return msgspec.structs.replace(train, keep_checkpoints=1, score_every=score_every)
 
 
-def differing_names(trials: tuple[SweepTrial, ...]) -> tuple[str, ...]:
-    """Names of the settings that differ between runs, in order; `preset` if none does."""
-    rows = [trial.differing() for trial in trials]
-    names = list(rows[0]) if rows else []
-    return tuple(name for name in names if len({str(row[name]) for row in rows}) > 1) or ("preset",)
+def differing_settings(trials: Sequence[SweepTrial]) -> list[dict[str, Value]]:
+    """The settings of each run that differ between runs, in order; its `preset` if none does."""
+    rows = [trial.settings_by_name for trial in trials]
+    names = [name for name in (rows or [{}])[0] if len({str(row[name]) for row in rows}) > 1] or ["preset"]
+    return [{name: row[name] for name in names} for row in rows]
 
 
 _ALIASES = {
@@ -152,15 +149,8 @@ _ALIASES = {
 }
 # The groups searched for a name without a path, in this order.
 _GROUPS = (
-    "model",
-    "train",
-    "recipe.schedule",
-    "recipe.optimizer",
-    "recipe.init",
-    "recipe",
-    "tokenizer",
-    "data",
-)
+    "model", "train", "recipe.schedule", "recipe.optimizer", "recipe.init", "recipe", "tokenizer", "data",
+)  # fmt: skip
 _GIVEN_ELSEWHERE = {
     "train.seed": "seeds",
     "train.threads": "--threads",
@@ -179,12 +169,12 @@ def with_setting(config: RunConfig, name: str, value: Value) -> RunConfig:
     Raises: SweepError, naming the setting and the nearest valid one.
     """
     tree: dict[str, Any] = msgspec.to_builtins(config)
-    path = _path_of(name, tree)
-    group = _at(tree, path[:-1])
-    before = group[path[-1]]
-    group[path[-1]] = value
+    groups = dict(_groups_of(tree))
+    path = _path_of(name, groups)
+    group, field = groups[path], path.rpartition(".")[2]
+    before, group[field] = group[field], value
     try:
-        if path == ["recipe", "schedule", "base_lr"]:
+        if path == "recipe.schedule.base_lr":
             group["min_lr"] *= float(value) / before
         return msgspec.convert(tree, RunConfig, strict=False)
     except msgspec.ValidationError as error:
@@ -193,29 +183,26 @@ def with_setting(config: RunConfig, name: str, value: Value) -> RunConfig:
         raise SweepError(f"{visible(name)} must be a number, not {visible(str(value))}") from error
 
 
-def _path_of(name: str, tree: dict[str, Any]) -> list[str]:
-    full = _ALIASES.get(name, name)
-    if "." not in full:
-        full = next((f"{group}.{full}" for group in _GROUPS if full in _at(tree, group.split("."))), full)
-    path = full.split(".")
-    if full in _GIVEN_ELSEWHERE:
+def _groups_of(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The path of every setting, with the group that holds its value."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _groups_of(value, f"{path}{name}.")
+        elif path:
+            yield f"{path}{name}", tree
+
+
+def _path_of(name: str, known: Collection[str]) -> str:
+    path = _ALIASES.get(name, name)
+    if "." not in path:
+        path = next((full for group in _GROUPS if (full := f"{group}.{path}") in known), path)
+    if path in _GIVEN_ELSEWHERE:
         raise SweepError(
-            f"{visible(name)} is not one of the settings to try: give it in {_GIVEN_ELSEWHERE[full]}"
+            f"{visible(name)} is not one of the settings to try: give it in {_GIVEN_ELSEWHERE[path]}"
         )
-    owner = _at(tree, path[:-1])
-    if len(path) < 2 or path[-1] not in owner or isinstance(owner[path[-1]], dict):
-        raise SweepError(f"there is no setting `{visible(name)}`{did_you_mean(name, _known(tree))}")
+    if path not in known:
+        names = {full.rpartition(".")[2] for full in known if full.rpartition(".")[0] in _GROUPS}
+        raise SweepError(
+            f"there is no setting `{visible(name)}`{did_you_mean(name, sorted(names | {*_ALIASES}))}"
+        )
     return path
-
-
-def _at(tree: dict[str, Any], path: list[str]) -> dict[str, Any]:
-    """Return the group at `path`; an empty one if there is none."""
-    group: Any = tree
-    for part in path:
-        group = group.get(part) if isinstance(group, dict) else None
-    return group if isinstance(group, dict) else {}
-
-
-def _known(tree: dict[str, Any]) -> list[str]:
-    names = {name for group in _GROUPS for name in _at(tree, group.split("."))}
-    return sorted({*names, *_ALIASES})

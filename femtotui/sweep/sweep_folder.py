@@ -30,9 +30,8 @@ from femtotui.core.files import open_own, read_limited, read_record, reraise_os_
 from femtotui.core.run_folder.lock import RunLock, holder_of
 
 from ..runs.state import RunState
-from .messages import Outcome, SweepReport
+from .messages import Outcome, SweepReport, csv_table, markdown_table, table_rows
 from .spec import SweepError, SweepSpec, SweepTrial
-from .sweep_table import csv_table, markdown_table
 
 FORMAT = 1
 FOLDER_NAME = "sweeps"
@@ -102,12 +101,12 @@ class SweepFolder:
     def add(self, outcome: Outcome) -> None:
         """Save the outcome of a run. Raises: SweepError."""
         self._outcomes[outcome.index] = outcome
-        table = self.info.trials, self.outcomes, self.info.spec.rank_by
+        rows = table_rows(self.info.trials, self.outcomes, self.info.spec.rank_by)
         lines = b"".join(msgspec.json.encode(known) + b"\n" for known in self.outcomes)
         with reraise_os_errors(SweepError, f"write {self.path}"):
             write_atomically(self.path / "outcomes.jsonl", lines)
-            write_atomically(self.path / "table.md", markdown_table(*table).encode())
-            write_atomically(self.path / "table.csv", csv_table(*table).encode())
+            write_atomically(self.path / "table.md", markdown_table(rows).encode())
+            write_atomically(self.path / "table.csv", csv_table(rows).encode())
 
 
 def find_sweep(runs: Path, name: str) -> SweepFolder:
@@ -158,9 +157,12 @@ class CoordinatorFiles:
     def __enter__(self) -> Self:
         """Raises: SweepError if another process coordinates the sweep already."""
         path = self._folder.path
+        with reraise_os_errors(SweepError, f"write in {path}"):
+            self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
         try:
             self._lock = RunLock(path)
         except RunError as error:
+            self._reports.close()
             if (holder := holder_of(path)) is None:
                 raise SweepError(str(error)) from error
             raise SweepError(
@@ -168,12 +170,6 @@ class CoordinatorFiles:
                 f"femtotui sweep --watch {path.name}"
             ) from error
         self._requests.lines()  # skips those to an earlier coordinator
-        try:
-            with reraise_os_errors(SweepError, f"write in {path}"):
-                self._reports = open(path / REPORTS, "ab", buffering=0, opener=open_own)
-        except SweepError:
-            self._lock.release()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -209,36 +205,25 @@ class SweepWatcher:
         """Read what is new; return whether there was anything."""
         reports = list(_decoded(self._lines.lines(), SweepReport))
         for report in reports:
-            self._fold(report)
+            if report.index in self.trials:
+                self._fold(report)
         before = self.outcomes
         self.outcomes = {o.index: o for o in read_outcomes(self.folder.path) if o.index in self.trials}
         return bool(reports) or self.outcomes != before
 
     def _fold(self, report: SweepReport) -> None:
-        if report.index not in self.trials:
-            return
         self.reports[report.index] = report
         state = self.states.setdefault(report.index, RunState(self.trials[report.index].config))
-        train_loss = math.nan if report.train_loss is None else report.train_loss
+        step, elapsed_s, nan = report.step, report.elapsed_s, math.nan
+        loss = nan if report.train_loss is None else report.train_loss
         if report.train_loss is not None:
-            step = StepDone(
-                step=report.step,
-                loss=train_loss,
-                lr=math.nan,
-                grad_norm=math.nan,
-                ms=report.ms,
-                elapsed_s=report.elapsed_s,
-                rss_mib=0.0,
-            )
-            state.fold([step])
-        if report.val_loss is not None and report.eval_step not in {step for step, _ in state.evals[-1:]}:
-            done = EvalDone(
-                step=report.eval_step,
-                val_loss=report.val_loss,
-                train_loss=train_loss,
-                elapsed_s=report.elapsed_s,
+            done = StepDone(
+                step=step, loss=loss, lr=nan, grad_norm=nan, ms=report.ms, elapsed_s=elapsed_s, rss_mib=0.0
             )
             state.fold([done])
+        at, val_loss = report.eval_step, report.val_loss
+        if val_loss is not None and at not in {step for step, _ in state.evals[-1:]}:
+            state.fold([EvalDone(step=at, val_loss=val_loss, train_loss=loss, elapsed_s=elapsed_s)])
 
     @property
     def is_running(self) -> bool:

@@ -21,14 +21,13 @@ from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import ASCII, Glyphs, GlyphsName, choose_glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import chart_data, state_overlay
-from ..text.formats import UNKNOWN, duration, loss
+from ..text.formats import duration, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
 from ..widgets.tick import TickingApp
-from .messages import Outcome, RunFigures, SweepReport
-from .spec import SweepTrial, differing_names
+from .messages import Outcome, RunFigures, SweepReport, ranked
+from .spec import SweepTrial, Value, differing_settings
 from .sweep_folder import SweepWatcher
-from .sweep_table import ranked
 
 _SMOOTHING = 0.5
 """Reports come once per second: more would lag far behind."""
@@ -40,27 +39,27 @@ _STYLES = {"waiting": "dim", "failed": "bold red", "training": "bold"}
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One run now. `state` is `waiting`, `training`, `finished`, `stopped` or `failed`.
-
-    `name` are the settings that differ, with their values; `short_name` the values alone. `figures` are its
-    outcome or its last report.
-    """
+    """One run now: the settings that differ, and its outcome or its last report."""
 
     trial: SweepTrial
-    name: str
-    short_name: str
-    state: str
+    settings: dict[str, Value]
     figures: RunFigures
-    seconds_left: float | None = None
+    seconds_left: float | None
 
     @property
-    def has_ended(self) -> bool:
-        return isinstance(self.figures, Outcome)
+    def name(self) -> str:
+        return " ".join(f"{name} {value}" for name, value in self.settings.items())
 
     @property
-    def note(self) -> str:
-        """The reason why it failed, or its interruptions."""
-        return self.figures.reason or self.figures.note if isinstance(self.figures, Outcome) else ""
+    def outcome(self) -> Outcome | None:
+        return self.figures if isinstance(self.figures, Outcome) else None
+
+    @property
+    def state(self) -> str:
+        """`waiting`, `training`, `finished`, `stopped` or `failed`."""
+        if self.outcome is not None:
+            return self.outcome.state
+        return "training" if isinstance(self.figures, SweepReport) else "waiting"
 
 
 def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
@@ -68,34 +67,26 @@ def sweep_rows(watcher: SweepWatcher) -> list[SweepRow]:
     figures: dict[int, RunFigures] = {**watcher.reports, **watcher.outcomes}
     figures = {run.index: run for run in ranked(figures.values(), watcher.folder.info.spec.rank_by)}
     figures |= {index: RunFigures(index=index) for index in watcher.trials if index not in figures}
-    names = differing_names(watcher.folder.info.trials)
-    return [_row(watcher, run, names) for run in figures.values()]
+    settings, budget_s = differing_settings(watcher.folder.info.trials), watcher.folder.info.spec.seconds
+    return [
+        SweepRow(watcher.trials[index], settings[index], run, _seconds_left(run, budget_s))
+        for index, run in figures.items()
+    ]
 
 
-def _row(watcher: SweepWatcher, run: RunFigures, names: Sequence[str]) -> SweepRow:
-    trial = watcher.trials[run.index]
-    values = {key: value for key, value in trial.differing().items() if key in names}
-    name = " ".join(f"{key} {value}" for key, value in values.items())
-    short_name = " ".join(map(str, values.values()))
+def _seconds_left(run: RunFigures, budget_s: float | None) -> float | None:
     if not isinstance(run, SweepReport):
-        state = run.state if isinstance(run, Outcome) else "waiting"
-        return SweepRow(trial, name, short_name, state, run)
-    left, budget_s = (run.steps - run.step) * run.ms / 1000, watcher.folder.info.spec.seconds
-    if budget_s is not None:
-        left = min(left, max(0.0, budget_s - run.elapsed_s))
-    return SweepRow(trial, name, short_name, "training", run, left)
+        return None
+    left = (run.steps - run.step) * run.ms / 1000
+    return left if budget_s is None else min(left, max(0.0, budget_s - run.elapsed_s))
 
 
 def row_cells(row: SweepRow) -> list[Text]:
     """One line of the table; markup and control characters in it have no effect."""
     figures, style = row.figures, _STYLES.get(row.state, "")
-    numbers = [
-        f"{figures.step:,}/{row.trial.config.train.steps:,}",
-        loss(figures.train_loss),
-        loss(figures.val_loss),
-        loss(figures.score),
-        UNKNOWN if row.seconds_left is None else duration(row.seconds_left),
-    ]
+    losses = [loss(value) for value in (figures.train_loss, figures.val_loss, figures.score)]
+    steps = f"{figures.step:,}/{row.trial.config.train.steps:,}"
+    numbers = (steps, *losses, duration(row.seconds_left))
     return [
         *(Text(words, style=style) for words in (_MARKS[row.state], unwrapped(row.name), row.state)),
         *(Text(number, justify="right", style=style) for number in numbers),
@@ -184,16 +175,15 @@ class SweepScreen(InTurn[None]):
         if selected is None:
             return
         index = selected.trial.index
-        self._note.update(unwrapped(selected.note))
+        outcome = selected.outcome
+        self._note.update(unwrapped(outcome.reason or outcome.note if outcome is not None else ""))
         self._chart.border_title = Content(unwrapped(selected.name))
         self._chart.show(chart_data(states[index], None) if index in states else ChartData())
         others = [row for row in self._rows if row is not selected and row.trial.index in states]
-        self._chart.set_overlays(
-            [
-                state_overlay(unwrapped(row.short_name), states[row.trial.index])
-                for row in others[:MAX_OVERLAYS]
-            ]
-        )
+        named = [
+            (" ".join(map(str, row.settings.values())), row.trial.index) for row in others[:MAX_OVERLAYS]
+        ]
+        self._chart.set_overlays([state_overlay(unwrapped(name), states[index]) for name, index in named])
 
     @property
     def _selected(self) -> SweepRow | None:
@@ -204,14 +194,14 @@ class SweepScreen(InTurn[None]):
 
     def action_stop(self) -> None:
         selected = self._selected
-        if selected is None or selected.has_ended:
+        if selected is None or selected.outcome is not None:
             self.notify("this run has ended", severity="warning")
         else:
             self._request_stop([selected])
 
     @work(exclusive=True)
     async def action_stop_all(self) -> None:
-        left = [row for row in self._rows if not row.has_ended]
+        left = [row for row in self._rows if row.outcome is None]
         if not left:
             return
         question = f"Stop {len(left)} runs? Each is saved as it is; waiting runs do not start."

@@ -13,6 +13,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -30,7 +31,7 @@ from ..installation import cache_folder, versions_here
 from ..runs.state import RunState, Status
 from ..trainer.client import Trainer
 from ..trainer.protocol import Continue, EventsArrived, Start, TrainerExited, TrainerMessage
-from .messages import EndState, Order, Outcome, Reply, SweepReport, decode, encode, failed_outcome
+from .messages import EndState, Order, Outcome, Reply, SweepReport, decode, encode
 from .spec import ClusterError, SweepError
 
 REPORT_SECONDS = 1.0
@@ -57,7 +58,7 @@ def carry_out(
         reason = f"on its worker: {os_error_words(error)}"
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-    return Reply(outcome=failed_outcome(order.index, worker, reason))
+    return Reply(outcome=Outcome(index=order.index, state="failed", worker=worker, reason=reason))
 
 
 def discard(sweep: str) -> None:
@@ -73,7 +74,7 @@ _writing = Lock()  # the runs of one process, each on a thread, start at once wi
 
 
 def keep_text(text: bytes, folder: Path) -> Path:
-    """Return the file with `text`, written unless it is there already. Raises: ClusterError."""
+    """The file with `text`, written unless it is there already. Raises: ClusterError."""
     path = folder / f"{hashlib.sha256(text).hexdigest()}.text"
     with reraise_os_errors(ClusterError, f"keep the text in {folder}"), _writing:
         if not (path.exists() and path.read_bytes() == text):
@@ -98,17 +99,17 @@ class TrialRunner:
         earlier = self._earlier_run()
         if earlier is None or not earlier.finished:
             self._train(earlier, str(text))
-        run, failure = self._run(), self._state.failure
-        if failure is not None:
-            reason = f"{failure.title}: {failure.message}"
-            name = run.name if run else ""
-            failed = failed_outcome(self._order.index, self._worker, reason, step=self._state.step, run=name)
+        run, index, state = self._run(), self._order.index, self._state
+        if (failure := state.failure) is not None:
+            reason, name = f"{failure.title}: {failure.message}", run.name if run else ""
+            failed = Outcome(
+                index=index, state="failed", worker=self._worker, step=state.step, reason=reason, run=name
+            )
             return failed, run
         if run is None:
             raise ClusterError("the trainer ended before it made a run")
-        was_stopped = self._state.status is Status.PARKED and not self._is_over_budget
-        end: EndState = "stopped" if was_stopped else "finished"
-        return read_outcome(self._order.index, run, self._worker, end), run
+        was_stopped = state.status is Status.PARKED and not self._is_over_budget
+        return read_outcome(index, run, self._worker, "stopped" if was_stopped else "finished"), run
 
     @property
     def _is_over_budget(self) -> bool:
@@ -119,50 +120,36 @@ class TrialRunner:
 
     def _earlier_run(self) -> RunSummary | None:
         """The run of an earlier attempt, if it is finished or resumable; anything else is removed."""
-        run = self._run()
-        earlier = None if run is None else self._once_released(run)
-        if earlier is not None and (earlier.finished or earlier.can_continue):
-            return earlier
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return None
-
-    def _once_released(self, run: Path) -> RunSummary:
-        deadline = time.monotonic() + RELEASE_SECONDS
-        while (found := summarise(run)).holder is not None:
+        deadline, run = time.monotonic() + RELEASE_SECONDS, self._run()
+        while run is not None and (found := summarise(run)).holder is not None:
             if time.monotonic() > deadline:
                 raise ClusterError(
                     f"process {found.holder.pid} still trains run {self._order.index + 1} here"
                 )
             time.sleep(_POLL_SECONDS)
-        return found
+        if run is not None and (found.finished or found.can_continue):
+            return found
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return None
 
     def _train(self, earlier: RunSummary | None, text: str) -> None:
-        messages: SimpleQueue[TrainerMessage] = SimpleQueue()
-        trainer = Trainer(messages.put)
-        try:
-            if earlier is None:
-                trainer.send(Start(config=self._order.config, runs=str(self._folder), text=text))
-            else:
-                trainer.send(Continue(run=str(earlier.path), text=text))
-            self._watch(trainer, messages)
-        finally:
-            trainer.close()
-
-    def _watch(self, trainer: Trainer, messages: SimpleQueue[TrainerMessage]) -> None:
         """Report until the trainer exits; ask it to stop when the budget is used up, or on request."""
+        messages: SimpleQueue[TrainerMessage] = SimpleQueue()
+        start = Start(config=self._order.config, runs=str(self._folder), text=text)
         message: TrainerMessage | None = None
         stopping = False
-        while not isinstance(message, TrainerExited):
-            try:
-                message = messages.get(timeout=_POLL_SECONDS)
-            except Empty:
+        with closing(Trainer(messages.put)) as trainer:
+            trainer.send(start if earlier is None else Continue(run=str(earlier.path), text=text))
+            while not isinstance(message, TrainerExited):
                 message = None
-            if isinstance(message, EventsArrived):
-                for event in message.events:
-                    self._fold(event)
-            if not stopping and (self._must_stop() or self._is_over_budget):
-                stopping = True
-                trainer.send(Stop())
+                with suppress(Empty):
+                    message = messages.get(timeout=_POLL_SECONDS)
+                if isinstance(message, EventsArrived):
+                    for event in message.events:
+                        self._fold(event)
+                if not stopping and (self._must_stop() or self._is_over_budget):
+                    stopping = True
+                    trainer.send(Stop())
         self._state.trainer_lost(message.code, message.stderr)
 
     def _fold(self, event: AnyEvent) -> None:
@@ -249,7 +236,11 @@ def unpack_run(data: bytes, runs: Path, name: str) -> Path:
     arriving = runs / f".{secrets.token_hex(6)}.arriving"
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _require_run_files(archive)
+            for info in archive.infolist():
+                if not _FILES.fullmatch(info.filename):
+                    raise ValueError(f"it holds {info.filename[:80]!r}")
+            if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
+                raise ValueError("it is too large")
             (arriving / RunFile.CHECKPOINTS).mkdir(parents=True)
             archive.extractall(arriving)
         read_info(arriving)
@@ -265,21 +256,12 @@ def unpack_run(data: bytes, runs: Path, name: str) -> Path:
         shutil.rmtree(arriving, ignore_errors=True)
 
 
-def _require_run_files(archive: zipfile.ZipFile) -> None:
-    for info in archive.infolist():
-        if not _FILES.fullmatch(info.filename):
-            raise ValueError(f"it holds {info.filename[:80]!r}")
-    if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
-        raise ValueError("it is too large")
-
-
 # -- tasks of a Dask worker --------------------------------------------------------------------------------
 
 _stop_requests: set[tuple[str, int]] = set()
 
 
 def topic_of(sweep: str) -> str:
-    """The Dask topic of a sweep's reports."""
     return f"femtotui-{sweep}"
 
 
@@ -289,7 +271,6 @@ def text_of(text: bytes) -> bytes:
 
 
 def worker_versions() -> str:
-    """The versions of this worker."""
     return versions_here()
 
 

@@ -8,9 +8,8 @@ from femtotui.core.errors import FemtoError
 from femtotui.presets import Preset
 
 from ..chart.glyphs import Glyphs
-from ..experiments.experiment import Experiment, ExperimentRunner
+from ..experiments.experiment import Experiment, ExperimentRunner, race
 from ..experiments.experiment_screen import ExperimentScreen
-from ..experiments.race import race
 from ..experiments.why_layers import WHY_LAYERS, why_layers_experiment
 from ..runs.actions import RunActions
 from ..sweep.spec import SweepError

@@ -20,8 +20,8 @@ from textual.widgets import DataTable
 from femtotui.app.settings import Settings
 from femtotui.chart.loss_chart import LossChart
 from femtotui.edit.edit_screen import EditScreen
+from femtotui.experiments.experiment import trial_configs
 from femtotui.experiments.experiment_screen import ExperimentScreen
-from femtotui.experiments.race import trial_configs
 from femtotui.presets import load_preset
 from femtotui.runs.compare_screen import CompareScreen
 from femtotui.runs.run_list import RunList

@@ -16,38 +16,17 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from harness import ONE_OF_EACH_SIZE, in_turn, options, show
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Medians over the rounds, and the ratio of each round, in which the machine's drift cancels."""
+def compare(preset: str, peer: str, rounds: int, bench_options: Sequence[str]) -> dict[str, Any]:
+    """Time both in turn. femtotui, which is first, says what sizes the peer gets.
 
-    preset: str
-    config: dict[str, int]
-    ours_ms: list[float]
-    peer_ms: list[float]
-    ms_median: float
-    peer_ms_median: float
-    ratio: float
-    ratios: list[float]
-    blas_kernel: str
-    threads: int
-
-    @property
-    def line(self) -> str:
-        sizes = "/".join(str(self.config[name]) for name in ("layers", "width", "heads", "context", "vocab"))
-        return (
-            f"#{self.preset:<3} {sizes:<18} {self.ms_median:9.2f} {self.peer_ms_median:9.2f} "
-            f"{self.ratio:6.2f}   ({min(self.ratios):.2f} to {max(self.ratios):.2f})"
-        )
-
-
-def compare(preset: str, peer: str, rounds: int, bench_options: Sequence[str]) -> Comparison:
-    """Time both in turn. femtotui, which is first, says what sizes the peer gets."""
+    Returns medians over the rounds, and the ratio of each round, in which the machine's drift cancels.
+    """
     command = [sys.executable, "-m", "femtotui", "bench", "--preset", preset, "--json", *bench_options]
     said: dict = {}
 
@@ -61,17 +40,20 @@ def compare(preset: str, peer: str, rounds: int, bench_options: Sequence[str]) -
 
     ours_ms, peer_ms = in_turn(rounds, ours, theirs)
     ratios = [other / own for own, other in zip(ours_ms, peer_ms, strict=True)]
-    return Comparison(
-        preset=preset,
-        config=said["config"],
-        ours_ms=ours_ms,
-        peer_ms=peer_ms,
-        ms_median=median(ours_ms),
-        peer_ms_median=median(peer_ms),
-        ratio=median(ratios),
-        ratios=[round(ratio, 3) for ratio in ratios],
-        blas_kernel=said["blas_kernel"],
-        threads=said["threads"],
+    return {
+        "preset": preset,
+        **{name: said[name] for name in ("config", "blas_kernel", "threads")},
+        **{"ours_ms": ours_ms, "ms_median": median(ours_ms)},
+        **{"peer_ms": peer_ms, "peer_ms_median": median(peer_ms)},
+        **{"ratio": median(ratios), "ratios": [round(ratio, 3) for ratio in ratios]},
+    }
+
+
+def line_of(o: dict[str, Any]) -> str:
+    sizes = "/".join(str(o["config"][name]) for name in ("layers", "width", "heads", "context", "vocab"))
+    return (
+        f"#{o['preset']:<3} {sizes:<18} {o['ms_median']:9.2f} {o['peer_ms_median']:9.2f} {o['ratio']:6.2f}"
+        f"   ({min(o['ratios']):.2f} to {max(o['ratios']):.2f})"
     )
 
 
@@ -94,7 +76,8 @@ def main() -> None:
     if not asked.json:
         print("     L/d/H/T/V               ours      peer  ratio   of the rounds", flush=True)
     for preset in asked.preset:
-        show(compare(preset, asked.peer, asked.rounds, asked.options), asked.json)
+        found = compare(preset, asked.peer, asked.rounds, asked.options)
+        show(asked.json, line_of(found), **found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -22,37 +21,13 @@ from harness import endless, in_turn, newest_flush, options, show, terminal_app,
 WARM_UP_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Steps per second on both sides, round by round; `cost` is the median share of steps lost."""
-
-    preset: str
-    headless: list[float]
-    app: list[float]
-    cost: float
-
-    @property
-    def line(self) -> str:
-        alone, app = median(self.headless), median(self.app)
-        return f"#{self.preset:<3} {alone:9.2f} steps/s headless {app:9.2f} with the app: {self.cost:+.1%}"
-
-
-def measure(preset: str, rounds: int, seconds: float) -> Cost:
-    sides = partial(headless_rate, preset, seconds), partial(app_rate, preset, seconds)
-    headless, app = in_turn(rounds, *sides)
-    return Cost(preset, headless, app, median(1 - b / a for a, b in zip(headless, app, strict=True)))
-
-
 def headless_rate(preset: str, seconds: float) -> float:
     """Steps per second of `femtotui train`."""
     with tempfile.TemporaryDirectory() as folder:
         runs, lasting = Path(folder) / "runs", endless(preset, Path(folder))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "femtotui", "train", lasting, "--runs", str(runs)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        command = [sys.executable, "-m", "femtotui", "train", lasting, "--runs", str(runs)]
+        nothing = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
         try:
             return rate(runs, seconds)
         finally:
@@ -80,7 +55,18 @@ def rate(runs: Path, seconds: float) -> float:
 def main() -> None:
     asked = options(__doc__, presets=["2", "5"], rounds=3, seconds=20.0, as_json=True).parse_args()
     for preset in asked.preset:
-        show(measure(preset, asked.rounds, asked.seconds), asked.json)
+        sides = partial(headless_rate, preset, asked.seconds), partial(app_rate, preset, asked.seconds)
+        alone, app = in_turn(asked.rounds, *sides)
+        cost = median(1 - b / a for a, b in zip(alone, app, strict=True))
+        rates = f"{median(alone):9.2f} steps/s headless {median(app):9.2f} with the app"
+        show(
+            asked.json,
+            f"#{preset:<3} {rates}: {cost:+.1%}",
+            preset=preset,
+            headless=alone,
+            app=app,
+            cost=cost,
+        )
 
 
 if __name__ == "__main__":

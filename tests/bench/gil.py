@@ -16,11 +16,10 @@ import heapq
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from harness import options
+from harness import options, seconds_of
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -37,8 +36,7 @@ THREADS = (1, 2, 4, 8, 16)
 STEPS = 12
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One thread's step: calls, seconds with the lock, seconds of computing for a whole batch."""
 
     calls: int
@@ -66,12 +64,7 @@ def step_of(config: ModelConfig, batch: int) -> Callable[[], object]:
 
 
 def fastest_s(step: Callable[[], object]) -> float:
-    times = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(seconds_of(step) for _ in range(STEPS))
 
 
 def count_calls(step: Callable[[], object]) -> int:
@@ -115,15 +108,10 @@ def main() -> None:
         step = measured_step(load_preset(entry).model)
         alone = step.locked_s + step.computing_s
         ideal = {n: round(alone / (step.locked_s + step.computing_s / n), 2) for n in THREADS}
-        figures = {
-            "entry": entry,
-            "calls": step.calls,
-            "locked_ms": round(1e3 * step.locked_s, 3),
-            "computing_ms": round(1e3 * step.computing_s, 2),
-            "speed_up": {n: round(alone / replay(step, n), 2) for n in THREADS},
-            "without_a_lock": ideal,
-        }
-        print(json.dumps(figures), flush=True)
+        times = {"locked_ms": 1e3 * step.locked_s, "computing_ms": 1e3 * step.computing_s}
+        figures = {"entry": entry, "calls": step.calls, **{name: round(ms, 3) for name, ms in times.items()}}
+        speed_up = {n: round(alone / replay(step, n), 2) for n in THREADS}
+        print(json.dumps({**figures, "speed_up": speed_up, "without_a_lock": ideal}), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import select
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape
@@ -32,17 +33,11 @@ INK, FAINT, QUIET = "#333333", "#e4e4e4", "#777777"
 
 
 def options(
-    doc: str | None,
-    *,
-    presets: Sequence[str] = (),
-    rounds: int = 0,
-    seconds: float = 0,
-    as_json: bool = False,
+    doc: str | None, presets: Sequence[str] = (), rounds: int = 0, seconds: float = 0, as_json: bool = False
 ) -> argparse.ArgumentParser:
     """A parser with those of the shared options that are given a default."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=doc, formatter_class=as_written, allow_abbrev=False)
     if presets:
         several = f"default: {' '.join(presets)}"
         parser.add_argument("--preset", nargs="+", default=presets, metavar="KEY", help=several)
@@ -63,9 +58,15 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def show(result: Any, as_json: bool) -> None:
-    """Print a result, a dataclass with a `line`, as JSON or as that line."""
-    print(json.dumps(asdict(result)) if as_json else result.line, flush=True)
+def show(as_json: bool, line: str, **figures: object) -> None:
+    """Print a result as one JSON object, or as a line for people."""
+    print(json.dumps(figures) if as_json else line, flush=True)
+
+
+def markdown_table(rows: Iterable[Sequence[str]]) -> str:
+    """Lines of Markdown; the first row is the header."""
+    header, *others = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *others))
 
 
 def in_turn(rounds: int, *sides: Callable[[], T]) -> list[list[T]]:
@@ -76,6 +77,13 @@ def in_turn(rounds: int, *sides: Callable[[], T]) -> list[list[T]]:
         for j in order if i % 2 == 0 else reversed(order):
             found[j].append(sides[j]())
     return found
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 # -- runs and the app ------------------------------------------------------------------------------------
@@ -215,9 +223,25 @@ def text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 1
     )
 
 
-def line(
-    points: Sequence[tuple[float, float]], colour: str, *, width: float = 1, dashed: bool = False
-) -> str:
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a chart from the coordinate `start` to `stop`, for values from `low` to `high`."""
+
+    start: float
+    stop: float
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def at(self, value: float) -> float:
+        """The coordinate of a value."""
+        low, high, at = self.low, self.high, value
+        if self.logarithmic:
+            low, high, at = math.log(low), math.log(high), math.log(max(value, self.low))
+        return self.start + (self.stop - self.start) * (at - low) / (high - low)
+
+
+def line(points: Sequence[tuple[float, float]], colour: str, width: float = 1, dashed: bool = False) -> str:
     """A line through points."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dash = ' stroke-dasharray="4 3"' if dashed else ""

@@ -10,11 +10,10 @@ turning the keys save a hundredth of a step between them, and cost more lines th
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 
-from harness import in_turn, options
+from harness import in_turn, options, seconds_of
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -32,28 +31,20 @@ def array(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def compare(
-    what: str, old: str, run_old: Callable[[], object], new: str, run_new: Callable[[], object]
-) -> None:
-    """Print the least times of both ways, in turn."""
-    old_us, new_us = map(min, in_turn(ROUNDS, partial(time_us, run_old), partial(time_us, run_new)))
+def compare(what: str, ways: dict[str, Callable[[], object]]) -> None:
+    """Print the least times of two ways, in turn."""
+    old, new = ways
+    old_us, new_us = (
+        1e6 * min(times) for times in in_turn(ROUNDS, *(partial(seconds_of, run) for run in ways.values()))
+    )
     print(f"{what:30} {old:18} {old_us:7.1f}   {new:24} {new_us:7.1f}   x {old_us / new_us:.2f}", flush=True)
-
-
-def time_us(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return 1e6 * (time.perf_counter() - start)
 
 
 def sums_as_products() -> None:
     x, ones, out = array(N, V), np.ones(V, np.float32), np.empty(N, np.float32)
     compare(
         "row sums of (1024, 256)",
-        "sum(axis=1)",
-        lambda: np.sum(x, axis=1, out=out),
-        "x @ ones",
-        lambda: np.matmul(x, ones, out=out),
+        {"sum(axis=1)": lambda: np.sum(x, axis=1, out=out), "x @ ones": lambda: np.matmul(x, ones, out=out)},
     )
 
 
@@ -72,7 +63,7 @@ def softmax_without_maximum() -> None:
         np.matmul(out, ones, out=row)
         layers.sums_are_safe(row)
 
-    compare("softmax of (1024, 256)", "less its maximum", careful, "as it is, checked", checked)
+    compare("softmax of (1024, 256)", {"less its maximum": careful, "as it is, checked": checked})
 
 
 def norms_folded() -> None:
@@ -93,7 +84,7 @@ def norms_folded() -> None:
         layers.rms_norm_backward(work, xhat, row, mean, row2, dx)
 
     array_d, array_d2, dx, row2 = array(D), array(D), array(N, D), array(N)
-    compare("layer norm, forward and backward", "as written", whole, "folded (RMS)", folded)
+    compare("layer norm, forward and backward", {"as written": whole, "folded (RMS)": folded})
 
 
 def bias_in_the_product() -> None:
@@ -101,10 +92,10 @@ def bias_in_the_product() -> None:
     x_and_one, w_and_b = array(N, D + 16)[:, : D + 1], array(D + 1, 4 * D)
     compare(
         "x @ W + b, (1024, 64) to 256",
-        "product, then sum",
-        lambda: np.add(np.matmul(x, w, out=y), b, out=y),
-        "a column of ones",
-        lambda: np.matmul(x_and_one, w_and_b, out=y),
+        {
+            "product, then sum": lambda: np.add(np.matmul(x, w, out=y), b, out=y),
+            "a column of ones": lambda: np.matmul(x_and_one, w_and_b, out=y),
+        },
     )
 
 
@@ -120,8 +111,9 @@ def embedding_gradient() -> None:
     def ours() -> None:
         layers.embedding_backward(ids, dx, table, add=False)
 
-    compare("embedding gradient", "np.add.at", lambda: np.add.at(table, ids, dx), "sorted, reduceat", ours)
-    compare("embedding gradient", "one-hot product", product, "sorted, reduceat", ours)
+    added = {"np.add.at": lambda: np.add.at(table, ids, dx), "sorted, reduceat": ours}
+    compare("embedding gradient", added)
+    compare("embedding gradient", {"one-hot product": product, "sorted, reduceat": ours})
 
 
 def masked_half_of_attention() -> None:
@@ -130,9 +122,7 @@ def masked_half_of_attention() -> None:
     qkv, out, dout, dqkv = array(N, 3 * D), array(N, D), array(N, D), array(N, 3 * D)
     exp, work, reciprocal = array(B, H, T, T), array(B, H, T, T), array(N, H)
     work_nd, work_nh, half = array(N, D), array(N, H), T // 2
-    exp1, exp2, work1, work2 = (
-        array(B, H, r, c) for r, c in ((half, half), (half, T), (half, half), (half, T))
-    )
+    exp1, exp2, work1, work2 = (array(B, H, half, columns) for columns in (half, T, half, T))
     low1, low2 = np.tri(half, dtype=np.float32), np.ascontiguousarray(np.tri(T, dtype=np.float32)[half:])
     part = array(B, H, half, S)
 
@@ -147,10 +137,8 @@ def masked_half_of_attention() -> None:
         q, k, v = (shape.heads(qkv[:, i * D : (i + 1) * D]) for i in range(3))
         dq, dk, dv = (shape.heads(dqkv[:, i * D : (i + 1) * D]) for i in range(3))
         o, sums = shape.heads(out), reciprocal.reshape(B, T, H).transpose(0, 2, 1)
-        for e, low, at, to in (
-            (exp1, low1, slice(half), slice(half)),
-            (exp2, low2, slice(half, T), slice(T)),
-        ):
+        upper, lower = (slice(half), slice(half)), (slice(half, T), slice(T))
+        for e, low, (at, to) in ((exp1, low1, upper), (exp2, low2, lower)):
             np.matmul(q[:, :, at], k[:, :, to].swapaxes(-1, -2), out=e)
             np.exp(e, out=e)
             np.multiply(e, low, out=e)
@@ -164,10 +152,7 @@ def masked_half_of_attention() -> None:
         np.multiply(scaled, out, out=work_nd)
         np.matmul(work_nd, shape.spread_HD.T, out=work_nh)
         do, less = shape.heads(scaled), work_nh.reshape(B, T, H).transpose(0, 2, 1)[..., None]
-        for e, w, at, to in (
-            (exp2, work2, slice(half, T), slice(T)),
-            (exp1, work1, slice(half), slice(half)),
-        ):
+        for e, w, (at, to) in ((exp2, work2, lower), (exp1, work1, upper)):
             np.matmul(do[:, :, at], v[:, :, to].swapaxes(-1, -2), out=w)
             np.subtract(w, less[:, :, at], out=w)
             np.multiply(w, e, out=w)
@@ -179,7 +164,7 @@ def masked_half_of_attention() -> None:
                     np.matmul(rows.swapaxes(-1, -2), source[:, :, at], out=part)
                     np.add(target[:, :, to], part, out=target[:, :, to])
 
-    compare("attention, forward and backward", "whole, then masked", whole, "without the masked half", halves)
+    compare("attention, both ways", {"whole, then masked": whole, "without the masked half": halves})
 
 
 def keys_transposed() -> None:
@@ -191,31 +176,19 @@ def keys_transposed() -> None:
         np.copyto(turned, k.swapaxes(-1, -2))
         np.matmul(q, turned, out=scores)
 
-    compare(
-        "scores q @ k.T",
-        "strided views",
-        lambda: np.matmul(q, k.swapaxes(-1, -2), out=scores),
-        "keys turned first",
-        copied,
-    )
+    def strided() -> None:
+        np.matmul(q, k.swapaxes(-1, -2), out=scores)
 
-
-IDEAS = (
-    sums_as_products,
-    softmax_without_maximum,
-    norms_folded,
-    bias_in_the_product,
-    embedding_gradient,
-    masked_half_of_attention,
-    keys_transposed,
-)
+    compare("scores q @ k.T", {"strided views": strided, "keys turned first": copied})
 
 
 def main() -> None:
     """Print a line per idea: the old way and its time, the new way and its time, and the ratio."""
     options(__doc__).parse_args()
     with np.errstate(all="ignore"):
-        for idea in IDEAS:
+        for idea in (sums_as_products, softmax_without_maximum, norms_folded, bias_in_the_product):
+            idea()
+        for idea in (embedding_gradient, masked_half_of_attention, keys_transposed):
             idea()
 
 

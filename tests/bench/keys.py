@@ -13,9 +13,8 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
+from typing import NamedTuple
 
 from harness import app, options, positive, show
 
@@ -23,8 +22,7 @@ ANSWER_SECONDS = 5.0
 GOAL_MS = 100.0
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """A key, the words that only its effect writes, and the key that undoes it."""
 
     name: str
@@ -40,46 +38,15 @@ PROBES = (
 )
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Milliseconds from a key to its effect."""
-
-    key: str
-    ms: list[float]
-
-    @property
-    def line(self) -> str:
-        within = sum(ms <= GOAL_MS for ms in self.ms) / len(self.ms)
-        return (
-            f"{self.key:10} {len(self.ms):4} keys  median {statistics.median(self.ms):6.1f} ms"
-            f"  p95 {percentile(self.ms, 0.95):6.1f}  most {max(self.ms):6.1f}"
-            f"  within {GOAL_MS:.0f} ms {within:4.0%}"
-        )
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of `values` that at least `share` of them do not exceed."""
-    return sorted(values)[max(0, -(-int(share * 1000) * len(values) // 1000) - 1)]
-
-
-@contextmanager
-def busy_process() -> Iterator[None]:
-    """A process that computes, and nothing else."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def measure(preset: str, keys: int, tmux: bool, busy: int) -> list[Answers]:
-    """Press `keys` keys of every kind at random moments, and time the answers."""
+def measure(preset: str, keys: int, tmux: bool, busy: int) -> dict[str, list[float]]:
+    """Press `keys` keys of every kind at random moments; returns milliseconds to each effect."""
     times: dict[str, list[float]] = {probe.name: [] for probe in PROBES}
     moments = random.Random(0)
     with ExitStack() as stack:
         for _ in range(busy):
-            stack.enter_context(busy_process())
+            process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            stack.callback(process.wait)
+            stack.callback(process.kill)  # called first
         running = stack.enter_context(app(preset, inside_tmux=tmux))
         running.until(b"s/step")  # written when the first steps have been timed
         running.read_for(4.0)
@@ -89,7 +56,7 @@ def measure(preset: str, keys: int, tmux: bool, busy: int) -> list[Answers]:
                 running.send(probe.key)
                 times[probe.name].append(1000 * running.until(probe.effect, ANSWER_SECONDS))
                 running.send(probe.undo)
-    return [Answers(name, found) for name, found in times.items()]
+    return times
 
 
 def main() -> None:
@@ -100,9 +67,14 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=0, help="processes that compute beside it")
     asked = parser.parse_args()
     found = measure(asked.preset, asked.keys, asked.tmux, asked.busy)
-    found.append(Answers("all", [ms for answers in found for ms in answers.ms]))
-    for answers in found:
-        show(answers, asked.json)
+    found["all"] = [ms for times in found.values() for ms in times]
+    for key, ms in found.items():
+        line = (
+            f"{key:10} {len(ms):4} keys  median {statistics.median(ms):6.1f} ms"
+            f"  p95 {statistics.quantiles(ms, n=20, method='inclusive')[-1]:6.1f}  most {max(ms):6.1f}"
+            f"  within {GOAL_MS:.0f} ms {sum(x <= GOAL_MS for x in ms) / len(ms):4.0%}"
+        )
+        show(asked.json, line, key=key, ms=ms)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -22,27 +21,11 @@ GOAL = 0.2
 PANEL = re.compile(r"peak ([\d,]+) ~([\d,]+)")
 
 
-@dataclass(frozen=True)
-class Memory:
-    """MiB: the forecast, the peak that the panel showed, and the peak of each process."""
+def measure(preset: str, seconds: float, arguments: list[str]) -> dict[str, float]:
+    """Train a preset in the app for a while.
 
-    preset: str
-    forecast: float
-    panel: float
-    app: float
-    trainer: float
-
-    @property
-    def line(self) -> str:
-        off = self.forecast / self.panel - 1
-        return (
-            f"#{self.preset:<3} forecast {self.forecast:5.0f}  took {self.panel:5.0f}  off by {off:+4.0%}"
-            f"{'' if abs(off) <= GOAL else '  TOO MUCH'}   app {self.app:4.0f}  trainer {self.trainer:4.0f}"
-        )
-
-
-def measure(preset: str, seconds: float, arguments: list[str]) -> Memory:
-    """Train a preset in the app for a while, and read the memory that it used."""
+    Returns MiB: the forecast, the peak that the panel showed, and the peak of each process.
+    """
     with app(preset, arguments) as running:
         terminal = running.terminal
         wait_for(terminal, lambda screen: "s/step" in screen, START_SECONDS)
@@ -61,7 +44,7 @@ def measure(preset: str, seconds: float, arguments: list[str]) -> Memory:
     if found is None:
         sys.exit("the RAM panel is empty")
     panel, forecast = (float(figure.replace(",", "")) for figure in found.groups())
-    return Memory(preset, forecast, panel, *peaks)
+    return {"forecast": forecast, "panel": panel, "app": peaks[0], "trainer": peaks[1]}
 
 
 def peak_mib(pid: int) -> float:
@@ -72,13 +55,17 @@ def peak_mib(pid: int) -> float:
 
 def main() -> None:
     parser = options(__doc__, presets=ONE_OF_EACH_SIZE, seconds=12.0, as_json=True)
-    parser.add_argument("--data", help="train on this text, as 11 and 12 do")
-    parser.add_argument("--recipe", help="`modern` or `journal`")
+    parser.add_argument("options", nargs="*", help="after --: options of the app, as --recipe journal")
     asked = parser.parse_args()
-    given = {"--data": asked.data, "--recipe": asked.recipe}
-    arguments = [word for name, value in given.items() if value for word in (name, value)]
     for preset in asked.preset:
-        show(measure(preset, asked.seconds, arguments), asked.json)
+        mib = measure(preset, asked.seconds, asked.options)
+        off = mib["forecast"] / mib["panel"] - 1
+        verdict = "" if abs(off) <= GOAL else "  TOO MUCH"
+        line = (
+            f"#{preset:<3} forecast {mib['forecast']:5.0f}  took {mib['panel']:5.0f}  off by {off:+4.0%}"
+            f"{verdict}   app {mib['app']:4.0f}  trainer {mib['trainer']:4.0f}"
+        )
+        show(asked.json, line, preset=preset, **mib)
 
 
 if __name__ == "__main__":

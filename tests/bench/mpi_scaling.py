@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 import msgspec
-from harness import options
+from harness import markdown_table, options
 
 BATCH = 32
 RANKS = (1, 2, 4, 8, 16, 32)
@@ -78,9 +78,6 @@ class Measured(msgspec.Struct, frozen=True):
             return compute
         moved = 2 * (ranks - 1) / ranks * 4 * self.parameters / network.bandwidth
         return compute + 1e3 * (moved + 2 * math.ceil(math.log2(ranks)) * network.latency_s)
-
-    def speed_up(self, ranks: int, network: Network) -> float:
-        return self.predicted_ms(1, network) / self.predicted_ms(ranks, network)
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -159,55 +156,39 @@ def time_allreduce() -> None:
 def measure() -> Results:
     loopback, sizes = measure_loopback(), []
     for size in SIZES:
+        shapes = ((BATCH, 1), (BATCH // 2, 1), (BATCH, 2))
         with tempfile.TemporaryDirectory() as folder:
-            (whole, parameters), (half, _), (two, _) = (
-                step_ms(size, batch, ranks, Path(folder))
-                for batch, ranks in ((BATCH, 1), (BATCH // 2, 1), (BATCH, 2))
-            )
-        if not 1 < whole / half <= 2:
-            raise SystemExit(
-                f"{size.name}: {whole:.1f} ms with the whole batch and {half:.1f} with half of it cannot be: "
-                "this machine is too busy to measure on"
-            )
-        sizes.append(Measured(size, parameters, whole, half, two))
+            found = [step_ms(size, batch, ranks, Path(folder)) for batch, ranks in shapes]
+        (whole, parameters), (half, _), (two, _) = found
         print(f"{size.name}: {whole:.1f} ms, half the batch {half:.1f}, two ranks {two:.1f}", file=sys.stderr)
+        if not 1 < whole / half <= 2:
+            raise SystemExit("half the batch cannot take that long: this machine is too busy to measure on")
+        sizes.append(Measured(size, parameters, whole, half, two))
     return Results(loopback, tuple(sizes))
-
-
-def print_table(*rows: list[str]) -> None:
-    header, *others = rows
-    for row in (header, ["---"] * len(header), *others):
-        print(f"| {' | '.join(row)} |")
 
 
 def print_tables(results: Results) -> None:
     """Markdown: the measurements beside the model's predictions, and its predictions for networks."""
     loopback = results.loopback
     print(f"Loopback: {loopback.latency_s * 1e6:.0f} µs, {loopback.bandwidth / 1e9:.2f} GB/s.\n")
-    print_table(
-        ["model", "parameters", "1 rank, ms", "fixed + sequence, ms", "2 ranks, ms", "predicted", "off by"],
-        *(
-            [
-                m.size.name,
-                f"{m.parameters:,}",
-                f"{m.whole_ms:.1f}",
-                f"{m.fixed_ms:.1f} + {m.per_sequence_ms:.2f}",
-                f"{m.two_ranks_ms:.1f}",
-                f"{m.predicted_ms(2, loopback):.1f}",
-                f"{m.two_ranks_ms / m.predicted_ms(2, loopback) - 1:+.0%}",
-            ]
-            for m in results.sizes
-        ),
-    )
+    rows = [
+        ["model", "parameters", "1 rank, ms", "fixed + sequence, ms", "2 ranks, ms", "predicted", "off by"]
+    ]
+    for m in results.sizes:
+        predicted, split = m.predicted_ms(2, loopback), f"{m.fixed_ms:.1f} + {m.per_sequence_ms:.2f}"
+        figures = [f"{m.whole_ms:.1f}", split, f"{m.two_ranks_ms:.1f}", f"{predicted:.1f}"]
+        rows.append([m.size.name, f"{m.parameters:,}", *figures, f"{m.two_ranks_ms / predicted - 1:+.0%}"])
+    print(markdown_table(rows))
     for network in NETWORKS:
         print(f"\n{network}:\n")
-        rows = []
+        rows = [["model", *(f"{n} hosts" for n in RANKS[1:]), "best"]]
         for m in results.sizes:
-            speeds = {n: m.speed_up(n, network) for n in range(1, BATCH + 1)}
+            times = {n: m.predicted_ms(n, network) for n in range(1, BATCH + 1)}
+            speeds = {n: times[1] / ms for n, ms in times.items()}
             best = max(speeds, key=speeds.__getitem__)
             at_best = f"{best} host{'' if best == 1 else 's'}, {speeds[best]:.2f}×"
             rows.append([m.size.name, *(f"{speeds[n]:.2f}×" for n in RANKS[1:]), at_best])
-        print_table(["model", *(f"{n} hosts" for n in RANKS[1:]), "best"], *rows)
+        print(markdown_table(rows))
 
 
 def main() -> None:

@@ -13,12 +13,11 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness import FAINT, INK, QUIET, dot, line, options, picture, text
+from harness import FAINT, INK, QUIET, Axis, dot, line, markdown_table, options, picture, text
 
 from femtotui.text.formats import UNKNOWN, duration
 
@@ -34,11 +33,8 @@ TOP, ROW, BOTTOM = 78, 24, 34
 JOURNAL, AGAIN, MODERN = "#b9b9b9", "#c26a1b", "#0b6e99"
 
 Outcome = dict[str, Any]
-Recipes = dict[str, list[Outcome]]
-"""By recipe, the outcomes of all seeds."""
-
-Results = dict[str, Recipes]
-"""By entry."""
+Recipes = dict[str, list[Outcome]]  # by recipe, the outcomes of all seeds
+Results = dict[str, Recipes]  # by entry
 
 
 def read_results(lines: Iterable[str]) -> Results:
@@ -61,9 +57,9 @@ def all_outcomes(results: Results) -> list[Outcome]:
 
 def markdown(results: Results, chart_path: str | None) -> str:
     """The table, its conditions, and the chart."""
-    rows = [HEADER, ["---"] * len(HEADER), *(cells(entry, recipes) for entry, recipes in results.items())]
-    lines = [*(f"| {' | '.join(row)} |" for row in rows), "", conditions(results)]
-    return "\n".join(lines + (["", f"![{ALT}]({chart_path})"] if chart_path else [])) + "\n"
+    rows = markdown_table([HEADER, *(cells(entry, recipes) for entry, recipes in results.items())])
+    image = f"\n![{ALT}]({chart_path})\n" if chart_path else ""
+    return f"{rows}\n\n{conditions(results)}\n{image}"
 
 
 def cells(entry: str, recipes: Recipes) -> list[str]:
@@ -153,29 +149,13 @@ def put_between_marks(readme: str, table: str) -> str:
 # -- the chart -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Axis:
-    """A horizontal axis from `left` to `right` for values from `low` to `high`."""
-
-    left: float
-    right: float
-    low: float
-    high: float
-    logarithmic: bool = False
-
-    def x(self, value: float) -> float:
-        low, high, at = self.low, self.high, value
-        if self.logarithmic:
-            low, high, at = math.log(low), math.log(high), math.log(max(value, self.low))
-        return self.left + (self.right - self.left) * (at - low) / (high - low)
-
-    def ticks(self) -> list[float]:
-        if self.logarithmic:
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            return [10.0**k * m for k in powers for m in (1, 3) if self.low <= 10.0**k * m <= self.high]
-        span = self.high - self.low
-        step = next(size for size in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, math.inf) if span / size <= 8)
-        return [round(k * step, 2) for k in range(math.ceil(self.low / step), int(self.high // step) + 1)]
+def ticks(axis: Axis) -> list[float]:
+    low, high = axis.low, axis.high
+    if axis.logarithmic:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        return [10.0**k * m for k in powers for m in (1, 3) if low <= 10.0**k * m <= high]
+    step = next(size for size in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, math.inf) if (high - low) / size <= 8)
+    return [round(k * step, 2) for k in range(math.ceil(low / step), int(high // step) + 1)]
 
 
 def chart(results: Results) -> str:
@@ -187,13 +167,13 @@ def chart(results: Results) -> str:
     parts = [
         text(14, 20, "The journal's entries, trained again", size=13),
         *legend(),
-        text(losses.left, TOP - 18, "loss at the journal's step, nats per token"),
-        text(times.left, TOP - 18, "seconds: the journal's, and ours to success"),
+        text(losses.start, TOP - 18, "loss at the journal's step, nats per token"),
+        text(times.start, TOP - 18, "seconds: the journal's, and ours to success"),
     ]
     for axis in (losses, times):
-        for tick in axis.ticks():
-            parts.append(line([(axis.x(tick), TOP), (axis.x(tick), height - BOTTOM)], FAINT))
-            parts.append(text(axis.x(tick), height - BOTTOM + 16, f"{tick:g}", anchor="middle"))
+        for tick in ticks(axis):
+            parts.append(line([(axis.at(tick), TOP), (axis.at(tick), height - BOTTOM)], FAINT))
+            parts.append(text(axis.at(tick), height - BOTTOM + 16, f"{tick:g}", anchor="middle"))
     for i, (entry, recipes) in enumerate(results.items()):
         y = TOP + ROW * i + ROW / 2
         parts.append(text(LEFT - 14, y + 4, entry, anchor="end"))
@@ -202,13 +182,10 @@ def chart(results: Results) -> str:
 
 
 def legend() -> list[str]:
-    items = (
-        (JOURNAL, "noted by the journal (or by the peer: validation)"),
-        (AGAIN, "its recipe, here"),
-        (MODERN, "the modern recipe (hollow: no success)"),
-    )
+    journal = "noted by the journal (or by the peer: validation)"
+    modern = "the modern recipe (hollow: no success)"
     parts, x = [], 20.0
-    for colour, words in items:
+    for colour, words in ((JOURNAL, journal), (AGAIN, "its recipe, here"), (MODERN, modern)):
         parts += [dot(x, 36, colour), text(x + 8, 40, words, fill=QUIET)]
         x += 24 + 6.2 * len(words)
     return [*parts, text(x, 40, "|  time allowed", fill=QUIET)]
@@ -216,13 +193,13 @@ def legend() -> list[str]:
 
 def median_and_range(values: Sequence[float], axis: Axis, y: float, colour: str) -> list[str]:
     return [
-        line([(axis.x(min(values)), y), (axis.x(max(values)), y)], colour, width=2),
-        dot(axis.x(median(values)), y, colour),
+        line([(axis.at(min(values)), y), (axis.at(max(values)), y)], colour, width=2),
+        dot(axis.at(median(values)), y, colour),
     ]
 
 
 def draw_losses(recipes: Recipes, axis: Axis, y: float) -> list[str]:
-    parts = [dot(axis.x(noted_loss(recipes)), y, JOURNAL, radius=5.5)]
+    parts = [dot(axis.at(noted_loss(recipes)), y, JOURNAL, radius=5.5)]
     for recipe, colour in (("journal", AGAIN), ("modern", MODERN)):
         if values := compared_losses(recipes.get(recipe, [])):
             parts += median_and_range(values, axis, y, colour)
@@ -230,18 +207,17 @@ def draw_losses(recipes: Recipes, axis: Axis, y: float) -> list[str]:
 
 
 def draw_times(recipes: Recipes, axis: Axis, y: float) -> list[str]:
-    any_outcome = next(iter(recipes.values()))[0]
-    journal_seconds = any_outcome["journal_seconds"] or any_outcome["peer_seconds"]
-    allowed = axis.x(any_outcome["seconds_allowed"])
-    parts = [dot(axis.x(journal_seconds), y, JOURNAL, radius=5.5)] if journal_seconds else []
+    known, ours = next(iter(recipes.values()))[0], recipes.get("modern", [])
+    noted_seconds, allowed = (
+        known["journal_seconds"] or known["peer_seconds"],
+        axis.at(known["seconds_allowed"]),
+    )
+    parts = [dot(axis.at(noted_seconds), y, JOURNAL, radius=5.5)] if noted_seconds else []
     parts.append(line([(allowed, y - 8), (allowed, y + 8)], INK))
-    ours = recipes.get("modern", [])
-    times = [outcome["seconds_to_success"] for outcome in ours if outcome["verdict"] == "success"]
+    times = [o["seconds_to_success"] for o in ours if o["verdict"] == "success"]
     if times and len(times) == len(ours):
         return parts + median_and_range(times, axis, y, MODERN)
-    if ours:
-        parts.append(dot(axis.x(median(outcome["seconds"] for outcome in ours)), y, MODERN, hollow=True))
-    return parts
+    return parts + [dot(axis.at(median(o["seconds"] for o in ours)), y, MODERN, hollow=True)] * bool(ours)
 
 
 def compared_losses(outcomes: list[Outcome]) -> list[float]:
@@ -257,9 +233,7 @@ def noted_loss(recipes: Recipes) -> float:
 
 def loss_axis(results: Results, left: float, right: float) -> Axis:
     values = [noted_loss(recipes) for recipes in results.values()]
-    for recipes in results.values():
-        for outcomes in recipes.values():
-            values += compared_losses(outcomes)
+    values += [x for recipes in results.values() for o in recipes.values() for x in compared_losses(o)]
     margin = 0.05 * (max(values) - min(values)) + 0.01
     return Axis(left, right, min(values) - margin, max(values) + margin)
 

@@ -11,31 +11,26 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from harness import FAINT, QUIET, dot, line, options, picture, show, text
+from harness import FAINT, QUIET, Axis, dot, line, options, picture, show, text
 
 from femtotui.blas.kernel import prepare_blas
 
 prepare_blas()
 
-import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
+from msgspec.structs import replace  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from femtotui.cli.step_timer import step_gflop, time_steps  # noqa: E402
-from femtotui.core.config import (  # noqa: E402
-    DataConfig,
-    ModelConfig,
-    RunConfig,
-    TokenizerConfig,
-    TrainConfig,
-)
+from femtotui.core.config import ModelConfig  # noqa: E402
 from femtotui.core.machine import blas_description, describe_machine  # noqa: E402
 from femtotui.core.training.batches import Source  # noqa: E402
 from femtotui.core.training.training import Training  # noqa: E402
-from femtotui.presets import load_recipe  # noqa: E402
+from femtotui.presets import load_preset, run_config  # noqa: E402
 
 BASE = {"layers": 4, "width": 64, "context": 64, "batch": 32, "vocab": 256}
 VALUES = {
@@ -112,41 +107,30 @@ def measure(name: str, value: int, seconds: float) -> Point:
 def begin_training(sizes: dict[str, int]) -> Training:
     data = bytes(TEXT_TOKENS)
     source = Source("random tokens", data, data[:5000], (), "", None, None)
-    model = ModelConfig(
-        n_layers=sizes["layers"],
-        width=sizes["width"],
-        n_heads=sizes["width"] // HEAD_SIZE,
-        context=sizes["context"],
-        vocab_size=sizes["vocab"],
-    )
-    config = RunConfig(
-        preset="scaling",
-        title="scaling",
-        model=model,
-        tokenizer=TokenizerConfig(kind="byte"),
-        data=DataConfig(source="simple_dummy"),
-        recipe=msgspec.structs.replace(load_recipe("modern"), fresh_data=False),
-        train=TrainConfig(steps=1000, batch=sizes["batch"]),
+    width, n_heads = sizes["width"], sizes["width"] // HEAD_SIZE
+    base = run_config(load_preset("2"), recipe="modern")
+    config = replace(
+        base,
+        model=ModelConfig(sizes["layers"], width, n_heads, sizes["context"], sizes["vocab"]),
+        recipe=replace(base.recipe, fresh_data=False),
+        train=replace(base.train, batch=sizes["batch"]),
     )
     return Training(config, source, RandomTokens(sizes["vocab"]))
 
 
 def exponents(values: Sequence[float], costs: Sequence[float]) -> list[float]:
     """Growth of the cost between neighbours: the p of cost ~ value^p."""
-    return [
-        math.log(costs[i + 1] / costs[i]) / math.log(values[i + 1] / values[i])
-        for i in range(len(values) - 1)
-    ]
+    logs = [(math.log(value), math.log(cost)) for value, cost in zip(values, costs, strict=True)]
+    return [(cost - c) / (value - v) for (v, c), (value, cost) in pairwise(logs)]
 
 
 def chart(all_series: Sequence[Series], title: str) -> str:
     """A log-log panel per dimension. Solid: measured. Dashed: the arithmetic, at the series' best rate."""
     legend = "solid: measured, with the exponent between neighbours; dashed: its arithmetic at the best rate"
-    panels = [
-        f'<g transform="translate({i % COLUMNS * PANEL_WIDTH} {HEADER + i // COLUMNS * PANEL_HEIGHT})">'
-        f"{panel(series)}</g>"
-        for i, series in enumerate(all_series)
-    ]
+    panels = []
+    for i, series in enumerate(all_series):
+        x, y = i % COLUMNS * PANEL_WIDTH, HEADER + i // COLUMNS * PANEL_HEIGHT
+        panels.append(f'<g transform="translate({x} {y})">{panel(series)}</g>')
     height = HEADER + -(-len(all_series) // COLUMNS) * PANEL_HEIGHT
     words = [text(14, 20, title, size=13), text(14, 36, legend, fill=QUIET)]
     return picture(COLUMNS * PANEL_WIDTH, height, [*words, *panels])
@@ -159,11 +143,8 @@ def panel(series: Series) -> str:
     arithmetic = [point.gflop * best for point in series.points]
     low = math.floor(math.log10(min(times + arithmetic)))
     high = math.ceil(math.log10(max(times + arithmetic) * 1.001))
-    xs = [on_log_axis(v, values[0], values[-1], LEFT, RIGHT) for v in values]
-
-    def y(ms: float) -> float:
-        return on_log_axis(ms, 10**low, 10**high, BOTTOM, TOP)
-
+    xs = list(map(Axis(LEFT, RIGHT, values[0], values[-1], logarithmic=True).at, values))
+    y = Axis(BOTTOM, TOP, 10.0**low, 10.0**high, logarithmic=True).at
     parts = [text(LEFT, 22, f"ms per step against {series.name}", size=12)]
     for tick in (10**k for k in range(low, high + 1)):
         parts.append(line([(LEFT, y(tick)), (RIGHT, y(tick))], FAINT))
@@ -178,10 +159,6 @@ def panel(series: Series) -> str:
     return "".join(parts)
 
 
-def on_log_axis(value: float, low: float, high: float, start: float, stop: float) -> float:
-    return start + (stop - start) * (math.log(value / low) / math.log(high / low))
-
-
 def main() -> None:
     parser = options(__doc__, seconds=2.0, as_json=True)
     parser.add_argument("--only", nargs="+", choices=VALUES, default=list(VALUES), metavar="DIMENSION")
@@ -192,7 +169,7 @@ def main() -> None:
     all_series = []
     for name in asked.only:
         all_series.append(Series(name, tuple(measure(name, value, asked.seconds) for value in VALUES[name])))
-        show(all_series[-1], asked.json)
+        show(asked.json, all_series[-1].line, **asdict(all_series[-1]))
     if asked.out:
         base = ", ".join(f"{name} {value}" for name, value in BASE.items())
         title = f"Base: {base}. {describe_machine()}, {blas_description()}"

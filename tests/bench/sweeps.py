@@ -36,12 +36,9 @@ def pace(what: str, steps: int, commands: list[tuple[str, ...]]) -> Pace:
     """Run commands side by side, which make `steps` steps together; all of it counts."""
     with tempfile.TemporaryDirectory() as folder:
         begun, cpu = time.perf_counter(), children_cpu_s()
+        program, nothing = [sys.executable, "-m", "femtotui"], subprocess.DEVNULL
         processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "femtotui", *command, "--runs", folder],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            subprocess.Popen([*program, *command, "--runs", folder], stdout=nothing, stderr=nothing)
             for command in commands
         ]
         codes = [process.wait() for process in processes]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from femtotui.cli import main as cli
-from femtotui.cli.bench import ONE_OF_EACH_SIZE, bench_orders
+from femtotui.cli.bench import ONE_OF_EACH_SIZE, bench_config
 from femtotui.cli.step_timer import step_gflop
 from femtotui.core.config import AdamWConfig
 from femtotui.presets import list_presets, load_preset
@@ -135,11 +135,11 @@ def test_by_default_there_is_one_of_each_size() -> None:
     assert set(sizes.values()) == {preset_parameters(p) for p in list_presets() if p.journal and p.key != "1"}
 
 
-def test_an_order_keeps_the_recipe_apart_from_what_was_asked() -> None:
-    (order,) = bench_orders(["2"], recipe="journal", optimizer="adamw", steps=7, threads=None, chunk=None)
-    assert (order.config.recipe.wiring, order.steps) == ("journal", 7)
-    assert isinstance(order.config.recipe.optimizer, AdamWConfig)
-    assert order.config.recipe.optimizer.decay == "all"
+def test_a_run_to_time_keeps_the_recipe_apart_from_what_was_asked() -> None:
+    config = bench_config("2", recipe="journal", optimizer="adamw", steps=7, threads=None, chunk=None)
+    assert (config.recipe.wiring, config.train.steps) == ("journal", 7)
+    assert isinstance(config.recipe.optimizer, AdamWConfig)
+    assert config.recipe.optimizer.decay == "all"
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,9 @@ def test_the_scaling_chart_is_drawn(tmp_path: Path) -> None:
     assert "ms per step against layers" in [element.text for element in svg.iter()]
 
 
-def test_what_muons_update_costs_is_measured_beside_adamw(tmp_path: Path) -> None:
-    result = run(
-        tmp_path, BENCH / "muon_share.py", "--preset", "10", "--rounds", "1", "--steps", "1", "--json"
-    )
+def test_what_the_optimizer_costs_is_measured_within_the_steps(tmp_path: Path) -> None:
+    result = run(tmp_path, BENCH / "between_steps.py", "--preset", "10", "--steps", "3")
     assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout)
-    assert 0 < found["update_ms"] < found["muon_ms"]
-    assert 0 < found["update_share"] < 1
+    line = next(line for line in result.stdout.splitlines() if "the optimizer" in line)
+    assert 0 < float(line.split()[-3].removesuffix("%")) < 100
+    assert line.endswith("of them")

@@ -15,6 +15,7 @@ import pytest
 from femtotui import __version__
 from femtotui.cli import main as cli
 from femtotui.cli.options import spread_values
+from femtotui.cli.train import train
 from femtotui.core.errors import ConfigError, RunError
 from femtotui.core.run_folder.catalog import list_runs
 
@@ -373,4 +374,4 @@ def test_english_without_a_network_trains_on_what_is_there_and_says_so(tmp_path:
     ],
 )
 def test_one_data_option_may_have_several_values(given: str, expected: str) -> None:
-    assert spread_values(given.split(), "--data", stops={"train"}) == expected.split()
+    assert spread_values(train, given.split(), stops={"train"}) == expected.split()

@@ -15,9 +15,8 @@ from femtotui.core.commands import Pause, Resume
 from femtotui.core.errors import ConfigError
 from femtotui.core.events import RunFinished
 from femtotui.core.run_folder.lock import RunLock
-from femtotui.experiments.experiment import ExperimentRunner
+from femtotui.experiments.experiment import ExperimentRunner, race, trial_configs
 from femtotui.experiments.experiment_screen import ExperimentScreen, experiment_rows, table_lines
-from femtotui.experiments.race import race, trial_configs
 from femtotui.experiments.why_layers import ANSWER, why_layers_experiment
 from femtotui.presets import Preset, load_preset
 from femtotui.runs.library import chart_data

@@ -52,7 +52,7 @@ REACHED_AT_ONCE = Goal(seconds=10, score=1e-9)
 
 def test_a_goal_missed_at_the_journals_step_is_tried_at_the_usual_steps(tmp_path: Path) -> None:
     watch = Recorder()
-    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch)
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch, SimpleQueue())
     assert watch.steps == 3 + 5
     assert (outcome.verdict, outcome.steps_to_success, outcome.seconds_to_success) == ("fail", None, None)
     assert outcome.goal == "at least 100%"
@@ -61,12 +61,12 @@ def test_a_goal_missed_at_the_journals_step_is_tried_at_the_usual_steps(tmp_path
 
 
 def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
-    first = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder())
+    first = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder(), SimpleQueue())
     watch = Recorder()
-    again = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch)
+    again = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, watch, SimpleQueue())
     assert watch.steps == 0
     assert again == first
-    reproduce(small(UNREACHABLE), "modern", 1, tmp_path, watch)
+    reproduce(small(UNREACHABLE), "modern", 1, tmp_path, watch, SimpleQueue())
     assert watch.steps == 8
 
 
@@ -83,13 +83,13 @@ def test_a_stop_is_saved_and_the_same_request_goes_on(tmp_path: Path) -> None:
         reproduce(small(UNREACHABLE), "modern", 0, tmp_path, stop_after_two, commands)
     assert watch.steps == 2
     rest = Recorder()
-    reproduce(small(UNREACHABLE), "modern", 0, tmp_path, rest)
+    reproduce(small(UNREACHABLE), "modern", 0, tmp_path, rest, SimpleQueue())
     assert rest.steps == 1 + 5
 
 
 def test_the_journals_recipe_stops_where_the_journal_did(tmp_path: Path) -> None:
     watch = Recorder()
-    outcome = reproduce(small(UNREACHABLE), "journal", 0, tmp_path, watch)
+    outcome = reproduce(small(UNREACHABLE), "journal", 0, tmp_path, watch, SimpleQueue())
     assert watch.steps == 3
     assert outcome.recipe == "journal"
 
@@ -98,7 +98,7 @@ def test_success_says_after_how_many_steps_and_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("femtotui.experiments.experiment.reaches", lambda _goal, score: score.step == 5)
-    outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Recorder())
+    outcome = reproduce(small(REACHED_AT_ONCE), "modern", 0, tmp_path, Recorder(), SimpleQueue())
     assert (outcome.verdict, outcome.steps_to_success) == ("success", 5)
     assert outcome.seconds_to_success is not None
     assert outcome.seconds_to_success > 0
@@ -108,7 +108,7 @@ def test_a_preset_without_a_record_is_trained_once_and_set_beside_its_peer(tmp_p
     watch = Recorder()
     peer = Peer(name="nobody", val_loss=6.0, note="knows nothing", elapsed_s=76)
     own = msgspec.structs.replace(small(UNREACHABLE), journal=None, peer=peer)
-    outcome = reproduce(own, "modern", 0, tmp_path, watch)
+    outcome = reproduce(own, "modern", 0, tmp_path, watch, SimpleQueue())
     assert (watch.steps, outcome.steps) == (5, 5)
     assert (outcome.journal_step, outcome.loss_at_journal_step) == (None, None)
     assert (outcome.peer, outcome.peer_loss) == ("nobody", 6.0)
@@ -121,7 +121,7 @@ def test_a_preset_without_a_record_is_trained_once_and_set_beside_its_peer(tmp_p
 
 
 def test_several_seeds_are_summed_up_as_median_and_spread(tmp_path: Path) -> None:
-    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder())
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder(), SimpleQueue())
     seeds = [
         msgspec.structs.replace(outcome, seed=i, loss_at_journal_step=loss, score_at_journal_step=i / 10)
         for i, loss in enumerate((1.5, 1.25, 1.75))
@@ -137,7 +137,7 @@ def test_several_seeds_are_summed_up_as_median_and_spread(tmp_path: Path) -> Non
 def test_a_preset_without_a_goal_has_nothing_to_reproduce(tmp_path: Path) -> None:
     own = msgspec.structs.replace(small(UNREACHABLE), goal=None)
     with pytest.raises(RunError, match="nothing to reproduce"):
-        reproduce(own, "modern", 0, tmp_path, Recorder())
+        reproduce(own, "modern", 0, tmp_path, Recorder(), SimpleQueue())
 
 
 def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
@@ -150,7 +150,7 @@ def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
 
 
 def test_misses_and_slow_successes_show_in_the_table(tmp_path: Path) -> None:
-    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder())
+    outcome = reproduce(small(UNREACHABLE), "modern", 0, tmp_path, Recorder(), SimpleQueue())
     slow = msgspec.structs.replace(
         outcome, entry="9", verdict="success", steps_to_success=5, seconds_to_success=99.0
     )

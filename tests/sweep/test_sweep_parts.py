@@ -18,20 +18,28 @@ import pytest
 from femtotui.cli.main import main
 from femtotui.core.errors import FemtoError
 from femtotui.presets import load_preset, run_config
-from femtotui.sweep.coordinator import local_shape, new_sweep
-from femtotui.sweep.halving import Halving
-from femtotui.sweep.messages import MAX_REPORT_BYTES, Outcome, Reply, decode, encode
+from femtotui.sweep.coordinator import Halving, local_shape, new_sweep
+from femtotui.sweep.messages import (
+    MAX_REPORT_BYTES,
+    Outcome,
+    Reply,
+    csv_table,
+    decode,
+    encode,
+    markdown_table,
+    ranked,
+    table_rows,
+)
 from femtotui.sweep.spec import (
     SweepError,
     SweepSpec,
     SweepTrial,
-    differing_names,
+    differing_settings,
     read_spec,
     trials_of,
     with_setting,
 )
 from femtotui.sweep.sweep_folder import SweepFolder, find_sweep
-from femtotui.sweep.sweep_table import csv_table, markdown_table, ranked
 from femtotui.sweep.worker import keep_text, pack_run, unpack_run
 
 CONFIG = run_config(load_preset("10"))
@@ -51,7 +59,7 @@ def test_a_sweep_is_every_combination() -> None:
     assert [trial.index for trial in trials] == list(range(16))
     assert {trial.config.train.seed for trial in trials[:8]} == {0}
     assert all(trial.config.train.steps == 7 and trial.config.train.threads == 1 for trial in trials)
-    assert differing_names(trials) == ("preset", "recipe", "lr", "seed")
+    assert {tuple(row) for row in differing_settings(trials)} == {("preset", "recipe", "lr", "seed")}
 
 
 @pytest.mark.parametrize(
@@ -183,14 +191,14 @@ def test_tables_show_what_differs_best_first(trials: tuple[SweepTrial, ...]) -> 
         outcome(0, val_loss=1.5, train_loss=1.4, run="/r/first"),
         outcome(1, state="failed", reason="it | \x1b[2J broke"),
     ]
-    markdown = markdown_table(trials, outcomes, "loss").splitlines()
+    markdown = markdown_table(table_rows(trials, outcomes, "loss")).splitlines()
     assert markdown[0] == (
         "| rank | lr | state | step | loss | validation | score | success after | took | run | note |"
     )
     assert markdown[2] == "| 1 | 0.001 | finished | 10 | 1.4000 | 1.5000 | – | – | 0m 01s | first |  |"
     assert "\x1b" not in markdown[3]
     assert r"it \| " in markdown[3]
-    rows = list(csv.DictReader(io.StringIO(csv_table(trials, outcomes, "loss"))))
+    rows = list(csv.DictReader(io.StringIO(csv_table(table_rows(trials, outcomes, "loss")))))
     assert [(row["rank"], row["lr"], row["state"]) for row in rows] == [
         ("1", "0.001", "finished"),
         ("2", "0.003", "failed"),

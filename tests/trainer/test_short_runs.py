@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -16,7 +17,7 @@ GRAMMAR = 1.4165
 
 def trained(key: str, steps: int, runs: Path) -> TrialResult:
     config = run_config(load_preset(key), steps=steps, threads=1, chunk=8)
-    return train_trial(Trial(key, config), runs, lambda _event: None)
+    return train_trial(Trial(key, config), runs, lambda _event: None, SimpleQueue())
 
 
 def test_entry_2_learns_more_than_the_grammar_in_a_fifth_of_the_journals_steps(tmp_path: Path) -> None:

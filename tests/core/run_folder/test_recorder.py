@@ -87,7 +87,7 @@ def test_stop_saves_and_ends(tmp_path: Path) -> None:
     assert run.checkpoint_paths()[0].name == "step-2.safetensors"
 
 
-def test_stop_before_the_first_step_leaves_a_run_that_can_go_on(tmp_path: Path) -> None:
+def test_stop_before_the_first_step_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     run, training = small_run(tmp_path)
     events = record_all(run, training, Stop())
     assert kinds(events) == [RunStarted, CheckpointSaved, EvalDone, RunFinished]
