@@ -133,8 +133,7 @@ class SweepScreen(InTurn[None]):
         self._was_running: bool | None = None
         self._box, self._note = Vertical(id="sweep-box"), Static(id="sweep-note", markup=False)
         self._table: DataTable[Text] = DataTable(id="sweep-table", cursor_type="row", zebra_stripes=False)
-        self._chart = LossChart(id="sweep-chart")
-        self._chart.glyphs, self._chart.smoothing = glyphs, _SMOOTHING
+        self._chart = LossChart("sweep-chart", glyphs, _SMOOTHING)
 
     def compose(self) -> ComposeResult:
         with self._box:

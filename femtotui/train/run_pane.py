@@ -27,8 +27,7 @@ class RunPane(Vertical):
 
     def __init__(self, actions: RunActions, glyphs: Glyphs) -> None:
         super().__init__(id="main")
-        self.chart = LossChart(id="chart")
-        self.chart.glyphs = glyphs
+        self.chart = LossChart("chart", glyphs)
         self.samples = SamplePane(actions)
         self._judge = Judge()
         self._drawn: tuple[RunState | None, int] = (None, -1)
