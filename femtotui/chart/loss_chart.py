@@ -80,8 +80,8 @@ class LossChart(Widget, can_focus=True):
         Binding("home", "whole", "whole", id="chart-whole", tooltip="The whole curve again"),
     ]
 
-    def __init__(self, name: str = "", glyphs: Glyphs = BRAILLE, smoothing: float = 0.9) -> None:
-        super().__init__(id=name or None)
+    def __init__(self, widget_id: str = "", glyphs: Glyphs = BRAILLE, smoothing: float = 0.9) -> None:
+        super().__init__(id=widget_id or None)
         self.border_title = "loss"
         self.glyphs = glyphs
         self.model = ChartModel(smoothing)
@@ -108,11 +108,6 @@ class LossChart(Widget, can_focus=True):
         if self._verdict != (words, tone):
             self._verdict = (words, tone)
             self.border_subtitle = Content.styled(f" {unwrapped(words)} ", TONES[tone])
-
-    @property
-    def is_current(self) -> bool:
-        """Whether everything that was shown has been drawn."""
-        return not self._stale
 
     # -- drawing ----------------------------------------------------------------------------------------
 
