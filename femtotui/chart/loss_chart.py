@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from ..text.formats import TONES, Tone
 from ..text.safe import unwrapped
-from ..widgets.frame import framed
+from ..widgets import framed
 from .chart_model import SMOOTHINGS, ChartData, ChartModel, Overlay
 from .frame_data import Ink, Layout
 from .glyphs import BRAILLE, CellGrid, Glyphs

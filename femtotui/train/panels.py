@@ -17,9 +17,18 @@ from textual.widgets import Static
 
 from femtotui.core.events import ScoreDone
 
-from ..chart.sparkline import progress_bar, score_bars, sparkline
 from ..runs.state import RunState, Status
-from ..text.formats import UNKNOWN, duration, loss, memory, milliseconds, rate
+from ..text.formats import (
+    UNKNOWN,
+    duration,
+    loss,
+    memory,
+    milliseconds,
+    progress_bar,
+    rate,
+    score_bars,
+    sparkline,
+)
 from ..text.safe import one_line
 
 PANELS = ("step", "loss", "elapsed", "RAM", "speed", "rate")
@@ -154,39 +163,16 @@ class StatPanel(Widget):
     }
     """
 
-    def __init__(
-        self,
-        title: str,
-        *,
-        main: str = UNKNOWN,
-        sub: str = "",
-        id: str | None = None,  # noqa: A002
-    ) -> None:
-        super().__init__(id=id)
-        self.border_title = Content(one_line(title))
+    def __init__(self, title: str) -> None:
+        super().__init__(id=f"panel-{title.lower()}")
+        self.border_title = title
         self._number_widths = [0, 0, 0]
-        self._lines = ("", "", "")
-        self.update(main, sub)
-
-    @property
-    def main(self) -> str:
-        """The main line as it is shown."""
-        return self._lines[0]
-
-    @property
-    def sub(self) -> str:
-        """The line below it as it is shown."""
-        return self._lines[1]
-
-    @property
-    def more(self) -> str:
-        """The third line as it is shown, where the box is high enough."""
-        return self._lines[2]
+        self.lines = (UNKNOWN, "", "")
 
     def update(self, main: str, sub: str = "", more: str = "") -> None:
         """Show the lines; only what differs from what is shown is drawn again."""
         lines = (self._steady(0, main), self._steady(1, sub), self._steady(2, more))
-        before, self._lines = self._lines, lines
+        before, self.lines = self.lines, lines
         rows = [row for row in range(len(lines)) if lines[row] != before[row]]
         if rows:
             self.refresh(*(Region(0, row, max(self.content_size.width, 1), 1) for row in rows))
@@ -205,10 +191,10 @@ class StatPanel(Widget):
     def render_line(self, y: int) -> Strip:
         """The main line, the lines below it, and nothing else; a lost end is marked."""
         width = self.content_size.width
-        if not 0 <= y < len(self._lines):
+        if not 0 <= y < len(self.lines):
             return Strip.blank(width, self.rich_style)
         style = self.get_component_rich_style(f"stat-panel--{'sub' if y else 'main'}")
-        fitted = one_line(cut_at_word(self._lines[y], width), width)
+        fitted = one_line(cut_at_word(self.lines[y], width), width)
         return Strip([Segment(fitted, style)]).adjust_cell_length(width, style)
 
 

@@ -23,6 +23,7 @@ from ..runs.manager import RunManager
 from ..runs.state import Status
 from ..text.formats import Say, fitted, preset_parameters, short_title, size
 from ..text.safe import unwrapped
+from .header import MARKS
 
 DIGIT_SECONDS = 0.6
 """How long a digit waits for a second one: 1 may become 14."""
@@ -31,14 +32,7 @@ Verdicts = dict[str, PresetVerdict]
 TITLE_WIDTH = 10
 _VERDICTS = {"success": ("✓", "$text-success"), "fail": ("✗", "$text-error")}
 _BROKEN = "broken "
-_OURS = {
-    Status.STARTING: ("◌", "$foreground-muted"),
-    Status.TRAINING: ("●", "$text-success"),
-    Status.PAUSED: ("‖", "$text-warning"),
-    Status.PARKED: ("‖", "$text-warning"),
-    Status.FINISHED: ("●", "$foreground-muted"),
-    Status.FAILED: ("!", "$text-error"),
-}
+_OURS = MARKS | {Status.FINISHED: ("●", "$foreground-muted"), Status.FAILED: ("!", "$text-error")}
 
 
 def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | None = None) -> Content:

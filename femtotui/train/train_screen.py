@@ -31,8 +31,7 @@ from ..text.formats import Tone
 from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
 from .download import EnglishDownload
-from .header import Header, StatusLine
-from .live_samples import LiveSamples
+from .header import Header, RunNews, StatusLine
 from .open_experiments import OpenExperiments
 from .overlays import Overlays
 from .panels import figures_line
@@ -46,8 +45,7 @@ from .preset_list import (
     PresetNumber,
     PresetPointedAt,
 )
-from .run_news import RunNews
-from .run_pane import RunPane
+from .run_pane import LiveSamples, RunPane
 from .train_help import MEANINGS, TOPICS
 
 _Found = TypeVar("_Found")

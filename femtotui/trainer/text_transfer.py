@@ -31,8 +31,8 @@ class TextTransfer(msgspec.Struct, frozen=True):
 
 def pack_text(source: Source, data: DataConfig) -> TextTransfer:
     """The parts of `source` that are needed elsewhere."""
-    texts = (None, None) if data.source in _SYNTHETIC else (source.train, source.validation)
-    return TextTransfer(source.name, source.sha256, *texts, source.notes, source.command)
+    train, validation = (None, None) if data.source in _SYNTHETIC else (source.train, source.validation)
+    return TextTransfer(source.name, source.sha256, train, validation, source.notes, source.command)
 
 
 def unpack_text(packed: TextTransfer, data: DataConfig, seed: int) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -29,11 +30,11 @@ from femtotui.sampling.sample_pane import SamplePane
 from femtotui.text.formats import Tone
 from femtotui.train import download as download_module
 from femtotui.train.download import Answer, EnglishDownload, EnglishQuestion
-from femtotui.train.live_samples import LiveSamples
+from femtotui.train.header import RunNews
 from femtotui.train.open_experiments import OpenExperiments
 from femtotui.train.overlays import Overlays
 from femtotui.train.preset_list import PresetEditor, PresetMarks, PresetNumber, Verdicts
-from femtotui.train.run_news import RunNews
+from femtotui.train.run_pane import LiveSamples
 from femtotui.trainer.protocol import SnapshotArrived
 
 
@@ -115,7 +116,7 @@ class English:
         self.asked, self.reopened = list[str](), list[tuple[str, str]]()
 
         async def ask(question: EnglishQuestion) -> Answer:
-            self.asked.append(question._title)
+            self.asked.append(question.question_title)
             return answer
 
         self.download = EnglishDownload(
@@ -133,7 +134,8 @@ def no_english(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Downloads that were started, none of which does anything."""
     started: list[str] = []
     monkeypatch.setattr(choices_module, "english_is_cached", lambda: False)
-    monkeypatch.setattr(download_module, "start_download", lambda _moved, _ended: started.append("one"))
+    thread = SimpleNamespace(start=lambda: started.append("one"))
+    monkeypatch.setattr(download_module, "Thread", lambda **_: thread)
     return started
 
 
