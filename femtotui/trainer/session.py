@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -93,14 +93,13 @@ def prepare(
     text = source.train + source.validation if everything else source.train
     tokenizer = build_tokenizer(config.tokenizer, text)
     config = _with_threads(resolved(config, tokenizer), asked=config)
-    training = Training.begin(config, source, tokenizer, ranks)
-    try:
+    with ExitStack() as undo:
+        training = Training.begin(config, source, tokenizer, ranks)
+        undo.callback(training.close)
         bytes_per_token, command = training.batches.bytes_per_token, train_command(training.config)
         run = RunFolder.create(runs, training.config, tokenizer, source, bytes_per_token, command)
         run.lock()
-    except BaseException:
-        training.close()
-        raise
+        undo.pop_all()
     return Session(run, training, slow_kernel_notes(os.environ))
 
 
@@ -141,28 +140,20 @@ def continue_run(
     run = RunFolder.open(path)
     if not run.checkpoint_paths():
         raise RunError(f"{path} has no checkpoint to resume from: start a new run")
-    run.lock()
-    try:
+    with ExitStack() as undo:
+        run.lock()
+        undo.callback(run.unlock)
         config = _with_other_threads(run.config, threads, chunk)
         run.require_own_checkpoint()
         source = source or open_source(config.data, config.train.seed, download=download)
         _require_same_data(run, source)
-        return _restored(run, Training.begin(config, source, run.tokenizer(), ranks))
-    except BaseException:
-        run.unlock()
-        raise
-
-
-def _restored(run: RunFolder, training: Training) -> Session:
-    """Restore the newest checkpoint into `training`, which is closed on an error."""
-    try:
+        training = Training.begin(config, source, run.tokenizer(), ranks)
+        undo.callback(training.close)
         checkpoint, notes = run.load_newest(training.tensors())
         training.restore(checkpoint.tensors, checkpoint.step, checkpoint.elapsed_s)
         run.cut_after(checkpoint.step)
-    except BaseException:
-        training.close()
-        raise
-    notes = (*notes, *_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
+        notes = (*notes, *_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
+        undo.pop_all()
     return Session(run, training, notes)
 
 
@@ -176,13 +167,12 @@ def open_trained(path: Path, which: str, download: Download | None = None) -> Tr
     run.require_own_checkpoint()
     source = open_source(run.config.data, run.config.train.seed, download=download)
     _require_same_data(run, source)
-    training = Training.begin(run.config, source, run.tokenizer())
-    try:
+    with ExitStack() as undo:
+        training = Training.begin(run.config, source, run.tokenizer())
+        undo.callback(training.close)
         loaded = load_checkpoint(chosen, training.tensors(), run.config.model)
         training.restore(loaded.tensors, loaded.step, loaded.elapsed_s)
-    except BaseException:
-        training.close()
-        raise
+        undo.pop_all()
     return training
 
 
