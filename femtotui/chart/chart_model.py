@@ -87,7 +87,6 @@ class ChartModel:
 
     @property
     def series(self) -> LossSeries:
-        """The losses of the run on the chart."""
         return self.data.series
 
     def show(self, data: ChartData) -> None:
@@ -130,7 +129,6 @@ class ChartModel:
 
     @property
     def scale(self) -> float:
-        """The factor for the run on the chart."""
         return self._scale(self.data.bytes_per_token)
 
     @property
@@ -221,7 +219,6 @@ class ChartModel:
         self.view = self.view.holding(float(x_K[wanted]), self.whole_x)
 
     def point_at(self, x: float) -> None:
-        """Put the cursor on the point nearest to `x`."""
         if len(self.series):
             self.cursor_step = float(self.series.steps[_nearest_index(self._x_of(self.series), x)])
 
@@ -235,7 +232,6 @@ class ChartModel:
         return float(self._x_of(self.series)[self._nearest(self.cursor_step)])
 
     def reading(self) -> CursorReading | None:
-        """The values at the cursor."""
         x = self.cursor_x
         if x is None or self.cursor_step is None:
             return None

@@ -125,7 +125,6 @@ def plotted(y: Floats, log_y: bool) -> Floats:
 
 
 def plotted_one(y: float, log_y: bool) -> float:
-    """`plotted` for a single value."""
     return float(plotted(np.array([y]), log_y)[0])
 
 

@@ -94,12 +94,10 @@ class LossChart(Widget, can_focus=True):
         self._dragged = False
 
     def show(self, data: ChartData) -> None:
-        """Show a run as it is now."""
         self.model.show(data)
         self.redraw()
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
-        """Draw other runs over this one."""
         self.model.set_overlays(overlays)
         self.redraw()
 
@@ -163,18 +161,15 @@ class LossChart(Widget, can_focus=True):
     # -- keys -------------------------------------------------------------------------------------------
 
     def action_toggle_log_y(self) -> None:
-        """Switch between a linear and a logarithmic loss axis."""
         self.model.log_y = not self.model.log_y
         self.model.forget_range()
         self.redraw()
 
     def action_toggle_x_axis(self) -> None:
-        """Switch between steps and training time."""
         self.model.x_axis = "time" if self.model.x_axis == "steps" else "steps"
         self._set_view(Viewport(None, self.model.view.y))
 
     def action_toggle_unit(self) -> None:
-        """Switch between nats per token and bits per byte."""
         self.model.unit = "bits" if self.model.unit == "nats" else "nats"
         self.model.forget_range()
         self.redraw()
@@ -193,13 +188,11 @@ class LossChart(Widget, can_focus=True):
         self.redraw()
 
     def action_hide_cursor(self) -> None:
-        """Stop reading."""
         self.model.cursor_step = None
         self.redraw()
 
     @property
     def reads(self) -> bool:
-        """Whether the cursor is shown."""
         return self.model.cursor_step is not None
 
     def action_zoom(self, direction: int) -> None:

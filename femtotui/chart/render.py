@@ -37,7 +37,6 @@ def compose(frame: FrameData, height: int, width: int) -> CellGrid:
 
 
 def lay_out(frame: FrameData, height: int, width: int) -> Layout:
-    """The layout of a frame of that size."""
     y_ticks = _y_ticks(frame, height)
     has_legend, has_x_axis = height >= 5, height >= 4
     left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0

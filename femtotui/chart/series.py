@@ -74,7 +74,6 @@ class LossSeries:
 
     @classmethod
     def of(cls, steps: ArrayLike, losses: ArrayLike, elapsed_s: ArrayLike | None = None) -> LossSeries:
-        """A curve of these points."""
         series = cls()
         series.extend(steps, losses, elapsed_s)
         return series

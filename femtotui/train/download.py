@@ -57,7 +57,6 @@ class EnglishDownload:
     def __init__(
         self,
         actions: RunActions,
-        *,
         ask: Callable[[EnglishQuestion], Awaitable[Answer]],
         train: Callable[[str], object],
         reopen: Callable[[str, str], object],

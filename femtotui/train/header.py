@@ -62,7 +62,6 @@ class Header(Static):
         self._show(header_facts(state), *MARKS[state.status], state.status.value)
 
     def show_saving(self) -> None:
-        """Say that the program saves and is about to leave."""
         self._show(self._shown[0], "◌", "$text-warning", "saving…")
 
     def _show(self, *shown: *tuple[list[str], str, str, str]) -> None:
@@ -221,7 +220,6 @@ class RunNews:
         return self._status if state is self._state else None
 
     def expect_checkpoint(self) -> None:
-        """Report the next checkpoint of the run."""
         if self._state is not None:
             self._expected = (self._state, self._state.checkpoint_step)
 

@@ -137,7 +137,6 @@ class PresetList(OptionList):
                 self.replace_option_prompt(key, preset_line(self._presets[key], *now))
 
     def point_at(self, key: str) -> None:
-        """Move the cursor to a preset."""
         if key in self._shown:
             self.highlighted = self.get_option_index(key)
 
@@ -190,7 +189,6 @@ class PresetFilter(Input):
         self._close("")
 
     def _close(self, key: str) -> None:
-        """Show all presets again."""
         self._presets.filter("")
         self.post_message(FilterClosed(key))
         self.remove()
@@ -212,7 +210,6 @@ class PresetMarks:
         self._from_disk: Verdicts = {}
 
     def read_verdicts(self) -> None:
-        """Read the verdicts of the runs on disk, and show them."""
         self._in_background(lambda: preset_verdicts(self._manager.runs), self._use)
 
     def _use(self, verdicts: Verdicts) -> None:
@@ -220,7 +217,6 @@ class PresetMarks:
         self.update()
 
     def update(self) -> None:
-        """Show the marks as they are now."""
         statuses: dict[str, Status] = {}
         verdicts = dict(self._from_disk)
         for key, handle in self._manager.handles.items():
@@ -249,7 +245,6 @@ class PresetEditor:
         self._actions, self._ask, self._do, self._changed = actions, ask, do, changed
 
     async def edit(self, preset: Preset) -> None:
-        """Edit a preset."""
         answer = await self._ask(EditScreen(preset, self._actions.forecast_words))
         if answer is None:
             return

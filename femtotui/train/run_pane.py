@@ -48,7 +48,6 @@ class RunPane(Vertical):
         yield self.samples
 
     def show(self, state: RunState) -> None:
-        """Show the numbers of a run."""
         self.query_one(Notice).show_run(state)
         free_mib = available_mib()
         for name, lines in panel_lines(state, local_now(), free_mib).items():

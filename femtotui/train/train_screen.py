@@ -34,7 +34,7 @@ from .download import EnglishDownload
 from .header import Header, RunNews, StatusLine
 from .open_experiments import OpenExperiments
 from .overlays import Overlays
-from .panels import figures_line
+from .panels import MEANINGS, TOPICS, figures_line
 from .preset_list import (
     FilterClosed,
     PresetChosen,
@@ -46,7 +46,6 @@ from .preset_list import (
     PresetPointedAt,
 )
 from .run_pane import LiveSamples, RunPane
-from .train_help import MEANINGS, TOPICS
 
 _Found = TypeVar("_Found")
 _hidden = partial(Binding, show=False)
@@ -101,12 +100,7 @@ class TrainScreen(Screen[None]):
             lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
         )
         self._english = EnglishDownload(
-            actions,
-            ask=self._ask,
-            train=lambda key: self._do(lambda: actions.start_preset(key)),
-            reopen=self.open_preset,
-            call_later=self.call_later,
-            say=self.say,
+            actions, self._ask, self._start, self.open_preset, self.call_later, self.say
         )
         self.overlays = Overlays(manager, self._draw_overlays, self.say)
         self.experiments = OpenExperiments(actions, glyphs, self._ask, self.say)
@@ -144,13 +138,11 @@ class TrainScreen(Screen[None]):
         self.run_worker(work, thread=True, exclusive=True, group=group)
 
     async def _ask(self, screen: Screen[_Found]) -> _Found:
-        """Show a screen, wait for its answer, and return it."""
         return await self.app.push_screen_wait(screen)
 
     # -- showing ---------------------------------------------------------------------------------------
 
     def say(self, words: str, tone: Tone = "plain") -> None:
-        """Show a line above the keys."""
         self.query_one(StatusLine).say(words, tone)
 
     def _show_message(self, message: StatusMessage | None) -> None:
@@ -158,7 +150,6 @@ class TrainScreen(Screen[None]):
             self.say(message.words, message.tone)
 
     def show_saving(self) -> None:
-        """Say that the runs are being saved before the program ends."""
         self.query_one(Header).show_saving()
         self.say("saving…", "warning")
 
@@ -229,7 +220,6 @@ class TrainScreen(Screen[None]):
         return True
 
     def action_steer(self, name: str) -> None:
-        """Carry out an action of RunActions that needs no more than its name."""
         self._do(getattr(self.actions, name))
 
     def action_checkpoint(self) -> None:
@@ -257,6 +247,9 @@ class TrainScreen(Screen[None]):
     async def open_preset(self, key: str, trouble: str = "") -> None:
         """Train a preset, after asking where its text should come from if that is open."""
         await self._english.open(key, trouble)
+
+    def _start(self, key: str) -> None:
+        self._do(lambda: self.actions.start_preset(key))
 
     def action_digit(self, digit: str) -> None:
         self._number.type(digit)
@@ -364,7 +357,6 @@ class TrainScreen(Screen[None]):
 
     @work(exclusive=True, group="experiment")
     async def action_race(self) -> None:
-        """Race on the preset under the cursor, or on the one that trains."""
         preset = self._selected_preset()
         if preset is not None:
             await self.experiments.race(preset)

@@ -142,7 +142,6 @@ class ChildProcess:
         return TrainerExited(code, "\n".join([*self._stderr, trouble] if trouble else self._stderr))
 
     def cut(self) -> None:
-        """Kill the process."""
         self._process.kill()
 
     def _collect(self) -> None:

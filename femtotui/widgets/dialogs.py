@@ -152,7 +152,6 @@ class AskRow(Vertical):
         entry.focus()
 
     def action_close(self) -> None:
-        """Hide the question without an answer."""
         self.display = False
         self.screen.focus_previous()
 
@@ -164,7 +163,6 @@ class AskRow(Vertical):
 
 
 def fits(size: Size) -> bool:
-    """Whether the app can be used in a terminal of this size."""
     return size.width >= LEAST_WIDTH and size.height >= LEAST_HEIGHT
 
 
