@@ -33,7 +33,7 @@ def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> 
     if not _usable(low, high, most):
         return ()
     step = nice_step((high - low) / most, whole=whole)
-    if _count(low, high, step) > most:
+    if len(_multiples(low, high, step)) > most:
         step = nice_step(step * 1.01, whole=whole)
     values = _multiples(low, high, step)
     return _labelled(values, number_labels(values, step))
@@ -68,7 +68,7 @@ def time_ticks(low: float, high: float, most: int) -> tuple[Tick, ...]:
     else:
         fitting = [float(clock) for clock in _CLOCK_S if clock >= wanted]
         step = fitting[0] if fitting else 86_400 * nice_step(wanted / 86_400, whole=True)
-    if _count(low, high, step) > most:
+    if len(_multiples(low, high, step)) > most:
         step *= 2
     values = _multiples(low, high, step)
     return _labelled(values, [duration_label(value, step) for value in values])
@@ -121,18 +121,9 @@ def _usable(low: float, high: float, most: int) -> bool:
     return 0 < most <= _MAX_TICKS and _LEAST_SPAN < high - low < math.inf
 
 
-def _bounds(low: float, high: float, step: float) -> tuple[int, int]:
-    slack = 1e-9 * (high - low)
-    return math.ceil((low - slack) / step), math.floor((high + slack) / step)
-
-
-def _count(low: float, high: float, step: float) -> int:
-    first, last = _bounds(low, high, step)
-    return last - first + 1
-
-
 def _multiples(low: float, high: float, step: float) -> list[float]:
-    first, last = _bounds(low, high, step)
+    slack = 1e-9 * (high - low)
+    first, last = math.ceil((low - slack) / step), math.floor((high + slack) / step)
     # A step below the numbers' precision gives the same number again.
     return sorted({number * step for number in range(first, last + 1)})
 
