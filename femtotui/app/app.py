@@ -8,13 +8,11 @@ from functools import partial
 from itertools import chain
 from typing import ClassVar
 
-from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Command, CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.geometry import Size
 
 from femtotui.core.files import os_error_words
 from femtotui.presets.toml_file import did_you_mean
@@ -28,7 +26,7 @@ from ..runs.runs_screen import RunsScreen
 from ..text.formats import local_now
 from ..text.safe import unwrapped
 from ..train.train_screen import TrainScreen
-from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, fits
+from ..widgets.dialogs import InTurn
 from ..widgets.tick import MessagesWaiting, TickingApp
 from .settings import Settings, known_keys
 
@@ -96,8 +94,6 @@ class FemtoApp(TickingApp):
 
     TITLE = "femtotui"
     CSS_PATH = "femtotui.tcss"
-    HORIZONTAL_BREAKPOINTS = WIDTHS
-    VERTICAL_BREAKPOINTS = HEIGHTS
     COMMANDS = App.COMMANDS | {FemtoCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("S", "picture", "screenshot", show=False, id="picture", tooltip="Save a screenshot"),
@@ -126,7 +122,6 @@ class FemtoApp(TickingApp):
 
     def on_mount(self) -> None:
         self._actions.manager.listen(lambda: self.post_message(MessagesWaiting()))
-        self._make_room(self.size)
         self._apply_settings()
 
     # -- settings --------------------------------------------------------------------------------------
@@ -180,15 +175,6 @@ class FemtoApp(TickingApp):
         if self.is_running and self.train.is_mounted:  # a closing app removes its widgets one by one
             self.train.background_tick()
         return changed
-
-    # -- terminal size ---------------------------------------------------------------------------------
-
-    def on_resize(self, event: events.Resize) -> None:
-        self._make_room(event.size)
-
-    def _make_room(self, size: Size) -> None:
-        if not fits(size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen())
 
     # -- leaving ---------------------------------------------------------------------------------------
 

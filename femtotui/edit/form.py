@@ -47,6 +47,7 @@ FIELDS = (
 )
 _MODEL = ("n_layers", "width", "n_heads", "context")
 _WHOLE = (*_MODEL, "steps", "batch", "lines")
+_RATES = ("learning_rate", "muon_lr")
 _BYTE_VOCABULARY = 256
 
 
@@ -65,8 +66,7 @@ def form_of(preset: Preset) -> dict[str, str]:
         "paths": shlex.join(preset.data.paths),
         "lines": str(preset.data.lines),
         "recipe": preset.recipe,
-        "learning_rate": f"{preset.learning_rate:g}" if preset.learning_rate is not None else "",
-        "muon_lr": f"{preset.muon_lr:g}" if preset.muon_lr is not None else "",
+        **{name: f"{rate:g}" if (rate := getattr(preset, name)) is not None else "" for name in _RATES},
         "steps": str(preset.steps),
         "batch": str(preset.batch),
     }
@@ -92,7 +92,7 @@ def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]
         "batch": numbers["batch"],
         "recipe": values["recipe"],
     }
-    for name in ("learning_rate", "muon_lr"):
+    for name in _RATES:
         tables[name] = _real(values[name], name, problems) if values[name].strip() else None
     asked = _whole(values["vocab_size"], "vocab_size", problems) if kind == "bpe" else known
     tables["tokenizer"] = {"kind": kind, "vocab_size": asked}

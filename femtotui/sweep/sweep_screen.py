@@ -23,7 +23,7 @@ from ..chart.loss_chart import LossChart
 from ..runs.library import chart_data, state_overlay
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import unwrapped
-from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
+from ..widgets.dialogs import InTurn, YesNo
 from ..widgets.tick import TickingApp
 from .messages import Outcome, RunFigures, SweepReport
 from .spec import SweepTrial, differing_names
@@ -239,8 +239,6 @@ class SweepApp(TickingApp):
 
     TITLE = "femtotui sweep"
     CSS_PATH = "../app/femtotui.tcss"
-    HORIZONTAL_BREAKPOINTS = WIDTHS
-    VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
@@ -253,8 +251,3 @@ class SweepApp(TickingApp):
     def on_mount(self) -> None:
         self.set_class(self._glyphs is ASCII, "-ascii")
         self.push_screen(SweepScreen(self._watcher, self._glyphs), lambda _: self.exit())
-        self.on_resize()
-
-    def on_resize(self) -> None:
-        if not fits(self.size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen())

@@ -228,32 +228,25 @@ class PresetMarks:
         self._show(statuses, verdicts)
 
 
-class PresetEditor:
-    """Opens the edit form, and saves or trains what comes back.
+async def edit_preset(
+    preset: Preset,
+    actions: RunActions,
+    ask: Callable[[EditScreen], Awaitable[EditAnswer | None]],
+    do: Callable[[Callable[[], StatusMessage]], bool],
+) -> str:
+    """Open the edit form, and save or train what comes back: the key of the new or changed preset, or "".
 
-    `ask` shows the form and returns the answer, `do` carries out an action and tells whether it succeeded,
-    `changed` is called with the key of a preset that is new or different.
+    `ask` shows the form and returns the answer, `do` carries out an action and tells whether it succeeded.
     """
-
-    def __init__(
-        self,
-        actions: RunActions,
-        ask: Callable[[EditScreen], Awaitable[EditAnswer | None]],
-        do: Callable[[Callable[[], StatusMessage]], bool],
-        changed: Callable[[str], None],
-    ) -> None:
-        self._actions, self._ask, self._do, self._changed = actions, ask, do, changed
-
-    async def edit(self, preset: Preset) -> None:
-        answer = await self._ask(EditScreen(preset, self._actions.forecast_words))
-        if answer is None:
-            return
-        edited, actions = answer.preset, self._actions
-        if answer.wish in {"save", "save-train"} and not self._do(lambda: actions.save_preset(edited)):
-            return
-        if answer.wish in {"train", "save-train"}:
-            self._do(lambda: actions.start_edited(edited))
-        self._changed(edited.key)
+    answer = await ask(EditScreen(preset, actions.forecast_words))
+    if answer is None:
+        return ""
+    edited = answer.preset
+    if answer.wish in {"save", "save-train"} and not do(lambda: actions.save_preset(edited)):
+        return ""
+    if answer.wish in {"train", "save-train"}:
+        do(lambda: actions.start_edited(edited))
+    return edited.key
 
 
 class PresetNumber:

@@ -38,12 +38,12 @@ from .panels import MEANINGS, TOPICS, figures_line
 from .preset_list import (
     FilterClosed,
     PresetChosen,
-    PresetEditor,
     PresetFilter,
     PresetList,
     PresetMarks,
     PresetNumber,
     PresetPointedAt,
+    edit_preset,
 )
 from .run_pane import LiveSamples, RunPane
 
@@ -106,7 +106,6 @@ class TrainScreen(Screen[None]):
         self.experiments = OpenExperiments(actions, glyphs, self._ask, self.say)
         self._runs = RunListUpdater(manager, partial(self._in_background, "runs-list"), self._show_runs)
         self._marks = PresetMarks(manager, partial(self._in_background, "verdicts"), self._list.mark)
-        self._editor = PresetEditor(actions, self._ask, self._do, self._presets_changed)
         self._samples = LiveSamples(manager, self._pane.samples)
         self._news = RunNews()
         self._shown: tuple[RunState | None, int] = (None, -1)
@@ -311,14 +310,12 @@ class TrainScreen(Screen[None]):
     @work(exclusive=True, group="edit")
     async def action_edit(self) -> None:
         preset = self._selected_preset()
-        if preset is not None:
-            await self._editor.edit(preset)
-
-    def _presets_changed(self, key: str) -> None:
-        self.presets = {preset.key: preset for preset in self.actions.choices.presets}
-        self._list.fill(tuple(self.presets.values()), self.actions.choices.broken)
-        self._marks.update()
-        self._list.point_at(key)
+        changed = await edit_preset(preset, self.actions, self._ask, self._do) if preset is not None else ""
+        if changed:
+            self.presets = {preset.key: preset for preset in self.actions.choices.presets}
+            self._list.fill(tuple(self.presets.values()), self.actions.choices.broken)
+            self._marks.update()
+            self._list.point_at(changed)
 
     # -- runs ------------------------------------------------------------------------------------------
 

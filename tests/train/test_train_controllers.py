@@ -33,7 +33,7 @@ from femtotui.train.download import Answer, EnglishDownload, EnglishQuestion
 from femtotui.train.header import RunNews
 from femtotui.train.open_experiments import OpenExperiments
 from femtotui.train.overlays import Overlays
-from femtotui.train.preset_list import PresetEditor, PresetMarks, PresetNumber, Verdicts
+from femtotui.train.preset_list import PresetMarks, PresetNumber, Verdicts, edit_preset
 from femtotui.train.run_pane import LiveSamples
 from femtotui.trainer.protocol import SnapshotArrived
 
@@ -259,7 +259,8 @@ async def test_an_edited_preset_is_saved_and_trained_as_the_answer_says(actions:
         async def ask(_screen: EditScreen) -> EditAnswer | None:
             return answer
 
-        await PresetEditor(actions, ask, do, changed.append).edit(load_preset("10"))
+        if key := await edit_preset(load_preset("10"), actions, ask, do):
+            changed.append(key)
 
     await answered(None)
     assert done == [] and changed == []
