@@ -237,7 +237,7 @@ class TrainScreen(Screen[None]):
         if chart.has_focus and chart.reads:
             chart.action_hide_cursor()
         else:
-            self.remove_class("-presets-open", "-sampling")
+            self.remove_class("-presets-open")
             self.set_focus(self._list if self._list_in_sight else None)
 
     # -- presets ---------------------------------------------------------------------------------------
