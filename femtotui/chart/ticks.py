@@ -51,7 +51,11 @@ def log_ticks(low: float, high: float, most: int) -> tuple[Tick, ...]:
         best = values
     if len(best) < 2:
         decades = math.log10(high / low)
-        return _every(_log_values(low, high, (1.0,)), most) if decades > 2 else linear_ticks(low, high, most)
+        if decades <= 2:
+            return linear_ticks(low, high, most)
+        powers = _log_values(low, high, (1.0,))
+        best = powers[:: max(1, math.ceil(len(powers) / most))]
+        return _labelled(best, [f"{value:g}" for value in best])
     if best[-1] / best[0] > 1000:
         return _labelled(best, [f"{value:g}" for value in best])
     decimals = max(_decimals(value) for value in best)
@@ -132,12 +136,6 @@ def _log_values(low: float, high: float, mantissas: Sequence[float]) -> list[flo
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     values = (mantissa * 10.0**power for power in powers for mantissa in mantissas)
     return [value for value in values if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
-
-
-def _every(values: list[float], most: int) -> tuple[Tick, ...]:
-    """At most `most` of `values`, evenly picked."""
-    kept = values[:: max(1, math.ceil(len(values) / most))]
-    return _labelled(kept, [f"{value:g}" for value in kept])
 
 
 def _decimals(step: float) -> int:

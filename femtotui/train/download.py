@@ -32,9 +32,9 @@ class EnglishQuestion(Question[Answer]):
     """Download, use the stand-in, or stay with what trains now; `trouble` says why a download failed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "answer('cancel')", "Cancel"),
-        Binding("d", "answer('download')", "Download", show=False),
-        Binding("u", "answer('stand-in')", "Use the stand-in", show=False),
+        Binding("escape", "dismiss('cancel')", "Cancel"),
+        Binding("d", "dismiss('download')", "Download", show=False),
+        Binding("u", "dismiss('stand-in')", "Use the stand-in", show=False),
     ]
 
     def __init__(self, title: str, trouble: str = "") -> None:

@@ -54,7 +54,7 @@ class ModalInTurn(ModalScreen[ScreenResultType], InTurn[ScreenResultType]):
 class TextQuestion(ModalInTurn[str | None]):
     """Asks for a line of text; the result is None if it was cancelled."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
     def __init__(self, title: str, value: str = "", most: int = 1000) -> None:
         super().__init__()
@@ -69,9 +69,6 @@ class TextQuestion(ModalInTurn[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.dismiss(event.value)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
 
 class Question(ModalInTurn[ScreenResultType]):
@@ -96,16 +93,13 @@ class Question(ModalInTurn[ScreenResultType]):
         event.stop()
         self.dismiss(self._answers[event.button])
 
-    def action_answer(self, answer: ScreenResultType) -> None:
-        self.dismiss(answer)
-
 
 class YesNo(Question[bool]):
     """Asks for confirmation; the focus begins on No."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No"),
-        Binding("y", "answer(True)", "Yes"),
+        Binding("escape,n", "dismiss(False)", "No"),
+        Binding("y", "dismiss(True)", "Yes"),
     ]
 
     def __init__(self, title: str, question: str, yes: str) -> None:

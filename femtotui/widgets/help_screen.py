@@ -99,6 +99,3 @@ class HelpScreen(ModalInTurn[None]):
             box.border_title = "help"
             box.border_subtitle = "escape closes"
             yield HelpText(self._sections)
-
-    def on_mount(self) -> None:
-        self.query_one("#help").focus()
