@@ -1,15 +1,18 @@
-"""The Textual app: the Train screen, the trainers' messages, the settings, and quitting without loss."""
+"""The Textual app: the trainers' messages, the settings, the command palette, and quitting without loss."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from typing import ClassVar
 
-from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Command, CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 from textual.dom import DOMNode
-from textual.geometry import Size
 
 from femtotui.core.files import os_error_words
 from femtotui.presets.toml_file import did_you_mean
@@ -23,10 +26,67 @@ from ..runs.runs_screen import RunsScreen
 from ..text.formats import local_now
 from ..text.safe import unwrapped
 from ..train.train_screen import TrainScreen
-from ..widgets.dialogs import HEIGHTS, WIDTHS, TooSmallScreen, fits
+from ..widgets.dialogs import InTurn
 from ..widgets.tick import MessagesWaiting, TickingApp
-from .palette import FemtoCommands, Palette, key_actions
 from .settings import Settings, known_keys
+
+
+def key_actions(bindings: Iterable[BindingType]) -> Iterator[tuple[str, Binding, str]]:
+    """The bindings with an id, which is their name in the settings file, and a description."""
+    for binding in bindings:
+        words = (binding.tooltip or binding.description) if isinstance(binding, Binding) else ""
+        if isinstance(binding, Binding) and binding.id and words:
+            yield binding.id, binding, words
+
+
+class FemtoCommands(Provider):
+    """The actions of the current screen, of its chart and of the app, and its presets."""
+
+    def _commands(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        """Name, help and callable of each command."""
+        screen = self.screen
+        owners: list[DOMNode] = [*screen.query("LossChart"), screen, self.app]
+        seen: set[str] = set()
+        for owner in owners:
+            bindings = chain.from_iterable(owner._bindings.key_to_bindings.values())  # there is no public way
+            for known_as, binding, words in key_actions(bindings):
+                if known_as + binding.action not in seen:
+                    seen.add(known_as + binding.action)
+                    name, key = words[0].lower() + words[1:], binding.key_display or binding.key
+                    yield name, f"key {key}", partial(self._run, binding.action, owner)
+        if isinstance(screen, TrainScreen):
+            for key, preset in screen.presets.items():
+                name = f"train #{key} {unwrapped(preset.title)}"
+                help_text = f"{preset.tokenizer.kind} · {preset.data.source}"
+                yield name, help_text, partial(screen.open_preset, key)
+
+    async def _run(self, action: str, owner: DOMNode) -> None:
+        await self.app.run_action(action, default_namespace=owner)
+
+    async def discover(self) -> Hits:
+        for name, help_text, run in self._commands():
+            yield DiscoveryHit(name, run, text=name, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, help_text, run in self._commands():
+            score = matcher.match(name)
+            if score > 0:
+                yield Hit(score, Content(name), run, text=name, help=help_text)
+
+
+class Palette(CommandPalette, InTurn[None]):
+    """A palette that can be closed while it searches, and paged before its list is laid out."""
+
+    def _refresh_command_list(
+        self, command_list: CommandList, commands: list[Command], clear_current: bool
+    ) -> None:
+        if self.query(CommandList):
+            super()._refresh_command_list(command_list, commands, clear_current)
+
+    def _action_command_list(self, action: str) -> None:
+        if any(command_list.size for command_list in self.query(CommandList)):
+            super()._action_command_list(action)
 
 
 class FemtoApp(TickingApp):
@@ -34,8 +94,6 @@ class FemtoApp(TickingApp):
 
     TITLE = "femtotui"
     CSS_PATH = "femtotui.tcss"
-    HORIZONTAL_BREAKPOINTS = WIDTHS
-    VERTICAL_BREAKPOINTS = HEIGHTS
     COMMANDS = App.COMMANDS | {FemtoCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("S", "picture", "screenshot", show=False, id="picture", tooltip="Save a screenshot"),
@@ -64,7 +122,6 @@ class FemtoApp(TickingApp):
 
     def on_mount(self) -> None:
         self._actions.manager.listen(lambda: self.post_message(MessagesWaiting()))
-        self._make_room(self.size)
         self._apply_settings()
 
     # -- settings --------------------------------------------------------------------------------------
@@ -119,15 +176,6 @@ class FemtoApp(TickingApp):
             self.train.background_tick()
         return changed
 
-    # -- terminal size ---------------------------------------------------------------------------------
-
-    def on_resize(self, event: events.Resize) -> None:
-        self._make_room(event.size)
-
-    def _make_room(self, size: Size) -> None:
-        if not fits(size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen())
-
     # -- leaving ---------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
@@ -150,16 +198,6 @@ class FemtoApp(TickingApp):
         self._actions.manager.close()
 
 
-KNOWN_ACTIONS = frozenset(
-    found.id
-    for owner in (
-        FemtoApp,
-        TrainScreen,
-        RunsScreen,
-        CompareScreen,
-        ExperimentScreen,
-        LossChart,
-    )
-    for found in key_actions(owner.BINDINGS)
-)
+_OWNERS = (FemtoApp, TrainScreen, RunsScreen, CompareScreen, ExperimentScreen, LossChart)
+KNOWN_ACTIONS = frozenset(name for owner in _OWNERS for name, _, _ in key_actions(owner.BINDINGS))
 """The actions that the settings file can assign keys to."""

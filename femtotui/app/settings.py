@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from textual.keys import _character_to_key
 
 from femtotui.core.errors import ConfigError, PresetError
 from femtotui.presets.toml_file import did_you_mean, explain, parse_toml, read_file, visible
@@ -22,13 +23,6 @@ from femtotui.presets.toml_file import did_you_mean, explain, parse_toml, read_f
 from ..chart.glyphs import GlyphsName
 
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[a-zA-Z0-9]|[a-z][a-z0-9_]+)")
-_CHARACTERS = {
-    "?": "question_mark", "/": "slash", "+": "plus", "-": "minus", ".": "full_stop", ",": "comma",
-    " ": "space",
-    "*": "asterisk", "#": "number_sign", "<": "less_than_sign", ">": "greater_than_sign", "=": "equals_sign",
-    "[": "left_square_bracket", "]": "right_square_bracket", ";": "semicolon", ":": "colon",
-    "!": "exclamation_mark",
-}  # fmt: skip
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,9 +98,8 @@ def _place(name: str, lines: list[str], key: str, table: str = "") -> str:
 
 def key_name(keys: str) -> str:
     """Keys as Textual names them (`?` is `question_mark`), separated by commas; empty if one is not a key."""
-    if keys in _CHARACTERS:
-        return _CHARACTERS[keys]
-    names = [_CHARACTERS.get(key.strip(), key.strip()) for key in keys.split(",")]
+    given = [keys] if len(keys) == 1 else [key.strip() for key in keys.split(",")]
+    names = [_character_to_key(key) if len(key) == 1 else key for key in given]
     return ",".join(names) if all(_KEY.fullmatch(name) for name in names) else ""
 
 

@@ -58,16 +58,14 @@ def _slice(x_K: Floats, y_K: Floats, window: Window) -> tuple[Floats, Floats]:
     return x_K[low:high], y_K[low:high]
 
 
-def _finite(x_K: Floats, y_K: Floats) -> tuple[Floats, Floats, Bools | None]:
-    """The finite points, and for each whether a gap follows it (None: there is no gap at all)."""
+def _finite(x_K: Floats, y_K: Floats) -> tuple[Floats, Floats, Bools]:
+    """The finite points, and for each whether a gap or the end follows it."""
     finite_K = np.isfinite(y_K)
-    if finite_K.all():
-        return x_K, y_K, None
     gaps_K = np.cumsum(~finite_K)[finite_K]
     return x_K[finite_K], y_K[finite_K], np.append(np.diff(gaps_K) > 0, True)
 
 
-def _reduce(x_K: Floats, y_K: Floats, broken_K: Bools | None, window: Window, n_columns: int) -> _Columns:
+def _reduce(x_K: Floats, y_K: Floats, broken_K: Bools, window: Window, n_columns: int) -> _Columns:
     """Reduce finite points, sorted by x, to dot columns; columns between two points are interpolated."""
     span = max(window.x_high - window.x_low, sys.float_info.min)
     # Column c holds the points nearest to its middle, which lies at x_low + c * span / (n_columns - 1).
@@ -77,10 +75,8 @@ def _reduce(x_K: Floats, y_K: Floats, broken_K: Bools | None, window: Window, n_
     starts, stops = bounds[:-1], bounds[1:]
     filled_C = stops > starts
 
-    middle_C, inside_C = _interpolate(
-        x_K, y_K, broken_K, window.x_low + np.arange(n_columns, dtype=np.float64) * step
-    )
-    middle_C[~inside_C] = np.nan
+    at_C = window.x_low + np.arange(n_columns, dtype=np.float64) * step
+    middle_C = _interpolate(x_K, y_K, broken_K, at_C)
     first_C, last_C = middle_C.copy(), middle_C.copy()
     least_C, greatest_C = middle_C.copy(), middle_C.copy()
     if filled_C.any():
@@ -89,23 +85,15 @@ def _reduce(x_K: Floats, y_K: Floats, broken_K: Bools | None, window: Window, n_
         first_C[filled_C], last_C[filled_C] = y_K[begin], y_K[end - 1]
         least_C[filled_C] = np.minimum.reduceat(inner, begin - begin[0])
         greatest_C[filled_C] = np.maximum.reduceat(inner, begin - begin[0])
-    return _Columns(first_C, last_C, least_C, greatest_C, _joined(stops, broken_K, x_K.size))
+    joined_C = ~broken_K[np.clip(stops - 1, 0, x_K.size - 1)]
+    return _Columns(first_C, last_C, least_C, greatest_C, joined_C)
 
 
-def _interpolate(x_K: Floats, y_K: Floats, broken_K: Bools | None, at_C: Floats) -> tuple[Floats, Bools]:
-    """The curve's height at each x, and where it has one: between two points with no gap between them."""
-    inside_C = (at_C >= x_K[0]) & (at_C <= x_K[-1])
-    if broken_K is not None:
-        before_C = np.clip(np.searchsorted(x_K, at_C, "right") - 1, 0, x_K.size - 1)
-        inside_C &= ~broken_K[before_C] | (x_K[before_C] == at_C)
-    return np.interp(at_C, x_K, y_K), inside_C
-
-
-def _joined(stops_C: Ints, broken_K: Bools | None, n_points: int) -> Bools:
-    """Whether the last point up to each column has a successor without a gap between them."""
-    if broken_K is None:
-        return np.ones(stops_C.size, dtype=np.bool_)
-    return ~broken_K[np.clip(stops_C - 1, 0, n_points - 1)]
+def _interpolate(x_K: Floats, y_K: Floats, broken_K: Bools, at_C: Floats) -> Floats:
+    """The curve's height at each x; NaN where it has none: beyond its ends and in its gaps."""
+    before_C = np.clip(np.searchsorted(x_K, at_C, "right") - 1, 0, x_K.size - 1)
+    inside_C = (at_C >= x_K[0]) & (at_C <= x_K[-1]) & (~broken_K[before_C] | (x_K[before_C] == at_C))
+    return np.where(inside_C, np.interp(at_C, x_K, y_K), np.nan)
 
 
 def _runs(columns: _Columns, window: Window, n_rows: int) -> tuple[Ints, Ints]:

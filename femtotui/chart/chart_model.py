@@ -15,9 +15,8 @@ import numpy as np
 
 from ..text.safe import narrow_line
 from .braille import Window
-from .frame_data import MAX_OVERLAYS, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
+from .frame_data import MAX_OVERLAYS, CursorReading, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
 from .glyphs import BRAILLE, Glyphs
-from .labels import legend, reading_legend
 from .series import LossSeries, newest_finite, settle, x_range, y_range
 from .viewport import Range, Viewport
 
@@ -55,18 +54,6 @@ class Overlay:
     bytes_per_token: float | None = 1.0
 
 
-@dataclass(frozen=True)
-class CursorReading:
-    """The values of the curves at the cursor, in the unit shown; NaN where a curve has none."""
-
-    step: float
-    elapsed_s: float
-    raw: float
-    smoothed: float
-    validation: float
-    others: tuple[tuple[str, float], ...]
-
-
 class ChartModel:
     """The run on the chart, the runs laid over it, and the view settings."""
 
@@ -87,7 +74,6 @@ class ChartModel:
 
     @property
     def series(self) -> LossSeries:
-        """The losses of the run on the chart."""
         return self.data.series
 
     def show(self, data: ChartData) -> None:
@@ -130,7 +116,6 @@ class ChartModel:
 
     @property
     def scale(self) -> float:
-        """The factor for the run on the chart."""
         return self._scale(self.data.bytes_per_token)
 
     @property
@@ -148,7 +133,7 @@ class ChartModel:
         """The x range of everything."""
         newest = [newest_finite(self._x_of(overlay.series)) for overlay in self.overlays]
         newest += [newest_finite(self._x_of(self.series)), newest_finite(self._validation_x())]
-        goal = self._goal_point()
+        goal = self._goal()
         ahead = goal[0] if goal is not None and math.isfinite(goal[0]) else 0.0
         return x_range(max((x for x in newest if math.isfinite(x)), default=0.0), ahead)
 
@@ -160,12 +145,13 @@ class ChartModel:
         steps = self._validation_steps
         return self.series.times_of(steps) if self.by_time else steps
 
-    def _goal_point(self) -> tuple[float, float] | None:
+    def _goal(self) -> tuple[float, float, str] | None:
+        """The goal on the axes shown, and the words about it."""
         if self.data.goal is None:
             return None
-        step, loss, _ = self.data.goal
+        step, loss, name = self.data.goal
         x = float(self.series.times_of(np.array([step]))[0]) if self.by_time else step
-        return x, loss * self.scale
+        return x, loss * self.scale, f"{name} {loss * self.scale:.4f} at {step:,.0f}"
 
     def _y_of_interest(self) -> Range:
         """The range of the visible losses and of lines close to them, in the unit shown."""
@@ -213,7 +199,7 @@ class ChartModel:
         if self.cursor_step is None:
             self.cursor_step = float(self.series.steps[-1])
             return
-        index = self._nearest(self.cursor_step)
+        index = _nearest_index(self.series.steps, self.cursor_step)
         wanted = _nearest_index(x_K, float(x_K[index]) + by)
         if wanted == index:
             wanted = min(max(index + (1 if by > 0 else -1), 0), len(self.series) - 1)
@@ -221,25 +207,20 @@ class ChartModel:
         self.view = self.view.holding(float(x_K[wanted]), self.whole_x)
 
     def point_at(self, x: float) -> None:
-        """Put the cursor on the point nearest to `x`."""
         if len(self.series):
             self.cursor_step = float(self.series.steps[_nearest_index(self._x_of(self.series), x)])
-
-    def _nearest(self, step: float) -> int:
-        return _nearest_index(self.series.steps, step)
 
     @property
     def cursor_x(self) -> float | None:
         if self.cursor_step is None or not len(self.series):
             return None
-        return float(self._x_of(self.series)[self._nearest(self.cursor_step)])
+        return float(self._x_of(self.series)[_nearest_index(self.series.steps, self.cursor_step)])
 
     def reading(self) -> CursorReading | None:
-        """The values at the cursor."""
         x = self.cursor_x
         if x is None or self.cursor_step is None:
             return None
-        index = self._nearest(self.cursor_step)
+        index = _nearest_index(self.series.steps, self.cursor_step)
         series, scale = self.series, self.scale
         others = tuple((curve.name, _value_at(curve.x_K, curve.y_K, x)) for curve in self._curves())
         validation = _last_before(self._validation_steps, self._validation_losses, self.cursor_step)
@@ -255,22 +236,16 @@ class ChartModel:
     # -- the frame -------------------------------------------------------------------------------------
 
     @property
-    def is_empty(self) -> bool:
-        return not len(self.series) and not len(self._validation_steps) and not self.overlays
-
-    @property
     def latest_smoothed(self) -> float:
         """The newest point of the smoothed curve in nats per token, NaN before there is one."""
         return newest_finite(self.series.smoothed)
 
     def frame(self, glyphs: Glyphs = BRAILLE) -> FrameData | None:
         """Everything to draw; None before the first point."""
-        if self.is_empty:
+        if not len(self.series) and not len(self._validation_steps) and not self.overlays:
             return None
         scale, newest = self.scale, self.latest_smoothed * self.scale
-        reading = self.reading()
-        goal = self._goal_point()
-        frame = FrameData(
+        return FrameData(
             x_K=self._x_of(self.series),
             raw_K=_scaled(self.series.losses, scale),
             smoothed_K=_scaled(self.series.smoothed, scale),
@@ -283,15 +258,13 @@ class ChartModel:
                 Level(f"{name} {value * scale:.3f}", value * scale) for name, value in self.data.baselines
             ),
             newest=Level(f"{newest:.4f}", newest) if math.isfinite(newest) else None,
-            goal=goal,
-            legend=(),
+            goal=self._goal(),
             settings=self._settings(),
             overlays=self._curves(),
             cursor=self.cursor_x,
+            reading=self.reading(),
             glyphs=glyphs,
         )
-        items = legend(frame, self.data.goal) if reading is None else reading_legend(reading, frame)
-        return replace(frame, legend=items)
 
     def _settings(self) -> tuple[str, str]:
         """The view settings in words: all of them, and those that differ from the defaults."""

@@ -70,11 +70,24 @@ class LegendItem:
 
 
 @dataclass(frozen=True)
+class CursorReading:
+    """The values of the curves at the cursor, in the unit shown; NaN where a curve has none."""
+
+    step: float
+    elapsed_s: float
+    raw: float
+    smoothed: float
+    validation: float
+    others: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class FrameData:
     """Everything to draw. x is in steps or seconds according to `x_axis`, and never decreases; y is loss.
 
-    `cursor` is the x that is being read; the legend then shows the values there. `settings` are the view
-    settings in words, the longest form first; the last one is always shown, before any legend item.
+    `goal` is where an earlier run ended, and the words about it. `cursor` is the x that is being read; the
+    legend then shows `reading`, the values there. `settings` are the view settings in words, the longest
+    form first; the last one is always shown, before any legend item.
     """
 
     x_K: Floats
@@ -87,11 +100,11 @@ class FrameData:
     log_y: bool
     levels: tuple[Level, ...]
     newest: Level | None
-    goal: tuple[float, float] | None
-    legend: tuple[LegendItem, ...]
+    goal: tuple[float, float, str] | None
     settings: tuple[str, ...]
     overlays: tuple[Curve, ...] = ()
     cursor: float | None = None
+    reading: CursorReading | None = None
     glyphs: Glyphs = field(default=BRAILLE)
 
 
@@ -125,7 +138,6 @@ def plotted(y: Floats, log_y: bool) -> Floats:
 
 
 def plotted_one(y: float, log_y: bool) -> float:
-    """`plotted` for a single value."""
     return float(plotted(np.array([y]), log_y)[0])
 
 

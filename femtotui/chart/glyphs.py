@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from rich.style import Style
 from textual.strip import Strip
 
 GlyphsName = Literal["auto", "braille", "blocks", "ascii"]
-GLYPHS_NAMES: tuple[GlyphsName, ...] = get_args(GlyphsName)
 
 BLANK = 0x2800
 

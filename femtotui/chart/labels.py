@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..text.formats import duration
 from .braille import dot_row
-from .frame_data import Curve, FrameData, Ink, Layout, LegendItem, plot_window, plotted_one
+from .frame_data import CursorReading, Curve, FrameData, Ink, Layout, LegendItem, plot_window, plotted_one
 from .glyphs import CellGrid
 from .series import newest_finite
-
-if TYPE_CHECKING:
-    from .chart_model import CursorReading
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,10 @@ def _spread(names: Sequence[_Name], height: int) -> list[tuple[int, _Name]]:
     return list(zip(rows, kept, strict=True))
 
 
-def legend(frame: FrameData, goal: tuple[float, float, str] | None) -> tuple[LegendItem, ...]:
-    """The curves with their newest values."""
+def legend(frame: FrameData) -> list[LegendItem]:
+    """The curves with their values at the cursor or, without one, their newest values."""
+    if frame.reading is not None:
+        return _reading_legend(frame.reading, frame)
     smoothed, raw = newest_finite(frame.smoothed_K), newest_finite(frame.raw_K)
     items = [
         LegendItem("━━", f"smoothed {smoothed:.4f}", Ink.SMOOTHED, rank=1),
@@ -103,15 +101,12 @@ def legend(frame: FrameData, goal: tuple[float, float, str] | None) -> tuple[Leg
     validation = newest_finite(frame.validation_y_K)
     if math.isfinite(validation):
         items.append(LegendItem("•", f"validation {validation:.4f}", Ink.VALIDATION, rank=3))
-    if goal is not None and frame.goal is not None:
-        words = f"{goal[2]} {frame.goal[1]:.4f} at {goal[0]:,.0f}"
-        items.append(LegendItem("◆", words, Ink.GOAL, rank=2))
-    others = (LegendItem("━", other.name, other.ink, rank=5) for other in frame.overlays)
-    return (*items, *others)
+    if frame.goal is not None:
+        items.append(LegendItem("◆", frame.goal[2], Ink.GOAL, rank=2))
+    return items + [LegendItem("━", other.name, other.ink, rank=5) for other in frame.overlays]
 
 
-def reading_legend(reading: CursorReading, frame: FrameData) -> tuple[LegendItem, ...]:
-    """The values of the curves at the cursor."""
+def _reading_legend(reading: CursorReading, frame: FrameData) -> list[LegendItem]:
     when = f" · {duration(reading.elapsed_s)}" if math.isfinite(reading.elapsed_s) else ""
     items = [
         LegendItem("┊", f"step {reading.step:,.0f}{when}", Ink.CURSOR),
@@ -122,7 +117,7 @@ def reading_legend(reading: CursorReading, frame: FrameData) -> tuple[LegendItem
         items.append(LegendItem("•", _value("validation", reading.validation), Ink.VALIDATION, rank=3))
     for curve, (_, value) in zip(frame.overlays, reading.others, strict=True):
         items.append(LegendItem("━", _value(curve.name, value), curve.ink, rank=4))
-    return tuple(items)
+    return items
 
 
 def _value(name: str, value: float) -> str:

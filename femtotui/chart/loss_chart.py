@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,15 +10,14 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
 from ..text.formats import TONES, Tone
 from ..text.safe import unwrapped
-from ..widgets.frame import framed
-from .chart_model import SMOOTHINGS, ChartData, ChartModel, Overlay, Unit
-from .frame_data import Ink, Layout, XAxis
+from ..widgets import framed
+from .chart_model import SMOOTHINGS, ChartData, ChartModel, Overlay
+from .frame_data import Ink, Layout
 from .glyphs import BRAILLE, CellGrid, Glyphs
 from .render import compose, compose_message, lay_out
 from .viewport import ZOOM, Viewport
@@ -82,16 +80,11 @@ class LossChart(Widget, can_focus=True):
         Binding("home", "whole", "whole", id="chart-whole", tooltip="The whole curve again"),
     ]
 
-    smoothing: reactive[float] = reactive(0.9, init=False)
-    log_y: reactive[bool] = reactive(False, init=False)
-    x_axis: reactive[XAxis] = reactive("steps", init=False)
-    unit: reactive[Unit] = reactive("nats", init=False)
-    glyphs: reactive[Glyphs] = reactive(BRAILLE, init=False)
-
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self, widget_id: str = "", glyphs: Glyphs = BRAILLE, smoothing: float = 0.9) -> None:
+        super().__init__(id=widget_id or None)
         self.border_title = "loss"
-        self.model = ChartModel(self.smoothing)
+        self.glyphs = glyphs
+        self.model = ChartModel(smoothing)
         self._layout: Layout | None = None
         self._grid = CellGrid.blank(0, 0)
         self._styles: list[Style] = []
@@ -101,12 +94,10 @@ class LossChart(Widget, can_focus=True):
         self._dragged = False
 
     def show(self, data: ChartData) -> None:
-        """Show a run as it is now."""
         self.model.show(data)
         self.redraw()
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
-        """Draw other runs over this one."""
         self.model.set_overlays(overlays)
         self.redraw()
 
@@ -115,11 +106,6 @@ class LossChart(Widget, can_focus=True):
         if self._verdict != (words, tone):
             self._verdict = (words, tone)
             self.border_subtitle = Content.styled(f" {unwrapped(words)} ", TONES[tone])
-
-    @property
-    def is_current(self) -> bool:
-        """Whether everything that was shown has been drawn."""
-        return not self._stale
 
     # -- drawing ----------------------------------------------------------------------------------------
 
@@ -175,21 +161,24 @@ class LossChart(Widget, can_focus=True):
     # -- keys -------------------------------------------------------------------------------------------
 
     def action_toggle_log_y(self) -> None:
-        """Switch between a linear and a logarithmic loss axis."""
-        self.log_y = not self.log_y
+        self.model.log_y = not self.model.log_y
+        self.model.forget_range()
+        self.redraw()
 
     def action_toggle_x_axis(self) -> None:
-        """Switch between steps and training time."""
-        self.x_axis = "time" if self.x_axis == "steps" else "steps"
+        self.model.x_axis = "time" if self.model.x_axis == "steps" else "steps"
+        self._set_view(Viewport(None, self.model.view.y))
 
     def action_toggle_unit(self) -> None:
-        """Switch between nats per token and bits per byte."""
-        self.unit = "bits" if self.unit == "nats" else "nats"
+        self.model.unit = "bits" if self.model.unit == "nats" else "nats"
+        self.model.forget_range()
+        self.redraw()
 
     def action_smooth(self, direction: int) -> None:
         """Smooth more (1) or less (-1)."""
-        nearest = min(range(len(SMOOTHINGS)), key=lambda index: abs(SMOOTHINGS[index] - self.smoothing))
-        self.smoothing = SMOOTHINGS[min(max(nearest + direction, 0), len(SMOOTHINGS) - 1)]
+        index = SMOOTHINGS.index(self.model.smoothing) + direction
+        self.model.smooth(SMOOTHINGS[min(max(index, 0), len(SMOOTHINGS) - 1)])
+        self.redraw()
 
     def action_cursor(self, direction: int) -> None:
         """Read the point a column of cells to the right (1) or left (-1)."""
@@ -199,13 +188,11 @@ class LossChart(Widget, can_focus=True):
         self.redraw()
 
     def action_hide_cursor(self) -> None:
-        """Stop reading."""
         self.model.cursor_step = None
         self.redraw()
 
     @property
     def reads(self) -> bool:
-        """Whether the cursor is shown."""
         return self.model.cursor_step is not None
 
     def action_zoom(self, direction: int) -> None:
@@ -278,29 +265,3 @@ class LossChart(Widget, can_focus=True):
         elif x is not None and not self._dragged:
             self.model.point_at(x)
             self.redraw()
-
-    # -- view settings ----------------------------------------------------------------------------------
-
-    def validate_smoothing(self, smoothing: float) -> float:
-        return min(max(smoothing, SMOOTHINGS[0]), SMOOTHINGS[-1]) if math.isfinite(smoothing) else 0.0
-
-    def watch_smoothing(self, smoothing: float) -> None:
-        self.model.smooth(smoothing)
-        self.redraw()
-
-    def watch_log_y(self, log_y: bool) -> None:
-        self.model.log_y = log_y
-        self.model.forget_range()
-        self.redraw()
-
-    def watch_x_axis(self, x_axis: XAxis) -> None:
-        self.model.x_axis = x_axis
-        self._set_view(Viewport(None, self.model.view.y))
-
-    def watch_unit(self, unit: Unit) -> None:
-        self.model.unit = unit
-        self.model.forget_range()
-        self.redraw()
-
-    def watch_glyphs(self) -> None:
-        self.redraw()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .braille import NO_LAYER, Window, curve_bits, dot_row, level_bits, stack
 from .frame_data import Floats, FrameData, Ink, Layout, plot_window, plotted, plotted_one
 from .glyphs import CellGrid, Glyphs
-from .labels import draw_names, gutter_names
+from .labels import draw_names, gutter_names, legend
 from .ticks import Tick, linear_ticks, log_ticks, time_ticks
 
 
@@ -37,7 +37,6 @@ def compose(frame: FrameData, height: int, width: int) -> CellGrid:
 
 
 def lay_out(frame: FrameData, height: int, width: int) -> Layout:
-    """The layout of a frame of that size."""
     y_ticks = _y_ticks(frame, height)
     has_legend, has_x_axis = height >= 5, height >= 4
     left = max((len(tick.label) for tick in y_ticks), default=0) + 2 if width >= 24 else 0
@@ -172,7 +171,7 @@ def _draw_goal(grid: CellGrid, layout: Layout, frame: FrameData) -> None:
 
 
 def _draw_legend(grid: CellGrid, frame: FrameData) -> None:
-    items, must = list(frame.legend), frame.settings[-1]
+    items, must = legend(frame), frame.settings[-1]
     room = grid.width - (len(must) + 2 if must else 0)
     while sum(item.width + 2 for item in items) - 2 > room:
         items.remove(max(items, key=lambda item: item.rank))

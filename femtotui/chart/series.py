@@ -21,36 +21,6 @@ _EARLY_POINTS = 40  # up to here, the first values are most of the curve
 _X_STEPS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10)
 
 
-class GrowingArray:
-    """A float64 vector that doubles its capacity when it is full, so that appending stays cheap."""
-
-    def __init__(self) -> None:
-        self._room = np.empty(_FIRST_CAPACITY)
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def values(self) -> Floats:
-        """The values so far: a view, valid until the next change."""
-        return self._room[: self._size]
-
-    def extend(self, values_K: Floats) -> None:
-        """Append all of `values_K`."""
-        needed = self._size + values_K.size
-        if needed > self._room.size:
-            room = np.empty(max(needed, 2 * self._room.size))
-            room[: self._size] = self.values
-            self._room = room
-        self._room[self._size : needed] = values_K
-        self._size = needed
-
-    def truncate(self, size: int) -> None:
-        """Forget everything from index `size` on."""
-        self._size = min(size, self._size)
-
-
 class Smoother:
     """A running average with exponentially falling weights, corrected for its start at 0.
 
@@ -96,36 +66,36 @@ class LossSeries:
     """
 
     def __init__(self, beta: float = 0.9) -> None:
-        self._steps, self._losses = GrowingArray(), GrowingArray()
-        self._elapsed, self._smoothed = GrowingArray(), GrowingArray()
+        # Rows: steps, losses, times, averages. Twice as long whenever it is full, so that appending is cheap.
+        self._room = np.empty((4, _FIRST_CAPACITY))
+        self._size = 0
         self._smoother = Smoother(beta)
         self.rewritten = 0
 
     @classmethod
     def of(cls, steps: ArrayLike, losses: ArrayLike, elapsed_s: ArrayLike | None = None) -> LossSeries:
-        """A curve of these points."""
         series = cls()
         series.extend(steps, losses, elapsed_s)
         return series
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return self._size
 
     @property
     def steps(self) -> Floats:
-        return self._steps.values
+        return self._room[0, : self._size]
 
     @property
     def losses(self) -> Floats:
-        return self._losses.values
+        return self._room[1, : self._size]
 
     @property
     def elapsed_s(self) -> Floats:
-        return self._elapsed.values
+        return self._room[2, : self._size]
 
     @property
     def smoothed(self) -> Floats:
-        return self._smoothed.values
+        return self._room[3, : self._size]
 
     @property
     def has_times(self) -> bool:
@@ -146,11 +116,14 @@ class LossSeries:
         if not steps_K.size:
             return
         order = np.argsort(steps_K, kind="stable")
-        self._rewind(steps_K[order[0]])
-        self._steps.extend(steps_K[order])
-        self._losses.extend(losses_K[order])
-        self._elapsed.extend(times_K[order])
-        self._smoothed.extend(self._smoother.extend(losses_K[order]))
+        self._truncate(int(np.searchsorted(self.steps, steps_K[order[0]], "left")))
+        start, self._size = self._size, self._size + steps_K.size
+        if self._size > self._room.shape[1]:
+            room = np.empty((4, max(self._size, 2 * self._room.shape[1])))
+            room[:, :start] = self._room[:, :start]
+            self._room = room
+        averages_K = self._smoother.extend(losses_K[order])
+        self._room[:, start : self._size] = steps_K[order], losses_K[order], times_K[order], averages_K
 
     def smooth(self, beta: float) -> None:
         """Average over more or fewer values, from the first point on."""
@@ -159,22 +132,16 @@ class LossSeries:
 
     def _smooth_again(self, beta: float) -> None:
         self._smoother = Smoother(beta)
-        self._smoothed.truncate(0)
-        self._smoothed.extend(self._smoother.extend(self.losses))
+        self._room[3, : self._size] = self._smoother.extend(self.losses)
 
     def forget_after(self, step: float) -> None:
         """Drop the points after `step`."""
         self.rewritten += 1
         self._truncate(int(np.searchsorted(self.steps, step, "right")))
 
-    def _rewind(self, step: float) -> None:
-        if len(self) and step <= self.steps[-1]:
-            self._truncate(int(np.searchsorted(self.steps, step, "left")))
-
     def _truncate(self, size: int) -> None:
-        if size < len(self):
-            for column in (self._steps, self._losses, self._elapsed):
-                column.truncate(size)
+        if size < self._size:
+            self._size = size
             self._smooth_again(self._smoother.beta)
 
     def times_of(self, steps: Floats) -> Floats:

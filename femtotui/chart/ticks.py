@@ -33,7 +33,7 @@ def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> 
     if not _usable(low, high, most):
         return ()
     step = nice_step((high - low) / most, whole=whole)
-    if _count(low, high, step) > most:
+    if len(_multiples(low, high, step)) > most:
         step = nice_step(step * 1.01, whole=whole)
     values = _multiples(low, high, step)
     return _labelled(values, number_labels(values, step))
@@ -51,7 +51,11 @@ def log_ticks(low: float, high: float, most: int) -> tuple[Tick, ...]:
         best = values
     if len(best) < 2:
         decades = math.log10(high / low)
-        return _every(_log_values(low, high, (1.0,)), most) if decades > 2 else linear_ticks(low, high, most)
+        if decades <= 2:
+            return linear_ticks(low, high, most)
+        powers = _log_values(low, high, (1.0,))
+        best = powers[:: max(1, math.ceil(len(powers) / most))]
+        return _labelled(best, [f"{value:g}" for value in best])
     if best[-1] / best[0] > 1000:
         return _labelled(best, [f"{value:g}" for value in best])
     decimals = max(_decimals(value) for value in best)
@@ -68,7 +72,7 @@ def time_ticks(low: float, high: float, most: int) -> tuple[Tick, ...]:
     else:
         fitting = [float(clock) for clock in _CLOCK_S if clock >= wanted]
         step = fitting[0] if fitting else 86_400 * nice_step(wanted / 86_400, whole=True)
-    if _count(low, high, step) > most:
+    if len(_multiples(low, high, step)) > most:
         step *= 2
     values = _multiples(low, high, step)
     return _labelled(values, [duration_label(value, step) for value in values])
@@ -121,18 +125,9 @@ def _usable(low: float, high: float, most: int) -> bool:
     return 0 < most <= _MAX_TICKS and _LEAST_SPAN < high - low < math.inf
 
 
-def _bounds(low: float, high: float, step: float) -> tuple[int, int]:
-    slack = 1e-9 * (high - low)
-    return math.ceil((low - slack) / step), math.floor((high + slack) / step)
-
-
-def _count(low: float, high: float, step: float) -> int:
-    first, last = _bounds(low, high, step)
-    return last - first + 1
-
-
 def _multiples(low: float, high: float, step: float) -> list[float]:
-    first, last = _bounds(low, high, step)
+    slack = 1e-9 * (high - low)
+    first, last = math.ceil((low - slack) / step), math.floor((high + slack) / step)
     # A step below the numbers' precision gives the same number again.
     return sorted({number * step for number in range(first, last + 1)})
 
@@ -141,12 +136,6 @@ def _log_values(low: float, high: float, mantissas: Sequence[float]) -> list[flo
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     values = (mantissa * 10.0**power for power in powers for mantissa in mantissas)
     return [value for value in values if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
-
-
-def _every(values: list[float], most: int) -> tuple[Tick, ...]:
-    """At most `most` of `values`, evenly picked."""
-    kept = values[:: max(1, math.ceil(len(values) / most))]
-    return _labelled(kept, [f"{value:g}" for value in kept])
 
 
 def _decimals(step: float) -> int:

@@ -38,7 +38,11 @@ class Viewport:
 
     def moved_x(self, whole: Range, share: float) -> Viewport:
         """x moved by a share of its width, not beyond the ends."""
-        return Viewport(_moved(self.x, whole, share) if self.x else None, self.y)
+        if self.x is None:
+            return self
+        width = self.x[1] - self.x[0]
+        low = min(max(self.x[0] + share * width, whole[0]), max(whole[1] - width, whole[0]))
+        return Viewport((low, low + width), self.y)
 
     def moved_y(self, share: float) -> Viewport:
         """y moved up by a share of its height."""
@@ -66,10 +70,4 @@ def _zoomed(now: Range, whole: Range, factor: float, at: float, *, within: bool)
     low = at - share * width
     if within:
         low = min(max(low, whole[0]), whole[1] - width)
-    return low, low + width
-
-
-def _moved(now: Range, whole: Range, share: float) -> Range:
-    width = now[1] - now[0]
-    low = min(max(now[0] + share * width, whole[0]), max(whole[1] - width, whole[0]))
     return low, low + width

@@ -81,7 +81,7 @@ def reproduce(
 def saved_on_signals() -> Iterator[SimpleQueue[Steering]]:
     """A queue of commands for trainings, through which a signal stops and saves them."""
     from ..experiments.reproduction import Interrupted  # noqa: PLC0415
-    from ..trainer.headless import stop_on_signals  # noqa: PLC0415
+    from ..trainer.session import stop_on_signals  # noqa: PLC0415
 
     commands: SimpleQueue[Steering] = SimpleQueue()
     with stop_on_signals(commands):

@@ -103,7 +103,7 @@ def train(
         return session
 
     def record(session: Session) -> int:
-        from ..trainer.headless import train_headless  # noqa: PLC0415
+        from ..trainer.session import train_headless  # noqa: PLC0415
 
         output = TrainingJson if as_json else TrainingBar if sys.stderr.isatty() else TrainingOutput
         with closing(output()) as shown:

@@ -45,7 +45,7 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
     """Each change is validated at once; an invalid preset can be neither trained nor saved."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
+        Binding("escape", "dismiss", "Cancel"),
         Binding("ctrl+s", "wish('save')", "Save", priority=True),
         Binding("ctrl+t", "wish('train')", "Train", priority=True),
         Binding("down", "app.focus_next", show=False),
@@ -119,7 +119,7 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
             case "train" | "save" | "save-train" as wish:
                 self.action_wish(wish)
             case _:
-                self.action_leave()
+                self.dismiss(None)
 
     def action_wish(self, wish: Wish) -> None:
         """Close with the preset, or focus the first invalid field."""
@@ -131,6 +131,3 @@ class EditScreen(ModalInTurn[EditAnswer | None]):
         wrong.focus()
         wrong.scroll_visible()
         self.app.bell()
-
-    def action_leave(self) -> None:
-        self.dismiss(None)

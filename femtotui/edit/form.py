@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
@@ -47,6 +47,7 @@ FIELDS = (
 )
 _MODEL = ("n_layers", "width", "n_heads", "context")
 _WHOLE = (*_MODEL, "steps", "batch", "lines")
+_RATES = ("learning_rate", "muon_lr")
 _BYTE_VOCABULARY = 256
 
 
@@ -65,8 +66,7 @@ def form_of(preset: Preset) -> dict[str, str]:
         "paths": shlex.join(preset.data.paths),
         "lines": str(preset.data.lines),
         "recipe": preset.recipe,
-        "learning_rate": f"{preset.learning_rate:g}" if preset.learning_rate is not None else "",
-        "muon_lr": f"{preset.muon_lr:g}" if preset.muon_lr is not None else "",
+        **{name: f"{rate:g}" if (rate := getattr(preset, name)) is not None else "" for name in _RATES},
         "steps": str(preset.steps),
         "batch": str(preset.batch),
     }
@@ -75,55 +75,37 @@ def form_of(preset: Preset) -> dict[str, str]:
 def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]:
     """The preset that a form describes, or None and the problems by field."""
     problems: dict[str, str] = {}
+    kind = values["tokenizer"]
     numbers = {name: _whole(values[name], name, problems) for name in _WHOLE}
-    dropout = _real(values["dropout"] or "0", "dropout", problems)
-    rates = {
-        name: _real(values[name], name, problems) if values[name].strip() else None
-        for name in ("learning_rate", "muon_lr")
+    # A BPE or a character vocabulary is known once the text has been read.
+    known = _BYTE_VOCABULARY if kind == "byte" else 0
+    tables = {
+        "key": values["key"].strip(),
+        "title": values["title"].strip(),
+        "model": {
+            **{name: numbers[name] for name in _MODEL},
+            "dropout": _real(values["dropout"] or "0", "dropout", problems),
+            "vocab_size": known,
+        },
+        "data": {"source": values["source"], "paths": _paths(values, problems), "lines": numbers["lines"]},
+        "steps": numbers["steps"],
+        "batch": numbers["batch"],
+        "recipe": values["recipe"],
     }
-    paths = _paths(values, problems)
-    vocabulary = 0
-    if values["tokenizer"] == "bpe":
-        vocabulary = _whole(values["vocab_size"], "vocab_size", problems)
+    for name in _RATES:
+        tables[name] = _real(values[name], name, problems) if values[name].strip() else None
+    asked = _whole(values["vocab_size"], "vocab_size", problems) if kind == "bpe" else known
+    tables["tokenizer"] = {"kind": kind, "vocab_size": asked}
     if problems:
         return None, problems
     try:
-        preset = msgspec.convert(_tables(values, numbers, dropout, rates, paths, vocabulary), Preset)
+        preset = msgspec.convert(tables, Preset)
     except msgspec.ValidationError as error:
         problem = explain(error, Preset)
         return None, {problem.field.rpartition(".")[2] or "title": problem.reason}
     if any(preset.key == entry.key for entry in list_presets()):
         return None, {"key": f"{preset.key} is taken: choose another, such as `my-preset`"}
     return preset, {}
-
-
-def _tables(
-    values: Mapping[str, str],
-    numbers: Mapping[str, int],
-    dropout: float,
-    rates: Mapping[str, float | None],
-    paths: tuple[str, ...],
-    vocabulary: int,
-) -> dict[str, Any]:
-    """The form as the tables of a preset's TOML."""
-    kind = values["tokenizer"]
-    is_byte = kind == "byte"
-    return {
-        "key": values["key"].strip(),
-        "title": values["title"].strip(),
-        "model": {
-            **{name: numbers[name] for name in _MODEL},
-            "dropout": dropout,
-            # A BPE or a character vocabulary is known once the text has been read.
-            "vocab_size": _BYTE_VOCABULARY if is_byte else 0,
-        },
-        "tokenizer": {"kind": kind, "vocab_size": _BYTE_VOCABULARY if is_byte else vocabulary},
-        "data": {"source": values["source"], "paths": paths, "lines": numbers["lines"]},
-        "steps": numbers["steps"],
-        "batch": numbers["batch"],
-        "recipe": values["recipe"],
-        **rates,
-    }
 
 
 def _whole(text: str, name: str, problems: dict[str, str]) -> int:

@@ -135,8 +135,7 @@ class ExperimentScreen(InTurn[None]):
         super().__init__()
         self._runner, self._experiment, self._pause_current = runner, runner.experiment, pause_current
         self._ticks = 0
-        self._chart = LossChart(id="experiment-chart")
-        self._chart.glyphs = glyphs
+        self._chart = LossChart("experiment-chart", glyphs)
         self._table = Static(id="experiment-table")
 
     def compose(self) -> ComposeResult:

@@ -40,8 +40,7 @@ class CompareScreen(InTurn[None]):
         self._left, self._right, self._glyphs = left, right, glyphs
 
     def compose(self) -> ComposeResult:
-        chart = LossChart(id="compare-chart")
-        chart.glyphs = self._glyphs
+        chart = LossChart("compare-chart", self._glyphs)
         yield chart
         with VerticalScroll(id="compare-facts") as facts:
             facts.border_title = Content(f"{self._left.name}  and  {self._right.name}")

@@ -27,8 +27,7 @@ from femtotui.core.run_folder.entry import (
 )
 from femtotui.core.run_folder.logs import read_scores
 
-from ..chart.sparkline import score_curve
-from ..text.formats import UNKNOWN, loss, memory
+from ..text.formats import UNKNOWN, loss, memory, score_curve
 from ..text.safe import one_line, printable
 from ..widgets.dialogs import ModalInTurn
 from ..widgets.tick import LOOK_TICKS

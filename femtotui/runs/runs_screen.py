@@ -87,7 +87,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         self._on_chart: tuple[str, tuple[str, ...]] | None = None
         # Held, not looked up: a message of the table may come when the screen is being taken apart.
         self._table: DataTable[Text] = DataTable(id="runs-table", cursor_type="row", zebra_stripes=False)
-        self._chart = LossChart(id="runs-chart")
+        self._chart = LossChart("runs-chart", glyphs)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="runs-box") as box:
@@ -95,7 +95,6 @@ class RunsScreen(InTurn[RunsAnswer]):
             self._table.add_columns(*COLUMNS)
             yield self._table
             yield Static(id="runs-empty")
-        self._chart.glyphs = self._glyphs
         yield self._chart
         yield KeyLine()
 

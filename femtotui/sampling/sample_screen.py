@@ -106,17 +106,17 @@ class SampleScreen(InTurn[None]):
         self._figures_due = self._head_due = 0.0
 
     def compose(self) -> ComposeResult:
-        yield Static(id="studio-head")
-        with Horizontal(id="studio-prompt"):
+        yield Static(id="sampling-head")
+        with Horizontal(id="sampling-prompt"):
             yield Static("prompt")
             yield Prompt(self._first_prompt)
         yield SamplingFields()
         yield UserText()
-        yield Static(id="studio-trouble")
-        with Horizontal(id="studio-body"):
-            yield TokenView(id="studio-tokens")
-            with Vertical(id="studio-side"):
-                yield NextToken(can_branch=True, id="studio-next")
+        yield Static(id="sampling-trouble")
+        with Horizontal(id="sampling-body"):
+            yield TokenView(id="sampling-tokens")
+            with Vertical(id="sampling-side"):
+                yield NextToken(can_branch=True, id="sampling-next")
                 yield BranchList()
         yield AskRow()
         yield KeyLine()
@@ -144,7 +144,7 @@ class SampleScreen(InTurn[None]):
 
     @property
     def _view(self) -> TokenView:
-        return self.query_one("#studio-tokens", TokenView)
+        return self.query_one("#sampling-tokens", TokenView)
 
     @property
     def _fields(self) -> SamplingFields:
@@ -158,7 +158,7 @@ class SampleScreen(InTurn[None]):
         """Show a problem, or none."""
         if problem != self._problem:
             self._problem = problem
-            line = self.query_one("#studio-trouble", Static)
+            line = self.query_one("#sampling-trouble", Static)
             line.display = bool(problem)
             line.update(Content(one_line(problem)))
             self.refresh_bindings()
@@ -187,7 +187,7 @@ class SampleScreen(InTurn[None]):
         head = one_line(f" {self.reader.description}", self.size.width)
         if head != self._head:
             self._head = head
-            self.query_one("#studio-head", Static).update(Content(head), layout=False)
+            self.query_one("#sampling-head", Static).update(Content(head), layout=False)
 
     def _show_figures(self, *, now: bool = True) -> None:
         """Show the score in the frame, at once or when it is due."""

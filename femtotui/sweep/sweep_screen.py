@@ -23,7 +23,7 @@ from ..chart.loss_chart import LossChart
 from ..runs.library import chart_data, state_overlay
 from ..text.formats import duration, loss
 from ..text.safe import unwrapped
-from ..widgets.dialogs import HEIGHTS, WIDTHS, InTurn, TooSmallScreen, YesNo, fits
+from ..widgets.dialogs import InTurn, YesNo
 from ..widgets.tick import TickingApp
 from .messages import Outcome, RunFigures, SweepReport, ranked
 from .spec import SweepTrial, Value, differing_settings
@@ -124,8 +124,7 @@ class SweepScreen(InTurn[None]):
         self._was_running: bool | None = None
         self._box, self._note = Vertical(id="sweep-box"), Static(id="sweep-note", markup=False)
         self._table: DataTable[Text] = DataTable(id="sweep-table", cursor_type="row", zebra_stripes=False)
-        self._chart = LossChart(id="sweep-chart")
-        self._chart.glyphs, self._chart.smoothing = glyphs, _SMOOTHING
+        self._chart = LossChart("sweep-chart", glyphs, _SMOOTHING)
 
     def compose(self) -> ComposeResult:
         with self._box:
@@ -230,8 +229,6 @@ class SweepApp(TickingApp):
 
     TITLE = "femtotui sweep"
     CSS_PATH = "../app/femtotui.tcss"
-    HORIZONTAL_BREAKPOINTS = WIDTHS
-    VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
@@ -244,8 +241,3 @@ class SweepApp(TickingApp):
     def on_mount(self) -> None:
         self.set_class(self._glyphs is ASCII, "-ascii")
         self.push_screen(SweepScreen(self._watcher, self._glyphs), lambda _: self.exit())
-        self.on_resize()
-
-    def on_resize(self) -> None:
-        if not fits(self.size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen())

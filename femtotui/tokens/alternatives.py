@@ -17,7 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ..text.safe import glyphs, one_line
-from ..widgets.frame import framed
+from ..widgets import framed
 
 if TYPE_CHECKING:
     from femtotui.core.sampling.distribution import Alternative, SampledToken

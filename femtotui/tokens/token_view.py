@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ..text.safe import Glyph
-from ..widgets.frame import framed
+from ..widgets import framed
 from .colours import DIFFERENCE, SURPRISE, ColourScale
 from .layout import PROMPT, TokenLayout
 

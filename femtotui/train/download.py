@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable
+from threading import Thread
 from typing import ClassVar, Literal
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static
 
@@ -18,7 +16,7 @@ from femtotui.presets.sources import download_english
 from ..runs.actions import RunActions
 from ..text.formats import Say
 from ..text.safe import unwrapped
-from ..widgets.dialogs import ModalInTurn
+from ..widgets.dialogs import Question
 
 Answer = Literal["download", "stand-in", "cancel"]
 
@@ -30,63 +28,23 @@ _QUESTION = (
 )
 
 
-class EnglishQuestion(ModalInTurn[Answer]):
+class EnglishQuestion(Question[Answer]):
     """Download, use the stand-in, or stay with what trains now; `trouble` says why a download failed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "answer('cancel')", "Cancel"),
-        Binding("d", "answer('download')", "Download", show=False),
-        Binding("u", "answer('stand-in')", "Use the stand-in", show=False),
-        Binding("left", "app.focus_previous", show=False),
-        Binding("right", "app.focus_next", show=False),
+        Binding("escape", "dismiss('cancel')", "Cancel"),
+        Binding("d", "dismiss('download')", "Download", show=False),
+        Binding("u", "dismiss('stand-in')", "Use the stand-in", show=False),
     ]
 
     def __init__(self, title: str, trouble: str = "") -> None:
-        super().__init__()
-        self._title, self._trouble = title, trouble
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="dialog") as dialog:
-            dialog.border_title = Content(unwrapped(self._title))
-            if self._trouble:
-                yield Static(Content(unwrapped(self._trouble)), id="dialog-trouble")
-            yield Static(_QUESTION)
-            with Horizontal(id="dialog-buttons"):
-                yield Button("Download", variant="primary", id="download", compact=True)
-                yield Button("Use the stand-in", id="stand-in", compact=True)
-                yield Button("Cancel", id="cancel", compact=True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        match event.button.id:
-            case "download":
-                self.dismiss("download")
-            case "stand-in":
-                self.dismiss("stand-in")
-            case _:
-                self.dismiss("cancel")
-
-    def action_answer(self, answer: Answer) -> None:
-        self.dismiss(answer)
-
-
-def start_download(moved: Callable[[int, int], None], ended: Callable[[str], object]) -> threading.Thread:
-    """Download in a thread of its own: `moved(received, total)` now and then, `ended(failure)` at the end.
-
-    The thread is a daemon: a network that does not answer must not keep the program from ending.
-    """
-
-    def work() -> None:
-        try:
-            download_english(moved)
-        except FemtoError as error:
-            ended(str(error))
-        else:
-            ended("")
-
-    thread = threading.Thread(target=work, name="download", daemon=True)
-    thread.start()
-    return thread
+        text = [Static(Content(unwrapped(trouble)), id="dialog-trouble")] if trouble else []
+        answers: dict[Button, Answer] = {
+            Button("Download", variant="primary", compact=True): "download",
+            Button("Use the stand-in", compact=True): "stand-in",
+            Button("Cancel", compact=True): "cancel",
+        }
+        super().__init__(title, [*text, Static(_QUESTION)], answers)
 
 
 class EnglishDownload:
@@ -99,7 +57,6 @@ class EnglishDownload:
     def __init__(
         self,
         actions: RunActions,
-        *,
         ask: Callable[[EnglishQuestion], Awaitable[Answer]],
         train: Callable[[str], object],
         reopen: Callable[[str, str], object],
@@ -132,13 +89,21 @@ class EnglishDownload:
 
     def _download(self, key: str) -> None:
         if not self._downloading_for:
-
-            def moved(received: int, total: int) -> None:
-                self._call_later(self.moved, received, total)
-
-            start_download(moved, lambda failure: self._call_later(self.ended, failure))
+            # A daemon: a network that does not answer must not keep the program from ending.
+            Thread(target=self._fetch, name="download", daemon=True).start()
         self._downloading_for = key
         self._say("downloading the English text…", "plain")
+
+    def _fetch(self) -> None:
+        def progress(received: int, total: int) -> None:
+            self._call_later(self.moved, received, total)
+
+        failure = ""
+        try:
+            download_english(progress)
+        except FemtoError as error:
+            failure = str(error)
+        self._call_later(self.ended, failure)
 
     def moved(self, received: int, total: int) -> None:
         """Say how far the download is."""

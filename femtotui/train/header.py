@@ -1,4 +1,4 @@
-"""The lines about the current run: header, summary, notice and status line."""
+"""The lines about the current run: header, summary, notice and status line, and the news in that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
+from ..runs.actions import StatusMessage
 from ..runs.state import RunState, Status
+from ..runs.verdict import too_early_words
 from ..text.formats import TONES, Tone
 from ..text.safe import unwrapped
 
@@ -16,7 +18,7 @@ NAME = "femtotui"
 NOTE_LINES = 2
 FAILURE_LINES = 4
 _SEPARATOR = " · "
-_MARKS = {
+MARKS = {
     Status.STARTING: ("◌", "$foreground-muted"),
     Status.TRAINING: ("●", "$text-success"),
     Status.PAUSED: ("‖", "$text-warning"),
@@ -54,34 +56,28 @@ class Header(Static):
 
     def __init__(self) -> None:
         super().__init__(id="header")
-        self._facts: list[str] = []
-        self._mark, self._tone, self._status = "", "$foreground-muted", "nothing is training"
+        self._shown: tuple[list[str], str, str, str] = ([], "", "$foreground-muted", "nothing is training")
 
     def show_run(self, state: RunState) -> None:
-        """Show a run."""
-        before = self._facts, self._mark, self._status
-        self._facts = header_facts(state)
-        self._mark, self._tone = _MARKS[state.status]
-        self._status = state.status.value
-        if before != (self._facts, self._mark, self._status):
-            self.refresh()
+        self._show(header_facts(state), *MARKS[state.status], state.status.value)
 
     def show_saving(self) -> None:
-        """Say that the program saves and is about to leave."""
-        self._mark, self._tone, self._status = "◌", "$text-warning", "saving…"
-        self.refresh()
+        self._show(self._shown[0], "◌", "$text-warning", "saving…")
+
+    def _show(self, *shown: *tuple[list[str], str, str, str]) -> None:
+        if shown != self._shown:
+            self._shown = shown
+            self.refresh()
 
     def render(self) -> Content:
         width = self.content_size.width
-        status = f"{self._mark} {self._status}".strip()
+        facts, mark, tone, word = self._shown
+        status = f"{mark} {word}".strip()
         room = width - cell_len(status) - 2
-        show_name = room > len(NAME) + 40
-        name = f"{NAME}   " if show_name else ""
-        facts = as_many_as_fit(self._facts, room - len(name))
-        gap = " " * max(1, width - len(name) - cell_len(facts) - cell_len(status))
-        return Content.assemble(
-            (name, "bold $text-accent"), (facts, "$text"), gap, (status, f"bold {self._tone}")
-        )
+        name = f"{NAME}   " if room > len(NAME) + 40 else ""
+        shown = as_many_as_fit(facts, room - len(name))
+        gap = " " * max(1, width - len(name) - cell_len(shown) - cell_len(status))
+        return Content.assemble((name, "bold $text-accent"), (shown, "$text"), gap, (status, f"bold {tone}"))
 
 
 def in_lines(facts: Sequence[str], width: int) -> str:
@@ -104,7 +100,6 @@ class Summary(Static):
         self._height = 0
 
     def show_facts(self, facts: list[str]) -> None:
-        """Show these."""
         if facts != self._facts:
             self._facts = facts
             self._lay_out()
@@ -164,7 +159,6 @@ class Notice(Static):
         self.display = False
 
     def show_run(self, state: RunState) -> None:
-        """Show the failure or the remarks of a run."""
         words, failed = notice_text(state)
         if words == self._words:
             return
@@ -199,7 +193,6 @@ class StatusLine(Static):
         self.refresh()
 
     def show_figures(self, figures: str) -> None:
-        """Show small figures at the right edge."""
         if figures != self._figures:
             self._figures = figures
             self.refresh()
@@ -212,3 +205,48 @@ class StatusLine(Static):
             return news.truncate(width, ellipsis=True)
         gap = " " * (width - cell_len(self.news) - cell_len(self._figures))
         return Content.assemble(news, gap, (self._figures, "$foreground-muted"))
+
+
+class RunNews:
+    """Compares a run with what it was at the last update. A run that is new here is compared with nothing."""
+
+    def __init__(self) -> None:
+        self._state: RunState | None = None
+        self._status: Status | None = None
+        self._expected: tuple[RunState, int | None] | None = None
+
+    def status_of(self, state: RunState) -> Status | None:
+        """The status at the last update; None for another run."""
+        return self._status if state is self._state else None
+
+    def expect_checkpoint(self) -> None:
+        if self._state is not None:
+            self._expected = (self._state, self._state.checkpoint_step)
+
+    def update(self, state: RunState) -> list[StatusMessage]:
+        """The messages since the last update."""
+        before = self.status_of(state)
+        self._state, self._status = state, state.status
+        status = status_news(state, before) if state.status is not before else None
+        messages = [status] if status is not None else []
+        if self._expected is not None and self._expected != (state, state.checkpoint_step):
+            if self._expected[0] is state:
+                messages.append(StatusMessage(f"step {state.checkpoint_step or 0:,} is saved", "good"))
+            self._expected = None
+        return messages
+
+
+def status_news(state: RunState, before: Status | None) -> StatusMessage | None:
+    """A message about a run whose status was `before`, None if it was not looked at."""
+    match state.status:
+        case Status.PAUSED:
+            early = too_early_words(state)
+            words = f"paused at step {state.step:,}; the run is saved{early and ' · ' + early}"
+            return StatusMessage(words, "warning")
+        case Status.FINISHED if before is not None:
+            return StatusMessage(f"finished after {state.step:,} steps; n starts a new run", "good")
+        case Status.FAILED if before is not None and state.failure is not None:
+            return StatusMessage(f"{state.failure.title} at step {state.step:,}", "error")
+        case Status.TRAINING if before is Status.PAUSED:
+            return StatusMessage("resumed", "good")
+    return None

@@ -35,7 +35,6 @@ class OpenExperiments:
         self._opened: dict[str, ExperimentRunner] = {}
 
     async def race(self, preset: Preset) -> None:
-        """Race the recipes on a preset."""
         try:
             await self._open(preset.key, lambda: race(preset))
         except FemtoError as error:
@@ -60,7 +59,6 @@ class OpenExperiments:
             manager.resume()
 
     def newest_sweep(self) -> SweepScreen | None:
-        """The screen of the newest sweep."""
         try:
             return SweepScreen(SweepWatcher(find_sweep(self._actions.manager.runs, "latest")), self._glyphs)
         except SweepError as error:

@@ -1,4 +1,4 @@
-"""The panels with the numbers of a run, and the line with its scores."""
+"""The panels with the numbers of a run, the line with its scores, and the help about the Train screen."""
 
 from __future__ import annotations
 
@@ -17,10 +17,20 @@ from textual.widgets import Static
 
 from femtotui.core.events import ScoreDone
 
-from ..chart.sparkline import progress_bar, score_bars, sparkline
 from ..runs.state import RunState, Status
-from ..text.formats import UNKNOWN, duration, loss, memory, milliseconds, rate
+from ..text.formats import (
+    UNKNOWN,
+    duration,
+    loss,
+    memory,
+    milliseconds,
+    progress_bar,
+    rate,
+    score_bars,
+    sparkline,
+)
 from ..text.safe import one_line
+from ..widgets.help_screen import Rows
 
 PANELS = ("step", "loss", "elapsed", "RAM", "speed", "rate")
 _LONGEST_FORESIGHT_S = 30 * 86_400
@@ -154,39 +164,16 @@ class StatPanel(Widget):
     }
     """
 
-    def __init__(
-        self,
-        title: str,
-        *,
-        main: str = UNKNOWN,
-        sub: str = "",
-        id: str | None = None,  # noqa: A002
-    ) -> None:
-        super().__init__(id=id)
-        self.border_title = Content(one_line(title))
+    def __init__(self, title: str) -> None:
+        super().__init__(id=f"panel-{title.lower()}")
+        self.border_title = title
         self._number_widths = [0, 0, 0]
-        self._lines = ("", "", "")
-        self.update(main, sub)
-
-    @property
-    def main(self) -> str:
-        """The main line as it is shown."""
-        return self._lines[0]
-
-    @property
-    def sub(self) -> str:
-        """The line below it as it is shown."""
-        return self._lines[1]
-
-    @property
-    def more(self) -> str:
-        """The third line as it is shown, where the box is high enough."""
-        return self._lines[2]
+        self.lines = (UNKNOWN, "", "")
 
     def update(self, main: str, sub: str = "", more: str = "") -> None:
         """Show the lines; only what differs from what is shown is drawn again."""
         lines = (self._steady(0, main), self._steady(1, sub), self._steady(2, more))
-        before, self._lines = self._lines, lines
+        before, self.lines = self.lines, lines
         rows = [row for row in range(len(lines)) if lines[row] != before[row]]
         if rows:
             self.refresh(*(Region(0, row, max(self.content_size.width, 1), 1) for row in rows))
@@ -205,10 +192,10 @@ class StatPanel(Widget):
     def render_line(self, y: int) -> Strip:
         """The main line, the lines below it, and nothing else; a lost end is marked."""
         width = self.content_size.width
-        if not 0 <= y < len(self._lines):
+        if not 0 <= y < len(self.lines):
             return Strip.blank(width, self.rich_style)
         style = self.get_component_rich_style(f"stat-panel--{'sub' if y else 'main'}")
-        fitted = one_line(cut_at_word(self._lines[y], width), width)
+        fitted = one_line(cut_at_word(self.lines[y], width), width)
         return Strip([Segment(fitted, style)]).adjust_cell_length(width, style)
 
 
@@ -241,12 +228,10 @@ class ScoreLine(Static):
         self.display = False
 
     def show_scores(self, scores: Sequence[ScoreDone]) -> None:
-        """Show these, oldest first."""
-        if len(scores) == len(self._scores) and list(scores[-1:]) == list(self._scores[-1:]):
-            return
-        self._scores = tuple(scores)
-        self.display = bool(scores)
-        self.refresh(layout=True)
+        if tuple(scores) != self._scores:
+            self._scores = tuple(scores)
+            self.display = bool(scores)
+            self.refresh(layout=True)
 
     def render(self) -> Content:
         """The curve takes what the words leave, but some of it always."""
@@ -259,3 +244,42 @@ class ScoreLine(Static):
         tone = "$text-success" if last.verdict == "success" else "$text-warning"
         said = one_line(words, max(0, width - len(_LABEL) - len(bars) - 1))
         return Content.assemble((_LABEL, "$foreground-muted"), (bars, tone), " ", said)
+
+
+# -- help: its keys are explained by their bindings ----------------------------------------------------------
+
+MEANINGS: Rows = (
+    ("step", "batches trained on, and how many there will be"),
+    ("loss", "the surprise of the next token, in nats: the mean of the last 20 steps. Lower is better. val "
+     "is the same on text that is not trained on"),
+    ("elapsed", "time spent training, and what is left at the recent rate; pauses do not count"),
+    ("RAM", "the peak of trainer and app together, and after ~ the forecast; then what is free"),
+    ("speed", "milliseconds per step and tokens per second, over the last 50 steps; the bars show 240"),
+    ("chart", "named lines say what a loss means: ln V is random guessing, unigram and bigram only count "
+     "tokens and pairs, the floor knows every rule. The mark is where the journal's own run ended"),
+    ("below it", "the verdict: whether the loss still falls, and how fast; how far it is from the floor; "
+     "where the journal's run ended. A run that still falls was stopped too early"),
+    ("sample", "what the model writes. A token's colour is its probability; the arrows move through the "
+     "tokens and show what else was likely. An empty prompt is a newline; \\n and \\t work"),
+    ("presets", "↑ ↓ and enter choose one, so do the numbers 1 to 14. Left of the number: ‖ parked, ● this "
+     "session's run; right of the size: the journal's verdict, then ours, from the runs' scores"),
+    ("runs", "the newest, with the loss on text that is not trained on: ● trains, ‖ can be resumed, "
+     "✓ finished, – never saved, ◆ laid over the chart"),
+    ("detached", "training without the app: femtotui attach shows it again"),
+)  # fmt: skip
+
+TOPICS: dict[str, tuple[str, Rows]] = {
+    "chart": ("the chart", (
+        ("mouse", "the wheel zooms, dragging moves, a click reads a point, a double click shows all again"),
+        ("bits", "bits per byte compare runs with different tokenizers"),
+    )),
+    "presets": ("the presets", (
+        ("↑ ↓", "highlight a preset: the line below says what it needs"),
+        ("enter", "train it; the current run is saved and parked, and resumed when you come back"),
+        ("marks", "● trains or finished, ‖ parked, ! failed; ✓ ✗ the journal's verdict, then ours"),
+    )),
+    "run-list": ("the runs", (
+        ("↑ ↓", "highlight a run: the line below says how far it got"),
+        ("enter", "lay its curve over the chart, or remove it"),
+    )),
+}  # fmt: skip

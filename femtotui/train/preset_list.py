@@ -23,6 +23,7 @@ from ..runs.manager import RunManager
 from ..runs.state import Status
 from ..text.formats import Say, fitted, preset_parameters, short_title, size
 from ..text.safe import unwrapped
+from .header import MARKS
 
 DIGIT_SECONDS = 0.6
 """How long a digit waits for a second one: 1 may become 14."""
@@ -31,14 +32,7 @@ Verdicts = dict[str, PresetVerdict]
 TITLE_WIDTH = 10
 _VERDICTS = {"success": ("✓", "$text-success"), "fail": ("✗", "$text-error")}
 _BROKEN = "broken "
-_OURS = {
-    Status.STARTING: ("◌", "$foreground-muted"),
-    Status.TRAINING: ("●", "$text-success"),
-    Status.PAUSED: ("‖", "$text-warning"),
-    Status.PARKED: ("‖", "$text-warning"),
-    Status.FINISHED: ("●", "$foreground-muted"),
-    Status.FAILED: ("!", "$text-error"),
-}
+_OURS = MARKS | {Status.FINISHED: ("●", "$foreground-muted"), Status.FAILED: ("!", "$text-error")}
 
 
 def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | None = None) -> Content:
@@ -143,7 +137,6 @@ class PresetList(OptionList):
                 self.replace_option_prompt(key, preset_line(self._presets[key], *now))
 
     def point_at(self, key: str) -> None:
-        """Move the cursor to a preset."""
         if key in self._shown:
             self.highlighted = self.get_option_index(key)
 
@@ -196,7 +189,6 @@ class PresetFilter(Input):
         self._close("")
 
     def _close(self, key: str) -> None:
-        """Show all presets again."""
         self._presets.filter("")
         self.post_message(FilterClosed(key))
         self.remove()
@@ -218,7 +210,6 @@ class PresetMarks:
         self._from_disk: Verdicts = {}
 
     def read_verdicts(self) -> None:
-        """Read the verdicts of the runs on disk, and show them."""
         self._in_background(lambda: preset_verdicts(self._manager.runs), self._use)
 
     def _use(self, verdicts: Verdicts) -> None:
@@ -226,7 +217,6 @@ class PresetMarks:
         self.update()
 
     def update(self) -> None:
-        """Show the marks as they are now."""
         statuses: dict[str, Status] = {}
         verdicts = dict(self._from_disk)
         for key, handle in self._manager.handles.items():
@@ -238,33 +228,25 @@ class PresetMarks:
         self._show(statuses, verdicts)
 
 
-class PresetEditor:
-    """Opens the edit form, and saves or trains what comes back.
+async def edit_preset(
+    preset: Preset,
+    actions: RunActions,
+    ask: Callable[[EditScreen], Awaitable[EditAnswer | None]],
+    do: Callable[[Callable[[], StatusMessage]], bool],
+) -> str:
+    """Open the edit form, and save or train what comes back: the key of the new or changed preset, or "".
 
-    `ask` shows the form and returns the answer, `do` carries out an action and tells whether it succeeded,
-    `changed` is called with the key of a preset that is new or different.
+    `ask` shows the form and returns the answer, `do` carries out an action and tells whether it succeeded.
     """
-
-    def __init__(
-        self,
-        actions: RunActions,
-        ask: Callable[[EditScreen], Awaitable[EditAnswer | None]],
-        do: Callable[[Callable[[], StatusMessage]], bool],
-        changed: Callable[[str], None],
-    ) -> None:
-        self._actions, self._ask, self._do, self._changed = actions, ask, do, changed
-
-    async def edit(self, preset: Preset) -> None:
-        """Edit a preset."""
-        answer = await self._ask(EditScreen(preset, self._actions.forecast_words))
-        if answer is None:
-            return
-        edited, actions = answer.preset, self._actions
-        if answer.wish in {"save", "save-train"} and not self._do(lambda: actions.save_preset(edited)):
-            return
-        if answer.wish in {"train", "save-train"}:
-            self._do(lambda: actions.start_edited(edited))
-        self._changed(edited.key)
+    answer = await ask(EditScreen(preset, actions.forecast_words))
+    if answer is None:
+        return ""
+    edited = answer.preset
+    if answer.wish in {"save", "save-train"} and not do(lambda: actions.save_preset(edited)):
+        return ""
+    if answer.wish in {"train", "save-train"}:
+        do(lambda: actions.start_edited(edited))
+    return edited.key
 
 
 class PresetNumber:

@@ -1,4 +1,4 @@
-"""The middle of the Train screen: panels, notice, chart, scores and samples of one run."""
+"""The middle of the Train screen: panels, notice, chart and scores of one run, and its samples."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from femtotui.presets import Preset
 
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
-from ..runs.actions import RunActions
+from ..runs.actions import RunActions, StatusMessage
 from ..runs.library import chart_data
+from ..runs.manager import RunHandle, RunManager
 from ..runs.state import RunState, Status
 from ..runs.verdict import Judge
 from ..sampling.sample_pane import SamplePane
+from ..sampling.stream import Pace
 from ..text.formats import local_now
+from ..trainer.protocol import SnapshotArrived
 from ..widgets.tick import SLOW_TICKS
 from .header import Notice, Summary
 from .panels import PANELS, ScoreLine, StatPanel, panel_lines, ram_words, summary_facts
@@ -27,8 +30,7 @@ class RunPane(Vertical):
 
     def __init__(self, actions: RunActions, glyphs: Glyphs) -> None:
         super().__init__(id="main")
-        self.chart = LossChart(id="chart")
-        self.chart.glyphs = glyphs
+        self.chart = LossChart("chart", glyphs)
         self.samples = SamplePane(actions)
         self._judge = Judge()
         self._drawn: tuple[RunState | None, int] = (None, -1)
@@ -37,7 +39,7 @@ class RunPane(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(id="panels"):
             for name in PANELS:
-                yield StatPanel(name, id=f"panel-{name.lower()}")
+                yield StatPanel(name)
         yield Summary()
         yield Notice()
         yield self.chart
@@ -45,7 +47,6 @@ class RunPane(Vertical):
         yield self.samples
 
     def show(self, state: RunState) -> None:
-        """Show the numbers of a run."""
         self.query_one(Notice).show_run(state)
         free_mib = available_mib()
         for name, lines in panel_lines(state, local_now(), free_mib).items():
@@ -65,3 +66,44 @@ class RunPane(Vertical):
         self.chart.show_verdict(verdict.words, verdict.tone)
         self.chart.show(chart_data(state, preset))
         return True
+
+
+class LiveSamples:
+    """Asks the trainer for snapshots, and has the pane sample from them."""
+
+    def __init__(self, manager: RunManager, pane: SamplePane) -> None:
+        self._manager, self._pane = manager, pane
+        self.pace = Pace()
+        self._state: RunState | None = None
+        self._sampled: SnapshotArrived | None = None
+        self._asked = False
+
+    def update(self, handle: RunHandle) -> None:
+        """Sample from a new snapshot, and ask for the next when it is due."""
+        pane = self._pane
+        if handle.state is not self._state:
+            self._state, self._sampled, self._asked = handle.state, None, False
+            pane.clear()
+        if handle.snapshot is not None and handle.snapshot is not self._sampled:
+            self._sample(handle.snapshot, asked=self._asked)
+        if pane.can_show and self.pace.due(handle.state, drawing=pane.is_drawing):
+            self._manager.ask_snapshot()
+
+    def ask(self) -> StatusMessage | None:
+        """Sample as the user asked, now or from the next snapshot; a message says why it is impossible."""
+        handle = self._manager.current
+        if handle is None or handle.state.started is None:
+            return StatusMessage("nothing to sample from yet")
+        if handle.snapshot is not None:
+            self._sample(handle.snapshot, asked=True)
+        elif self._manager.ask_snapshot():
+            self._asked = True
+        else:
+            return StatusMessage("this run left no parameters to sample from", "warning")
+        return None
+
+    def _sample(self, snapshot: SnapshotArrived, *, asked: bool) -> None:
+        self._sampled = snapshot
+        if asked or not self._pane.is_read:
+            self._asked = False
+            self._pane.sample(asked=asked)

@@ -31,24 +31,21 @@ from ..text.formats import Tone
 from ..widgets.help_screen import HelpScreen
 from ..widgets.key_line import KeyLine
 from .download import EnglishDownload
-from .header import Header, StatusLine
-from .live_samples import LiveSamples
+from .header import Header, RunNews, StatusLine
 from .open_experiments import OpenExperiments
 from .overlays import Overlays
-from .panels import figures_line
+from .panels import MEANINGS, TOPICS, figures_line
 from .preset_list import (
     FilterClosed,
     PresetChosen,
-    PresetEditor,
     PresetFilter,
     PresetList,
     PresetMarks,
     PresetNumber,
     PresetPointedAt,
+    edit_preset,
 )
-from .run_news import RunNews
-from .run_pane import RunPane
-from .train_help import MEANINGS, TOPICS
+from .run_pane import LiveSamples, RunPane
 
 _Found = TypeVar("_Found")
 _hidden = partial(Binding, show=False)
@@ -103,18 +100,12 @@ class TrainScreen(Screen[None]):
             lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
         )
         self._english = EnglishDownload(
-            actions,
-            ask=self._ask,
-            train=lambda key: self._do(lambda: actions.start_preset(key)),
-            reopen=self.open_preset,
-            call_later=self.call_later,
-            say=self.say,
+            actions, self._ask, self._start, self.open_preset, self.call_later, self.say
         )
         self.overlays = Overlays(manager, self._draw_overlays, self.say)
         self.experiments = OpenExperiments(actions, glyphs, self._ask, self.say)
         self._runs = RunListUpdater(manager, partial(self._in_background, "runs-list"), self._show_runs)
         self._marks = PresetMarks(manager, partial(self._in_background, "verdicts"), self._list.mark)
-        self._editor = PresetEditor(actions, self._ask, self._do, self._presets_changed)
         self._samples = LiveSamples(manager, self._pane.samples)
         self._news = RunNews()
         self._shown: tuple[RunState | None, int] = (None, -1)
@@ -146,13 +137,11 @@ class TrainScreen(Screen[None]):
         self.run_worker(work, thread=True, exclusive=True, group=group)
 
     async def _ask(self, screen: Screen[_Found]) -> _Found:
-        """Show a screen, wait for its answer, and return it."""
         return await self.app.push_screen_wait(screen)
 
     # -- showing ---------------------------------------------------------------------------------------
 
     def say(self, words: str, tone: Tone = "plain") -> None:
-        """Show a line above the keys."""
         self.query_one(StatusLine).say(words, tone)
 
     def _show_message(self, message: StatusMessage | None) -> None:
@@ -160,7 +149,6 @@ class TrainScreen(Screen[None]):
             self.say(message.words, message.tone)
 
     def show_saving(self) -> None:
-        """Say that the runs are being saved before the program ends."""
         self.query_one(Header).show_saving()
         self.say("saving…", "warning")
 
@@ -231,7 +219,6 @@ class TrainScreen(Screen[None]):
         return True
 
     def action_steer(self, name: str) -> None:
-        """Carry out an action of RunActions that needs no more than its name."""
         self._do(getattr(self.actions, name))
 
     def action_checkpoint(self) -> None:
@@ -250,7 +237,7 @@ class TrainScreen(Screen[None]):
         if chart.has_focus and chart.reads:
             chart.action_hide_cursor()
         else:
-            self.remove_class("-presets-open", "-sampling")
+            self.remove_class("-presets-open")
             self.set_focus(self._list if self._list_in_sight else None)
 
     # -- presets ---------------------------------------------------------------------------------------
@@ -259,6 +246,9 @@ class TrainScreen(Screen[None]):
     async def open_preset(self, key: str, trouble: str = "") -> None:
         """Train a preset, after asking where its text should come from if that is open."""
         await self._english.open(key, trouble)
+
+    def _start(self, key: str) -> None:
+        self._do(lambda: self.actions.start_preset(key))
 
     def action_digit(self, digit: str) -> None:
         self._number.type(digit)
@@ -320,14 +310,12 @@ class TrainScreen(Screen[None]):
     @work(exclusive=True, group="edit")
     async def action_edit(self) -> None:
         preset = self._selected_preset()
-        if preset is not None:
-            await self._editor.edit(preset)
-
-    def _presets_changed(self, key: str) -> None:
-        self.presets = {preset.key: preset for preset in self.actions.choices.presets}
-        self._list.fill(tuple(self.presets.values()), self.actions.choices.broken)
-        self._marks.update()
-        self._list.point_at(key)
+        changed = await edit_preset(preset, self.actions, self._ask, self._do) if preset is not None else ""
+        if changed:
+            self.presets = {preset.key: preset for preset in self.actions.choices.presets}
+            self._list.fill(tuple(self.presets.values()), self.actions.choices.broken)
+            self._marks.update()
+            self._list.point_at(changed)
 
     # -- runs ------------------------------------------------------------------------------------------
 
@@ -366,7 +354,6 @@ class TrainScreen(Screen[None]):
 
     @work(exclusive=True, group="experiment")
     async def action_race(self) -> None:
-        """Race on the preset under the cursor, or on the one that trains."""
         preset = self._selected_preset()
         if preset is not None:
             await self.experiments.race(preset)

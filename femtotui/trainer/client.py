@@ -62,15 +62,6 @@ class Trainer:
         self._writer.start()
         self._reader.start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether it may still send something."""
-        return self._reader.is_alive()
-
     def send(self, command: Command) -> None:
         """Queue a command; never blocks, and never raises when the process has ended."""
         self._outgoing.put(command)
@@ -151,7 +142,6 @@ class ChildProcess:
         return TrainerExited(code, "\n".join([*self._stderr, trouble] if trouble else self._stderr))
 
     def cut(self) -> None:
-        """Kill the process."""
         self._process.kill()
 
     def _collect(self) -> None:

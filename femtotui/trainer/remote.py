@@ -182,7 +182,6 @@ class RemoteProcess:
                 f"the trainer of {run.name} did not accept the key in {RunFile.TRAINER_ADDRESS}, "
                 "or did not answer"
             ) from error
-        self.pid = address.pid
 
     def result(self, trouble: str) -> TrainerExited:
         """The last message, once the connection has ended; the exit code is not known here."""

@@ -1,21 +1,24 @@
-"""Sessions: a training prepared from settings or from a run folder, and the folder it is recorded in."""
+"""A training prepared from settings or from a run folder, its folder, and training without a screen."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from femtotui.core.commands import Steering
+from femtotui.core.commands import Steering, Stop
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import RunError
-from femtotui.core.events import Event
+from femtotui.core.events import Event, RunFailed
 from femtotui.core.machine import blas_description
 from femtotui.core.run_folder.checkpoint import load_checkpoint
 from femtotui.core.run_folder.folder import RunFolder
@@ -29,10 +32,15 @@ from femtotui.presets.sources import open_source
 
 from ..blas.kernel import slow_kernel_notes
 from ..installation import choices_file
+from . import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from femtotui.core.training.batches import Source
     from femtotui.presets.sources import Download
+
+
+EXIT_SIGNAL = 128
+"""The exit code of a process ended by a signal is 128 plus the signal's number."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +93,13 @@ def prepare(
     text = source.train + source.validation if everything else source.train
     tokenizer = build_tokenizer(config.tokenizer, text)
     config = _with_threads(resolved(config, tokenizer), asked=config)
-    training = Training(config, source, tokenizer, ranks)
-    try:
+    with ExitStack() as undo:
+        training = Training(config, source, tokenizer, ranks)
+        undo.callback(training.close)
         bytes_per_token, command = training.batches.bytes_per_token, train_command(training.config)
         run = RunFolder.create(runs, training.config, tokenizer, source, bytes_per_token, command)
         run.lock()
-    except BaseException:
-        training.close()
-        raise
+        undo.pop_all()
     return Session(run, training, slow_kernel_notes(os.environ))
 
 
@@ -133,28 +140,20 @@ def continue_run(
     run = RunFolder.open(path)
     if not run.checkpoint_paths():
         raise RunError(f"{path} has no checkpoint to resume from: start a new run")
-    run.lock()
-    try:
+    with ExitStack() as undo:
+        run.lock()
+        undo.callback(run.unlock)
         config = _with_other_threads(run.config, threads, chunk)
         run.require_own_checkpoint()
         source = source or open_source(config.data, config.train.seed, download=download)
         _require_same_data(run, source)
-        return _restored(run, Training(config, source, run.tokenizer(), ranks))
-    except BaseException:
-        run.unlock()
-        raise
-
-
-def _restored(run: RunFolder, training: Training) -> Session:
-    """Restore the newest checkpoint into `training`, which is closed on an error."""
-    try:
+        training = Training(config, source, run.tokenizer(), ranks)
+        undo.callback(training.close)
         checkpoint, notes = run.load_newest(training.tensors())
         training.restore(checkpoint.tensors, checkpoint.step, checkpoint.elapsed_s)
         run.cut_after(checkpoint.step)
-    except BaseException:
-        training.close()
-        raise
-    notes = (*notes, *_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
+        notes = (*notes, *_rounding_notes(run, training.config), *slow_kernel_notes(os.environ))
+        undo.pop_all()
     return Session(run, training, notes)
 
 
@@ -168,13 +167,12 @@ def open_trained(path: Path, which: str, download: Download | None = None) -> Tr
     run.require_own_checkpoint()
     source = open_source(run.config.data, run.config.train.seed, download=download)
     _require_same_data(run, source)
-    training = Training(run.config, source, run.tokenizer())
-    try:
+    with ExitStack() as undo:
+        training = Training(run.config, source, run.tokenizer())
+        undo.callback(training.close)
         loaded = load_checkpoint(chosen, training.tensors(), run.config.model)
         training.restore(loaded.tensors, loaded.step, loaded.elapsed_s)
-    except BaseException:
-        training.close()
-        raise
+        undo.pop_all()
     return training
 
 
@@ -211,3 +209,47 @@ def _require_same_data(run: RunFolder, source: Source) -> None:
         f"{run.path.name} cannot be resumed: its data has changed ({was} then, {now} now). "
         "Put the old text back, or start a new run"
     )
+
+
+def train_headless(session: Session, show: Callable[[Event], None]) -> int:
+    """Train, and return the exit code.
+
+    `show` raises OSError when it cannot write any more: the training stops, saved. That is no failure if it
+    is a BrokenPipeError, because the reader (`head`, say) has all it wanted.
+    """
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    failed = output_failed = False
+    try:
+        with stop_on_signals(commands) as received:
+            for event in session.record(commands):
+                failed = isinstance(event, RunFailed)
+                try:
+                    show(event)
+                except OSError as error:
+                    output_failed = not isinstance(error, BrokenPipeError)
+                    commands.put(Stop())
+    finally:
+        session.close()
+    if received and not failed:
+        return EXIT_SIGNAL + received[0]
+    return EXIT_FAILED if failed or output_failed else EXIT_DONE
+
+
+@contextmanager
+def stop_on_signals(commands: SimpleQueue[Steering]) -> Iterator[list[int]]:
+    """Turn the first signal to end into Stop; a second Ctrl+C ends at once. Yields the signals received."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        commands.put(Stop())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # One that is ignored stays ignored: nohup must keep its meaning.
+    previous = {n: signal.signal(n, stop) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -18,7 +18,7 @@ from femtotui.presets.sources import open_source
 _SYNTHETIC = ("simple_dummy", "addition_dummy")
 
 
-class TextTransfer(msgspec.Struct, frozen=True, kw_only=True):
+class TextTransfer(msgspec.Struct, frozen=True):
     """A source's text; `train` and `validation` are None where they can be generated again."""
 
     name: str
@@ -31,15 +31,8 @@ class TextTransfer(msgspec.Struct, frozen=True, kw_only=True):
 
 def pack_text(source: Source, data: DataConfig) -> TextTransfer:
     """The parts of `source` that are needed elsewhere."""
-    sent = data.source not in _SYNTHETIC
-    return TextTransfer(
-        name=source.name,
-        sha256=source.sha256,
-        train=source.train if sent else None,
-        validation=source.validation if sent else None,
-        notes=source.notes,
-        command=source.command,
-    )
+    train, validation = (None, None) if data.source in _SYNTHETIC else (source.train, source.validation)
+    return TextTransfer(source.name, source.sha256, train, validation, source.notes, source.command)
 
 
 def unpack_text(packed: TextTransfer, data: DataConfig, seed: int) -> Source:
@@ -47,13 +40,7 @@ def unpack_text(packed: TextTransfer, data: DataConfig, seed: int) -> Source:
     if packed.train is None or packed.validation is None:
         source = open_source(data, seed)
     else:
-        source = Source(
-            name=packed.name,
-            train=packed.train,
-            validation=packed.validation,
-            notes=packed.notes,
-            command=packed.command,
-        )
+        source = Source(packed.name, packed.train, packed.validation, packed.notes, packed.command)
     if source.sha256 != packed.sha256:
         raise DataError(
             f"{packed.name} is another text here than where the run was started: use the same femtotui on "

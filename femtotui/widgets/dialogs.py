@@ -54,7 +54,7 @@ class ModalInTurn(ModalScreen[ScreenResultType], InTurn[ScreenResultType]):
 class TextQuestion(ModalInTurn[str | None]):
     """Asks for a line of text; the result is None if it was cancelled."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
     def __init__(self, title: str, value: str = "", most: int = 1000) -> None:
         super().__init__()
@@ -70,38 +70,41 @@ class TextQuestion(ModalInTurn[str | None]):
         event.stop()
         self.dismiss(event.value)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
-
-class YesNo(ModalInTurn[bool]):
-    """Asks for confirmation; the focus begins on No."""
+class Question(ModalInTurn[ScreenResultType]):
+    """Asks for one of several answers: a button for each, with the result that it stands for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No"),
-        Binding("y", "answer(True)", "Yes"),
         Binding("left", "app.focus_previous", show=False),
         Binding("right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, title: str, question: str, yes: str) -> None:
+    def __init__(self, title: str, text: list[Static], answers: dict[Button, ScreenResultType]) -> None:
         super().__init__()
-        self._title, self._question, self._yes = title, question, yes
+        self.question_title, self._text, self._answers = title, text, answers
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(unwrapped(self._title))
-            yield Static(Content(self._question))
-            with Horizontal(classes="dialog-buttons"):
-                yield Button("No", id="no", compact=True)
-                yield Button(self._yes, id="yes", variant="warning", compact=True)
+            dialog.border_title = Content(unwrapped(self.question_title))
+            yield from self._text
+            yield Horizontal(*self._answers, classes="dialog-buttons")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        self.dismiss(event.button.id == "yes")
+        self.dismiss(self._answers[event.button])
 
-    def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
+
+class YesNo(Question[bool]):
+    """Asks for confirmation; the focus begins on No."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "dismiss(False)", "No"),
+        Binding("y", "dismiss(True)", "Yes"),
+    ]
+
+    def __init__(self, title: str, question: str, yes: str) -> None:
+        answers = {Button("No", compact=True): False, Button(yes, variant="warning", compact=True): True}
+        super().__init__(title, [Static(Content(question))], answers)
 
 
 class AskRow(Vertical):
@@ -143,7 +146,6 @@ class AskRow(Vertical):
         entry.focus()
 
     def action_close(self) -> None:
-        """Hide the question without an answer."""
         self.display = False
         self.screen.focus_previous()
 
@@ -155,7 +157,6 @@ class AskRow(Vertical):
 
 
 def fits(size: Size) -> bool:
-    """Whether the app can be used in a terminal of this size."""
     return size.width >= LEAST_WIDTH and size.height >= LEAST_HEIGHT
 
 
@@ -177,13 +178,10 @@ class TooSmallScreen(InTurn[None]):
             self.dismiss()
 
     def _show_size(self, size: Size) -> None:
-        self.query_one("#too-small", Static).update(
-            Content.assemble(
-                ("Please make the terminal larger\n", "bold"),
-                (
-                    f"now {size.width}×{size.height}, needs {LEAST_WIDTH}×{LEAST_HEIGHT}\n",
-                    "$foreground-muted",
-                ),
-                ("the run continues", "$text-success"),
-            )
+        now = f"now {size.width}×{size.height}, needs {LEAST_WIDTH}×{LEAST_HEIGHT}\n"
+        heading, goes_on = (
+            ("Please make the terminal larger\n", "bold"),
+            ("the run continues", "$text-success"),
         )
+        text = Content.assemble(heading, (now, "$foreground-muted"), goes_on)
+        self.query_one("#too-small", Static).update(text)

@@ -105,7 +105,6 @@ class KeyLine(Widget):
 
     @property
     def shown(self) -> tuple[KeyHint, ...]:
-        """The keys that fit."""
         return in_width(self._hints, self.content_size.width)
 
     def render_line(self, y: int) -> Strip:

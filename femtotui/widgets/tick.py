@@ -10,8 +10,12 @@ import time
 from typing import Protocol, runtime_checkable
 
 from textual.app import App
+from textual.events import Resize
+from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
+
+from .dialogs import HEIGHTS, WIDTHS, TooSmallScreen, fits
 
 TICK_SECONDS = 0.3
 """Numbers move three times a second at most, whatever comes: once more takes half a percent of a core."""
@@ -39,13 +43,26 @@ class MessagesWaiting(Message):
 
 
 class TickingApp(App[None]):
-    """An app that ticks: every `TICK_SECONDS`, and at once when a message comes after a quiet while."""
+    """An app that ticks: every `TICK_SECONDS`, and at once when a message comes after a quiet while.
 
+    It asks for a larger terminal where it cannot be used.
+    """
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     _tick_timer: Timer | None = None
     _ticked_at = _collected_at = 0.0
 
     def on_mount(self) -> None:
         self.set_interval(TICK_SECONDS, self._beat)
+        self._make_room(self.size)
+
+    def on_resize(self, event: Resize) -> None:
+        self._make_room(event.size)
+
+    def _make_room(self, size: Size) -> None:
+        if not fits(size) and not isinstance(self.screen, TooSmallScreen):
+            self.push_screen(TooSmallScreen())
 
     def collect(self) -> bool:
         """Read the messages that wait; whether there were any."""

@@ -129,7 +129,7 @@ async def test_a_sample_is_drawn_by_itself_and_at_once_on_enter(runs: Path) -> N
         tokens = it.app.train.query_one(TokenView)
         await it.until(lambda: len(tokens.tokens) > 100)
         await it.pilot.press("s", *"ab", "enter")
-        asked = it.app.screen.query_one("#studio-tokens", TokenView)
+        asked = it.app.screen.query_one("#sampling-tokens", TokenView)
         await it.until(lambda: len(asked.tokens) == 100)
         assert it.app.screen.query_one(Prompt).value == "ab"
         await it.pilot.press("escape", "escape")
@@ -146,7 +146,7 @@ async def test_it_samples_while_paused_and_after_the_trainer_is_gone(runs: Path)
         tokens = it.app.train.query_one(TokenView)
         await it.until(lambda: len(tokens.tokens) > 100)
         await it.pilot.press("s", "enter")
-        asked = it.app.screen.query_one("#studio-tokens", TokenView)
+        asked = it.app.screen.query_one("#sampling-tokens", TokenView)
         await it.until(lambda: len(asked.tokens) == 100)
 
 
@@ -219,11 +219,11 @@ async def test_a_prompt_the_tokenizer_lacks_is_refused_at_the_place(runs: Path) 
         await it.until(lambda: "training" in it.header())
         await it.playing(3)
         await it.pilot.press("s", "X", "enter")
-        trouble = it.app.screen.query_one("#studio-trouble")
+        trouble = it.app.screen.query_one("#sampling-trouble")
         await it.until(lambda: trouble.display)
         assert "X" in str(trouble.render())
         await it.pilot.press("backspace", "a", "enter")
-        tokens = it.app.screen.query_one("#studio-tokens", TokenView)
+        tokens = it.app.screen.query_one("#sampling-tokens", TokenView)
         await it.until(lambda: not trouble.display and len(tokens.tokens) == 100)
 
 

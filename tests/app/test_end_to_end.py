@@ -47,7 +47,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         return manager.handles[key].state
 
     def shown_step() -> int:
-        return int(app.train.query_one("#panel-step", StatPanel).main.strip().replace(",", ""))
+        return int(app.train.query_one("#panel-step", StatPanel).lines[0].strip().replace(",", ""))
 
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: "10" in manager.handles and view("10").step >= 20, "it trains by itself")
@@ -59,7 +59,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         await until(lambda: view("10").status is Status.PAUSED, "space pauses")
         rested = view("10").step
         await pilot.press("s", "b", "enter")
-        asked = app.screen.query_one("#studio-tokens", TokenView)
+        asked = app.screen.query_one("#sampling-tokens", TokenView)
         await until(lambda: len(asked.tokens) == 100, "it samples while paused")
         await pilot.press("escape", "escape")
         assert view("10").step == rested
@@ -125,4 +125,4 @@ async def test_a_trainer_that_is_killed_is_resumed_from_its_checkpoint(tmp_path:
 
 
 def shown(app: FemtoApp) -> str:
-    return app.train.query_one("#panel-step", StatPanel).main.strip()
+    return app.train.query_one("#panel-step", StatPanel).lines[0].strip()

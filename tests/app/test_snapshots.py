@@ -55,7 +55,7 @@ def recorded_run(runs: Path, name: str, key: str, last: int, seed: int) -> None:
 async def settled(it: Stage) -> None:
     """Wait until everything that was told is drawn; the chart takes its time over new points."""
     chart = it.app.train.query_one(LossChart)
-    await it.until(lambda: chart.is_current or not chart.is_on_screen)
+    await it.until(lambda: not chart._stale or not chart.is_on_screen)
     for _ in range(3):
         await it.pilot.pause()
 

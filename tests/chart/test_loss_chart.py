@@ -131,7 +131,7 @@ async def test_what_is_given_before_the_first_frame_is_shown() -> None:
     app = Host()
     chart = FedChart()
     train(chart)
-    chart.log_y = True
+    chart.action_toggle_log_y()
     async with app.run_test(size=(80, 40)) as pilot:
         await app.mount(chart)
         await pilot.pause()
@@ -144,14 +144,13 @@ async def test_keys_change_axes_and_smoothing() -> None:
         train(app.chart)
         app.chart.focus()
         await pilot.press("l", "x", "plus")
-        assert app.chart.log_y
-        assert app.chart.x_axis == "time"
-        assert app.chart.smoothing == 0.95
+        model = app.chart.model
+        assert (model.log_y, model.x_axis, model.smoothing) == (True, "time", 0.95)
         await pilot.pause()
         assert "log y · time · smoothing 0.95" in lines(app.chart)[0]
         assert " 1m " in lines(app.chart)[-1] or " 2m " in lines(app.chart)[-1]
         await pilot.press("l", "x", *["minus"] * 9)
-        assert (app.chart.log_y, app.chart.x_axis, app.chart.smoothing) == (False, "steps", 0.0)
+        assert (model.log_y, model.x_axis, model.smoothing) == (False, "steps", 0.0)
 
 
 async def test_how_it_is_looked_at_is_said_however_full_the_legend_is() -> None:
@@ -162,11 +161,11 @@ async def test_how_it_is_looked_at_is_said_however_full_the_legend_is() -> None:
         app.chart.set_goal(300, 1.476, "journal")
         await pilot.pause()
         assert "journal 1.4760" in lines(app.chart)[0] and "steps" not in lines(app.chart)[0]
-        app.chart.log_y = True
+        app.chart.action_toggle_log_y()
         await pilot.pause()
         assert lines(app.chart)[0].endswith("log y") and "smoothed" in lines(app.chart)[0]
         app.chart.action_zoom(1)
-        app.chart.unit = "bits"
+        app.chart.action_toggle_unit()
         await pilot.pause()
         assert lines(app.chart)[0].endswith("zoomed · log y · bits per byte")
 
@@ -174,7 +173,7 @@ async def test_how_it_is_looked_at_is_said_however_full_the_legend_is() -> None:
 async def test_without_smoothing_the_smoothed_value_is_the_loss() -> None:
     app = Host()
     async with app.run_test(size=(100, 20)):
-        app.chart.smoothing = 0.0
+        app.chart.model.smooth(0.0)
         app.chart.add_points([1, 2], [3.0, 2.5])
         assert app.chart.model.latest_smoothed == 2.5
 
@@ -183,7 +182,7 @@ async def test_time_without_times_falls_back_to_steps() -> None:
     app = Host()
     async with app.run_test(size=(100, 20)) as pilot:
         app.chart.add_points([1, 2], [3.0, 2.5])
-        app.chart.x_axis = "time"
+        app.chart.action_toggle_x_axis()
         await pilot.pause()
         assert "steps" in lines(app.chart)[0]
 
@@ -203,7 +202,7 @@ async def test_only_nan_is_still_a_chart() -> None:
     app = Host()
     async with app.run_test(size=(80, 20)) as pilot:
         app.chart.add_points([1, 2], [math.nan, math.nan])
-        app.chart.log_y = True
+        app.chart.action_toggle_log_y()
         await pilot.pause()
         assert "2 not a number" in text(app.chart)
 
@@ -311,7 +310,7 @@ async def test_any_size_and_any_number_of_points(size: tuple[int, int]) -> None:
             train(app.chart, n)
             app.chart.set_baselines([("ln V", 5.5), ("floor", 1.24)])
             app.chart.set_goal(629, 1.476, "journal")
-            app.chart.log_y = not app.chart.log_y
+            app.chart.action_toggle_log_y()
             await pilot.pause()
             assert {app.chart.render_line(y).cell_length for y in range(size[1])} == {size[0]}
 

@@ -9,12 +9,12 @@ from small_runs import small_config, train_to_the_end
 from stage import Stage, stage, training
 from textual.widgets import Static, TextArea
 
-from femtotui.chart.sparkline import score_bars, score_curve
 from femtotui.core.events import ScoreDone
 from femtotui.core.run_folder.entry import read_note
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.runs import journal_screen as journal_module
 from femtotui.runs.journal_screen import JournalScreen
+from femtotui.text.formats import score_bars, score_curve
 from femtotui.trainer.session import prepare
 
 

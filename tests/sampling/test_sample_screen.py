@@ -32,11 +32,11 @@ class Studio:
 
     @property
     def tokens(self) -> TokenView:
-        return self.screen.query_one("#studio-tokens", TokenView)
+        return self.screen.query_one("#sampling-tokens", TokenView)
 
     @property
     def trouble(self) -> str:
-        line = self.screen.query_one("#studio-trouble", Static)
+        line = self.screen.query_one("#sampling-trouble", Static)
         return str(line.render()) if line.display else ""
 
     @property
@@ -267,7 +267,7 @@ async def test_two_saved_models_beside_each_other_and_back_to_the_run(tmp_path: 
         await it.until(lambda: (entry._suggestion or "").endswith(one.path.name))
         await it.press("end", "right", "enter")
         await it.until(lambda: "beside" in str(it.tokens.border_subtitle))
-        head = str(it.screen.query_one("#studio-head", Static).render())
+        head = str(it.screen.query_one("#sampling-head", Static).render())
         assert "sampling from #2 very simple model 2, step 3 · beside #2 very simple model 2, step 7" in head
         assert it.text != alone, "the pinned model writes"
         it.it.trainer.step += 1
@@ -278,7 +278,7 @@ async def test_two_saved_models_beside_each_other_and_back_to_the_run(tmp_path: 
         await it.until(
             lambda: str(it.tokens.border_subtitle).startswith("8.000 bits per byte · perplexity 256")
         )
-        assert "beside" not in str(it.screen.query_one("#studio-head", Static).render())
+        assert "beside" not in str(it.screen.query_one("#sampling-head", Static).render())
 
 
 def test_a_name_is_completed_to_the_newest_that_begins_so(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Stage:
 
     def panel(self, name: str) -> tuple[str, str]:
         panel = self.app.train.query_one(f"#panel-{name}", StatPanel)
-        return panel.main.strip(), panel.sub
+        return panel.lines[0].strip(), panel.lines[1]
 
     def sent(self, kind: type) -> int:
         return sum(isinstance(command, kind) for command in self.trainer.commands)

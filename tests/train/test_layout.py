@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stage import training
+from stage import Stage, training
 
 from femtotui.chart.loss_chart import LossChart
 from femtotui.sampling.fields import Prompt
@@ -80,10 +80,15 @@ async def test_chart_and_numbers_have_room_at_every_size(runs: Path, size: tuple
         await it.pilot.press("s")
         await it.until(lambda: isinstance(it.app.screen, SampleScreen) and isinstance(it.app.focused, Prompt))
         await it.pilot.pause()
-        assert it.app.screen.query_one("#studio-tokens").size.height >= 3
+        assert it.app.screen.query_one("#sampling-tokens").size.height >= 3
         for widget in it.app.screen.query("*"):
             if widget.is_on_screen and widget.display and widget.size.area:
                 assert widget.region.right <= size[0] and widget.region.bottom <= size[1], widget
+
+
+def help_words(it: Stage) -> str:
+    text = it.app.screen.query_one("#help-text")
+    return "\n".join(strip.text.rstrip() for strip in text.render_lines(text.size.region))
 
 
 async def test_question_mark_explains_keys_and_panels(runs: Path) -> None:
@@ -91,7 +96,7 @@ async def test_question_mark_explains_keys_and_panels(runs: Path) -> None:
         await it.pilot.press("question_mark")
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await it.pilot.pause()
-        shown = str(it.app.screen.query_one("#help-text").render())
+        shown = help_words(it)
         assert "pause" in shown and "checkpoint" in shown and "the journal's own run" in shown
         for key, tooltip in key_rows(it.app.train):
             assert key in shown and tooltip in " ".join(shown.split()), tooltip
@@ -114,5 +119,5 @@ async def test_help_begins_with_the_keys_of_the_focused_panel(runs: Path) -> Non
         await it.pilot.press("g", "question_mark")
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await it.pilot.pause()
-        shown = str(it.app.screen.query_one("#help-text").render())
+        shown = help_words(it)
         assert shown.startswith("the chart\n") and "↑ z         zoom in about the cursor" in shown

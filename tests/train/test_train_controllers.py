@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -29,11 +30,11 @@ from femtotui.sampling.sample_pane import SamplePane
 from femtotui.text.formats import Tone
 from femtotui.train import download as download_module
 from femtotui.train.download import Answer, EnglishDownload, EnglishQuestion
-from femtotui.train.live_samples import LiveSamples
+from femtotui.train.header import RunNews
 from femtotui.train.open_experiments import OpenExperiments
 from femtotui.train.overlays import Overlays
-from femtotui.train.preset_list import PresetEditor, PresetMarks, PresetNumber, Verdicts
-from femtotui.train.run_news import RunNews
+from femtotui.train.preset_list import PresetMarks, PresetNumber, Verdicts, edit_preset
+from femtotui.train.run_pane import LiveSamples
 from femtotui.trainer.protocol import SnapshotArrived
 
 
@@ -115,7 +116,7 @@ class English:
         self.asked, self.reopened = list[str](), list[tuple[str, str]]()
 
         async def ask(question: EnglishQuestion) -> Answer:
-            self.asked.append(question._title)
+            self.asked.append(question.question_title)
             return answer
 
         self.download = EnglishDownload(
@@ -133,7 +134,8 @@ def no_english(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Downloads that were started, none of which does anything."""
     started: list[str] = []
     monkeypatch.setattr(choices_module, "english_is_cached", lambda: False)
-    monkeypatch.setattr(download_module, "start_download", lambda _moved, _ended: started.append("one"))
+    thread = SimpleNamespace(start=lambda: started.append("one"))
+    monkeypatch.setattr(download_module, "Thread", lambda **_: thread)
     return started
 
 
@@ -257,7 +259,8 @@ async def test_an_edited_preset_is_saved_and_trained_as_the_answer_says(actions:
         async def ask(_screen: EditScreen) -> EditAnswer | None:
             return answer
 
-        await PresetEditor(actions, ask, do, changed.append).edit(load_preset("10"))
+        if key := await edit_preset(load_preset("10"), actions, ask, do):
+            changed.append(key)
 
     await answered(None)
     assert done == [] and changed == []

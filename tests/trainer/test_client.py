@@ -110,7 +110,7 @@ def watched() -> Iterator[Watched]:
     watched = Watched()
     yield watched
     watched.trainer.close(timeout=1)
-    assert not watched.trainer.alive
+    assert not watched.trainer._reader.is_alive()
 
 
 def test_a_short_run_from_start_to_exit(watched: Watched, tmp_path: Path) -> None:
@@ -252,9 +252,9 @@ def test_a_killed_trainer_is_reported_and_its_run_can_be_listed(watched: Watched
     watched.until_event(StepDone)
     watched.trainer.send(SaveCheckpoint())
     watched.until_event(CheckpointSaved)
-    os.kill(watched.trainer.pid, signal.SIGKILL)
+    os.kill(watched.trainer._process.pid, signal.SIGKILL)
     assert watched.until_exit().code == -signal.SIGKILL
-    assert not watched.trainer.alive
+    assert not watched.trainer._reader.is_alive()
     for _ in range(100):
         watched.trainer.send(Snapshot())  # nobody is there, and nobody minds
     (run,) = list_runs(tmp_path)
@@ -264,10 +264,10 @@ def test_a_killed_trainer_is_reported_and_its_run_can_be_listed(watched: Watched
 def test_ctrl_c_in_the_terminal_does_not_reach_the_trainer(watched: Watched, tmp_path: Path) -> None:
     watched.trainer.send(Start(config=config(100_000), runs=str(tmp_path)))
     watched.until_event(StepDone)
-    assert os.getpgid(watched.trainer.pid) != os.getpgid(0)
-    os.kill(watched.trainer.pid, signal.SIGINT)
+    assert os.getpgid(watched.trainer._process.pid) != os.getpgid(0)
+    os.kill(watched.trainer._process.pid, signal.SIGINT)
     watched.until_event(StepDone)
-    os.kill(watched.trainer.pid, signal.SIGTERM)
+    os.kill(watched.trainer._process.pid, signal.SIGTERM)
     assert watched.until_event(RunFinished).reason == "stopped"
     assert watched.until_exit().code == 0
 
@@ -276,12 +276,12 @@ def test_closing_a_trainer_that_does_not_answer_kills_it(tmp_path: Path) -> None
     watched = Watched()
     watched.trainer.send(Start(config=config(100_000), runs=str(tmp_path)))
     watched.until_event(StepDone)
-    process = psutil.Process(watched.trainer.pid)
+    process = psutil.Process(watched.trainer._process.pid)
     process.suspend()
     begin = time.monotonic()
     watched.trainer.close(timeout=0.2)
     assert time.monotonic() - begin < 5
-    assert not watched.trainer.alive
+    assert not watched.trainer._reader.is_alive()
     assert watched.until_exit().code == -signal.SIGKILL
 
 
