@@ -10,6 +10,7 @@ from fake_trainer import FakeTrainer
 from run_folders import score_done, trial_on_disk
 from stage import Stage, training
 
+from femtotui.chart.labels import legend
 from femtotui.chart.loss_chart import LossChart
 from femtotui.core.commands import Pause, Resume
 from femtotui.core.errors import ConfigError
@@ -225,7 +226,7 @@ async def test_entry_3s_question_is_answered_in_one_picture(tmp_path: Path) -> N
             "6 layers, at 1": 600,
         }
         assert len({curve.ink for curve in picture.overlays}) == 4
-        assert [item.text for item in picture.legend] == list(curves(screen.query_one(LossChart)))
+        assert [item.text for item in legend(picture)] == list(curves(screen.query_one(LossChart)))
         await it.pilot.press("x")
         await it.until(lambda: screen.query_one(LossChart).model.by_time)
         assert " ".join(ANSWER) in str(screen.query_one("#experiment-answer").render())
