@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.dom import DOMNode
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -39,30 +39,40 @@ def key_rows(*nodes: DOMNode) -> Rows:
 
 
 class HelpText(Widget):
-    """Sections of two columns: names, and their meanings."""
+    """Sections of two columns. The text is wrapped during layout, so that the first frame has its height."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"help-text--name"}
-    DEFAULT_CSS = """
-    HelpText {
-        height: auto;
-        & > .help-text--name { color: $text-accent; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "HelpText { height: auto; }"
 
     def __init__(self, sections: Sections) -> None:
         super().__init__(id="help-text")
         self._sections = sections
+        self._wrapped: tuple[int, list[Content]] = (0, [])
 
-    def render(self) -> Group:
-        style = self.get_component_rich_style("help-text--name")
-        parts: list[Text | Table] = []
-        for heading, rows in self._sections:
-            table = Table.grid(padding=(0, 2, 0, 0))
-            table.add_column(style=style, min_width=_NAME_WIDTH, no_wrap=True)
-            for row in rows:
-                table.add_row(*map(Text, row))
-            parts += [Text(), Text(heading, "bold underline"), table]
-        return Group(*parts[1:])
+    def _lines(self, width: int) -> list[Content]:
+        if self._wrapped[0] != width:
+            lines: list[Content] = []
+            for heading, rows in self._sections:
+                lines += [Content("")] if lines else []
+                lines += [Content.styled(heading, "bold underline"), *self._columns(rows, width)]
+            self._wrapped = (width, lines)
+        return self._wrapped[1]
+
+    @staticmethod
+    def _columns(rows: Rows, width: int) -> Iterator[Content]:
+        """Names on the left, meanings on the right, wrapped in their column."""
+        left = max(_NAME_WIDTH, *(cell_len(name) + 2 for name, _ in rows))
+        for name, meaning in rows:
+            for number, line in enumerate(Content(meaning).wrap(max(16, width - left))):
+                shown = "" if number else name
+                yield Content.assemble((shown + " " * (left - cell_len(shown)), "bold $text-accent"), line)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """The number of lines at this width."""
+        del container, viewport
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
 
 
 class HelpScreen(ModalInTurn[None]):
