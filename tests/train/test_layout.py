@@ -120,4 +120,4 @@ async def test_help_begins_with_the_keys_of_the_focused_panel(runs: Path) -> Non
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await it.pilot.pause()
         shown = help_words(it)
-        assert shown.startswith("the chart\n") and "↑ z         zoom in about the cursor" in shown
+        assert shown.startswith("the chart\n") and "↑ z        zoom in about the cursor" in shown
