@@ -25,11 +25,15 @@ LN_2 = math.log(2)
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling settings. Temperature 0 chooses the most probable token; top-k 0 keeps all."""
+    """Sampling settings. Temperature 0 chooses the most probable token; top-k 0 keeps all.
+
+    `trims` makes top-p exact: the last token that it keeps loses what exceeds `top_p` of the whole.
+    """
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    trims: bool = False
     seed: int = 0
     alternatives: int = 10
 
@@ -47,25 +51,35 @@ class Sampling:
             raise ConfigError(f"must be 0 or more, not {self.alternatives}", "alternatives")
 
 
-JOURNAL_SAMPLING = Sampling(temperature=1.0, top_p=0.5)
-"""The journal's sampler: femtoGPT's "temperature 0.5" is top-p 0.5 at temperature 1."""
+JOURNAL_SAMPLING = Sampling(top_p=0.5, trims=True)
+"""The journal's sampler. femtoGPT's "temperature 0.5" takes the token, most probable first, at which the
+cumulative probability passes a random number below 0.5: probabilities of .45, .40 and .15 become .9, .1 and
+0."""
 
 
 class Cut(NamedTuple):
     """The `n_kept` most probable tokens, which remain after top-k and top-p.
 
-    A token's weight is exp((logit - greatest logit) / temperature); `mass` is the sum of the kept weights.
+    A token's weight is exp((logit - greatest logit) / temperature). `mass` is the sum of the kept weights, of
+    which the last is less by `trimmed`.
     """
 
     n_kept: int
     mass: float
+    trimmed: float = 0.0
+
+    def probability(self, rank: int, weight: float) -> float:
+        """The probability after the cut of the token at `rank`, counted from 0."""
+        if rank >= self.n_kept:
+            return 0.0
+        return (weight - (self.trimmed if rank == self.n_kept - 1 else 0)) / self.mass
 
 
 class Choice(NamedTuple):
-    """A token that was drawn, and the cut it was drawn from."""
+    """A token that was drawn, and its probability after the cut."""
 
     id: int
-    cut: Cut
+    p_cut: float
 
 
 class Alternative(msgspec.Struct, frozen=True):
@@ -85,14 +99,15 @@ def ranked_weights(ranked_V: FloatArray, temperature: float) -> FloatArray:
         return greedy_V
     weights_V: FloatArray = np.subtract(ranked_V, ranked_V[0], dtype=np.float64)
     if temperature != 1:
-        np.divide(weights_V, temperature, out=weights_V)
+        with np.errstate(over="ignore"):  # to -inf, whose exponential is 0
+            np.divide(weights_V, temperature, out=weights_V)
     np.exp(weights_V, out=weights_V)
     return weights_V
 
 
 def cut(cumulative_V: FloatArray, sampling: Sampling) -> Cut:
     """Cut by top-k, then by top-p, which keeps the fewest tokens that together reach its share."""
-    n = cumulative_V.size
+    n, trimmed = cumulative_V.size, 0.0
     if sampling.temperature == 0:
         n = 1
     elif sampling.top_k:
@@ -100,7 +115,8 @@ def cut(cumulative_V: FloatArray, sampling: Sampling) -> Cut:
     if sampling.top_p < 1:
         enough = sampling.top_p * cumulative_V[n - 1]
         n = min(n, int(cumulative_V[:n].searchsorted(enough)) + 1)
-    return Cut(n, float(cumulative_V[n - 1]))
+        trimmed = max(0.0, float(cumulative_V[n - 1] - enough)) if sampling.trims else 0.0
+    return Cut(n, float(cumulative_V[n - 1]) - trimmed, trimmed)
 
 
 def _cut_of(ranked_V: FloatArray, sampling: Sampling) -> Cut:
@@ -110,16 +126,17 @@ def _cut_of(ranked_V: FloatArray, sampling: Sampling) -> Cut:
 def choose(logits_V: FloatArray, sampling: Sampling, uniform: float) -> Choice:
     """Draw a token, given a uniform number in [0, 1). Among equal logits the lower id ranks first."""
     if sampling.temperature == 0:
-        return Choice(int(logits_V.argmax()), Cut(1, 1.0))
+        return Choice(int(logits_V.argmax()), 1.0)
     ranked_V = np.sort(logits_V)[::-1]
-    cumulative_V = ranked_weights(ranked_V, sampling.temperature).cumsum()
+    weights_V = ranked_weights(ranked_V, sampling.temperature)
+    cumulative_V = weights_V.cumsum()
     kept = cut(cumulative_V, sampling)
     found = int(cumulative_V[: kept.n_kept].searchsorted(uniform * kept.mass, "right"))
     at_rank = min(found, kept.n_kept - 1)
     value = ranked_V[at_rank]
     equals = (logits_V == value).nonzero()[0]
     at_equal = at_rank - int(np.count_nonzero(logits_V > value)) if equals.size > 1 else 0
-    return Choice(int(equals[at_equal]), kept)
+    return Choice(int(equals[at_equal]), kept.probability(at_rank, float(weights_V[at_rank])))
 
 
 class Distribution:
@@ -168,11 +185,11 @@ class Distribution:
         raw_V = ranked_weights(ranked_V, 1.0)
         cut_V = ranked_weights(ranked_V, self.sampling.temperature)
         kept = cut(cut_V.cumsum(), self.sampling)
-        cut_V[kept.n_kept :] = 0
-        p_N, p_cut_N = raw_V[:n] / raw_V.sum(), cut_V[:n] / kept.mass
+        p_N = raw_V[:n] / raw_V.sum()
+        ranked = zip(ids_N.tolist(), p_N.tolist(), cut_V[:n].tolist(), strict=True)
         return tuple(
-            Alternative(i, self.vocabulary[i], p, p_cut)
-            for i, p, p_cut in zip(ids_N.tolist(), p_N.tolist(), p_cut_N.tolist(), strict=True)
+            Alternative(i, self.vocabulary[i], p, kept.probability(rank, weight))
+            for rank, (i, p, weight) in enumerate(ranked)
         )
 
 
@@ -201,13 +218,13 @@ class SampledToken(msgspec.Struct, frozen=True):
 def describe(
     logits_NV: FloatArray,
     ids: Sequence[int],
-    masses: Sequence[float] | None,
+    cut_probabilities: Sequence[float] | None,
     sampling: Sampling,
     vocabulary: Sequence[bytes],
 ) -> list[SampledToken]:
     """Tokens with their statistics, from the logits at their positions; many at once cost little.
 
-    `masses` are those of the cuts they were drawn from (see `Cut`), None for tokens that were not drawn.
+    `cut_probabilities` are those of drawn tokens (see `choose`), None for tokens that were not drawn.
     """
     x_NV = np.subtract(logits_NV, logits_NV.max(axis=1, keepdims=True), dtype=np.float64)
     picked_N = x_NV[np.arange(len(ids)), ids]
@@ -218,14 +235,12 @@ def describe(
     entropies_N = np.maximum(nats_N - np.einsum("nv,nv->n", exp_NV, x_NV) / sums_N, 0) / LN_2
     surprises_N = (nats_N - picked_N) / LN_2
     p_N = np.exp(picked_N) / sums_N
-    if masses is None:
-        cut_N = _cut_probabilities(logits_NV, ids, sampling)
-    elif sampling.temperature == 0:
-        cut_N = np.ones(len(ids))
-    else:
-        cut_N = np.exp(picked_N / sampling.temperature) / np.asarray(masses)
-    columns = (p_N, cut_N, ranks_N, surprises_N, entropies_N)
-    rows = zip(ids, *(column.tolist() for column in columns), logits_NV, strict=True)
+    if cut_probabilities is None:
+        cut_probabilities = _cut_probabilities(logits_NV, ids, sampling)
+    columns = (ranks_N, surprises_N, entropies_N)
+    rows = zip(
+        ids, p_N.tolist(), cut_probabilities, *(column.tolist() for column in columns), logits_NV, strict=True
+    )
     return [
         SampledToken(
             i, vocabulary[i], p, p_cut, rank, surprise, entropy, Distribution(at, sampling, vocabulary)
@@ -234,18 +249,17 @@ def describe(
     ]
 
 
-def _cut_probabilities(logits_NV: FloatArray, ids: Sequence[int], sampling: Sampling) -> FloatArray:
+def _cut_probabilities(logits_NV: FloatArray, ids: Sequence[int], sampling: Sampling) -> list[float]:
     """The `p_cut` of tokens that were not drawn: 0 for those that the cut removes."""
-    cut_N = np.zeros(len(ids))
-    for n, (logits_V, token_id) in enumerate(zip(logits_NV, ids, strict=True)):
+    found = []
+    for logits_V, token_id in zip(logits_NV, ids, strict=True):
         ranked_V = np.sort(logits_V)[::-1]
         weights_V = ranked_weights(ranked_V, sampling.temperature)
         kept = cut(weights_V.cumsum(), sampling)
         equal_before = np.count_nonzero(logits_V[:token_id] == logits_V[token_id])
         at_rank = int(np.count_nonzero(logits_V > logits_V[token_id]) + equal_before)
-        if at_rank < kept.n_kept:
-            cut_N[n] = weights_V[at_rank] / kept.mass
-    return cut_N
+        found.append(kept.probability(at_rank, float(weights_V[at_rank])))
+    return found
 
 
 # Packed tokens: distributions in little memory. The most probable alternatives are kept exactly, the others

@@ -52,7 +52,8 @@ class Sampler:
     """Generates and scores text with a copy of one set of parameters.
 
     When the context is full, the model reads its last half again and continues from there: its logits are
-    always those of `gpt` on the text since `window_start`.
+    always those of `gpt` on the text since `window_start`. Nothing cached could be kept, with rotary
+    positions neither: from the second layer on, keys and values hold what the dropped tokens said.
     """
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray, tokenizer: Tokenizer) -> None:
@@ -108,14 +109,14 @@ class Sampler:
         """The next tokens, one for each random number; they are appended to `ids`."""
         n = uniform_N.size
         logits_NV = np.empty((n, self.config.vocab_size), self._decoder.dtype)
-        masses = []
+        cut_probabilities = []
         for row, uniform in zip(logits_NV, uniform_N.tolist(), strict=True):
             row[:] = self._logits_after(ids, n_prompt, afresh=is_first)
             is_first = False
             choice = choose(row, sampling, uniform)
             ids.append(choice.id)
-            masses.append(choice.cut.mass)
-        return describe(logits_NV, ids[-n:], masses, sampling, self._vocabulary)
+            cut_probabilities.append(choice.p_cut)
+        return describe(logits_NV, ids[-n:], cut_probabilities, sampling, self._vocabulary)
 
     def _logits_after(self, ids: list[int], n_prompt: int, *, afresh: bool) -> FloatArray:
         """The logits after `ids`; unless `afresh`, the decoder has read all but the last."""

@@ -46,7 +46,7 @@ _PROMPT_HELP = (
 @option(
     "--top-p", type=float, help="Sample from the most probable tokens up to this total (default: 1, all)."
 )
-@option("--journal", is_flag=True, help="The journal's settings: top-p 0.5, a newline, 100 tokens.")
+@option("--journal", is_flag=True, help="As the journal: femtoGPT's sampler, a newline, 100 tokens.")
 @option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same text.")
 @option(
     "--logprobs",
@@ -128,7 +128,8 @@ def _sampling(chosen: dict[str, Any], seed: int, logprobs: int | None, *, journa
     if logprobs is not None and logprobs < 1:
         raise ConfigError(f"--logprobs must be at least 1, not {logprobs}")
     given = {name: value for name, value in chosen.items() if value is not None}
-    return replace(base, seed=seed, alternatives=logprobs or base.alternatives, **given)
+    trims = base.trims and "top_p" not in given
+    return replace(base, trims=trims, seed=seed, alternatives=logprobs or base.alternatives, **given)
 
 
 def _given_prompt(prompt: str | None, prompt_file: str | None, *, may_read_stdin: bool) -> bytes | None:

@@ -31,6 +31,9 @@ MAX_TEXT_BYTES = 20_000
 VERSUS = " vs "
 """Stands between two saved models that are to be compared."""
 
+JOURNAL = "journal"
+"""Stands in the field of top-p for femtoGPT's sampler."""
+
 Number = TypeVar("Number", int, float)
 
 
@@ -87,14 +90,15 @@ class SampleRequest:
 class SamplingFields(Horizontal):
     """A row of fields for length, temperature, top-k, top-p and seed; invalid values are marked at once.
 
-    `request` holds the last valid settings; at first they are the journal's.
+    Top-p may be the word `journal`, for femtoGPT's way of sampling (see `JOURNAL_SAMPLING`). `request`
+    holds the last valid settings; at first they are the journal's.
     """
 
     _DEFAULTS: ClassVar[dict[str, str]] = {
         "tokens": str(JOURNAL_TOKENS),
         "temperature": f"{JOURNAL_SAMPLING.temperature:g}",
         "top-k": str(JOURNAL_SAMPLING.top_k),
-        "top-p": f"{JOURNAL_SAMPLING.top_p:g}",
+        "top-p": JOURNAL,
         "seed": str(JOURNAL_SAMPLING.seed),
     }
     _STEPS: ClassVar[dict[str, tuple[float, float, float]]] = {
@@ -125,7 +129,7 @@ class SamplingFields(Horizontal):
         try:
             value = float(self.field(name).value or 0)
         except ValueError:
-            value = float(self._DEFAULTS[name])
+            value = JOURNAL_SAMPLING.top_p if name == "top-p" else float(self._DEFAULTS[name])
         moved = min(max(round((value + direction * step) / step) * step, least), most)
         self.field(name).value = f"{moved:.10g}"
 
@@ -148,7 +152,9 @@ class SamplingFields(Horizontal):
         if not 1 <= n_tokens <= MAX_TOKENS:
             raise ConfigError(f"must be from 1 to {MAX_TOKENS:,}, not {n_tokens:,}", "tokens")
         temperature, top_k = self._number("temperature", float), self._number("top-k", int)
-        sampling = Sampling(temperature, top_k, self._number("top-p", float), self._number("seed", int))
+        trims = (self.field("top-p").value.strip().lower() or JOURNAL) == JOURNAL
+        top_p = JOURNAL_SAMPLING.top_p if trims else self._number("top-p", float)
+        sampling = Sampling(temperature, top_k, top_p, trims, self._number("seed", int))
         return SampleRequest(n_tokens, sampling)
 
     def _number(self, name: str, kind: type[Number]) -> Number:

@@ -133,7 +133,7 @@ class SamplePane(Horizontal):
             self._show_problem(piece.failure.removesuffix(f": {LEAVE_OUT_HINT}"))  # not a key of this screen
             if self._tokens and not piece.failure:
                 self.timelapse.record(setup, step, self._tokens)
-            at = f"step {step:,} · top-p {setup.sampling.top_p:g}"
+            at = f"step {step:,} · the journal's sampler"
             self.query_one("#sample").border_subtitle = Content(at)
 
     def on_resize(self) -> None:

@@ -15,6 +15,8 @@ from small_checkpoint import saved_run, small_config
 from femtotui.cli.sample import sample
 from femtotui.core.errors import FemtoError
 from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.saved_model import open_saved
+from femtotui.core.sampling.distribution import JOURNAL_SAMPLING
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,10 @@ def test_the_prompt_comes_from_standard_input_or_a_file(run: RunFolder, tmp_path
 
 def test_the_journals_own_sampler_by_name(run: RunFolder) -> None:
     said = found(run, "--journal", stdin=b"not this")
-    same = found(run, "--top-p", "0.5", "-n", "100", "--prompt", "\n")
-    assert said["text"] == same["text"] and said["prompt"] == "\n"
+    sampler = open_saved(run.path.parent, run.path.name).sampler
+    same = [token.bytes for token in sampler.generate(b"\n", 100, JOURNAL_SAMPLING)]
+    assert [token["bytes"] for token in said["tokens"]] == [list(piece) for piece in same]
+    assert said["prompt"] == "\n"
 
 
 def test_a_pipe_gets_plain_text_that_no_terminal_obeys(run: RunFolder) -> None:

@@ -31,8 +31,8 @@ def samples(n_vocabulary: int, n_tokens: int = SAMPLE_TOKENS) -> Iterator[list[S
     recorded_NV = rng.normal(0, 3, (n_tokens, n_vocabulary)).astype(np.float32)
     vocabulary = [b"%d." % i for i in range(n_vocabulary)]
     choices = [choose(row, JOURNAL_SAMPLING, rng.random()) for row in recorded_NV]
-    ids, masses = [choice.id for choice in choices], [choice.cut.mass for choice in choices]
-    tokens = describe(recorded_NV, ids, masses, JOURNAL_SAMPLING, vocabulary)
+    ids, cut_probabilities = zip(*choices, strict=True)
+    tokens = describe(recorded_NV, ids, cut_probabilities, JOURNAL_SAMPLING, vocabulary)
     while True:
         logits_NV, own = recorded_NV.copy(), list(vocabulary)
         yield [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from femtotui.core.sampling.distribution import (
+    JOURNAL_SAMPLING,
     N_KNOWN,
     Distribution,
     SampledToken,
@@ -19,17 +20,15 @@ from femtotui.core.sampling.distribution import (
     unpack,
 )
 
-JOURNAL = Sampling(top_p=0.5)
 
-
-def drawn(n_vocabulary: int, sharpness: float, sampling: Sampling = JOURNAL) -> list[SampledToken]:
+def drawn(n_vocabulary: int, sharpness: float, sampling: Sampling = JOURNAL_SAMPLING) -> list[SampledToken]:
     rng = np.random.default_rng(n_vocabulary)
     # Rounded, so that some are equally probable.
     logits = np.round(sharpness * rng.normal(size=(12, n_vocabulary)), 1).astype(np.float32)
     vocabulary = [b"%d" % i for i in range(n_vocabulary)]
     choices = [choose(row, sampling, uniform) for row, uniform in zip(logits, rng.random(12), strict=True)]
-    ids, masses = [choice.id for choice in choices], [choice.cut.mass for choice in choices]
-    return describe(logits, ids, masses, sampling, vocabulary)
+    ids, cut_probabilities = zip(*choices, strict=True)
+    return describe(logits, ids, cut_probabilities, sampling, vocabulary)
 
 
 def outlined(tokens: list[SampledToken]) -> list[SampledToken]:
@@ -75,8 +74,8 @@ def test_another_cut_moves_its_bars_as_it_moves_those_of_the_whole(
 
 def test_equal_places_are_told_from_others() -> None:
     place = drawn(256, 1.0)[0].distribution
-    assert place == Distribution(place.logits_V.copy(), JOURNAL, place.vocabulary)
+    assert place == Distribution(place.logits_V.copy(), JOURNAL_SAMPLING, place.vocabulary)
     assert (
         place.with_sampling(Sampling()) != place
-        and place.with_sampling(Sampling()).with_sampling(JOURNAL) == place
+        and place.with_sampling(Sampling()).with_sampling(JOURNAL_SAMPLING) == place
     )

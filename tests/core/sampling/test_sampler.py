@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_reference import recipe
 
-from femtotui.core.config import ModelConfig, TokenizerConfig
+from femtotui.core.config import AttentionConfig, ModelConfig, TokenizerConfig
 from femtotui.core.errors import ConfigError, ModelError, TokenizerError
 from femtotui.core.model.gpt import Model
 from femtotui.core.model.parameters import Tensors
@@ -28,13 +28,22 @@ def softmax(logits):
     return exp / exp.sum()
 
 
-@pytest.fixture(scope="module", params=["journal", "prenorm"])
+ALL_ATTENTION = AttentionConfig(rotary_share=0.5, rotary_base=20.0, shifted_keys=0.75, value_residual=0.3)
+RECIPES = {
+    "journal": recipe("journal"),
+    "prenorm": recipe("prenorm"),
+    "all attention": recipe("prenorm", attention=ALL_ATTENTION),
+}
+
+
+@pytest.fixture(scope="module", params=RECIPES)
 def made(request):
     """A sampler over random parameters, large enough that the distributions are far from uniform."""
+    its_recipe = RECIPES[request.param]
     tokenizer = build_tokenizer(TokenizerConfig(kind="char"), b"abcdef\n")
     config = ModelConfig(n_layers=2, width=12, n_heads=3, context=CONTEXT, vocab_size=tokenizer.vocab_size)
     flat = np.random.default_rng(4).normal(size=config.n_parameters)
-    return Sampler(config, recipe(request.param), flat, tokenizer), config, recipe(request.param), flat
+    return Sampler(config, its_recipe, flat, tokenizer), config, its_recipe, flat
 
 
 def test_the_same_seed_gives_the_same_tokens_and_another_seed_others(made):
@@ -58,7 +67,7 @@ def logits_of(made, window):
     """What the reference forward says after `window`, in a workspace of just its length."""
     _, config, its_recipe, flat = made
     short = msgspec.structs.replace(config, context=len(window))
-    ws = Workspace(short, its_recipe.wiring, 1, Pool(flat.dtype), training=False)
+    ws = Workspace(short, its_recipe, 1, Pool(flat.dtype), training=False)
     with np.errstate(all="ignore"):
         return Model(short, its_recipe, flat).forward(np.array(window, np.int32), ws)[-1].copy()
 
@@ -82,12 +91,12 @@ def test_what_a_token_says_of_itself_is_what_the_model_says(made):
             window = window[-(CONTEXT // 2) :]
 
 
-@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
+@pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("n_prompt", [1, 5, 64, 90])
-def test_cached_equals_uncached_in_float32_at_entry_2s_size(wiring, n_prompt):
+def test_cached_equals_uncached_in_float32_at_entry_2s_size(name, n_prompt):
     """For 150 tokens, well past the context of 64, to 1e-5."""
     config = ModelConfig(n_layers=4, width=64, n_heads=4, context=64, vocab_size=256)
-    its_recipe = recipe(wiring)
+    its_recipe = RECIPES[name]
     flat = np.random.default_rng(1).normal(0, 0.08, config.n_parameters).astype(np.float32)
     sampler = Sampler(config, its_recipe, flat, build_tokenizer(TokenizerConfig(), b""))
     prompt = bytes(range(n_prompt))
@@ -121,6 +130,26 @@ def test_scores_too_large_to_exponentiate_are_done_again_with_care(made):
         np.testing.assert_allclose(
             token.distribution.logits_V, logits_of(precise, window), rtol=0.02, atol=0.05
         )
+        window.append(token.id)
+
+
+def test_scores_too_small_to_exponentiate_are_done_again_with_care(made):
+    """All scores of a head lie near -97, where exponentials are subnormal in float32: few bits are left."""
+    _, config, its_recipe, flat = made
+    wild = flat.astype(np.float32)
+    layer = Tensors.of(wild, config).layers[0]
+    d = config.width
+    layer.gain1_D[:] *= 0.05
+    layer.bias1_D[:] = 1
+    layer.qkv_D3D[:, d : 2 * d] = -layer.qkv_D3D[:, :d]
+    scores_H = np.square(layer.qkv_D3D[:, :d].sum(0).reshape(config.n_heads, -1)).sum(1)
+    scale_H = np.sqrt(97 * math.sqrt(config.head_size) / scores_H)
+    layer.qkv_D3D[:, : 2 * d] *= np.tile(np.repeat(scale_H, config.head_size), 2).astype(np.float32)
+    sampler = Sampler(config, its_recipe, wild, made[0].tokenizer)
+    precise = (None, config, its_recipe, wild.astype(np.float64))
+    window = sampler.encode(b"ab")
+    for token in sampler.generate(b"ab", CONTEXT - 2, Sampling(seed=1)):
+        np.testing.assert_allclose(token.distribution.logits_V, logits_of(precise, window), atol=1e-3)
         window.append(token.id)
 
 
@@ -185,6 +214,25 @@ def test_tokens_come_as_often_as_they_should():
     assert {t.id for t in sampler.generate(b"a", 200, JOURNAL_SAMPLING)} == {0}
 
 
+def test_the_journals_sampler_draws_as_femtogpt_does():
+    """A number below 0.5, and the token at which the cumulative probability, best first, passes it."""
+    p = [0.15, 0.45, 0.4]
+    logits = np.log(p)
+    counts = np.zeros(3)
+    for u in (np.arange(1000) + 0.5) / 1000:
+        below, passed = 0.5 * u, 0.0
+        for i in sorted(range(3), key=lambda i: -p[i]):
+            passed += p[i]
+            if passed > below:
+                break
+        choice = choose(logits, JOURNAL_SAMPLING, u)
+        assert choice.id == i
+        counts[i] += 1
+    np.testing.assert_allclose(counts / 1000, [0, 0.9, 0.1])
+    np.testing.assert_allclose(cut_of(p, top_p=0.5, trims=True), [0, 0.9, 0.1])
+    np.testing.assert_allclose(cut_of(p, top_p=0.5), [0, 0.45 / 0.85, 0.4 / 0.85])
+
+
 def cut_of(p, **settings):
     """The probabilities after cutting, by id."""
     place = Distribution(np.log(p), Sampling(**settings), [b""] * len(p))
@@ -202,6 +250,13 @@ def test_cuts_keep_the_best_and_sum_to_one():
     np.testing.assert_allclose(cut_of([0.25] * 4, top_k=3), [1 / 3, 1 / 3, 1 / 3, 0])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [1e-300, 1e-5, 100.0])
+def test_extreme_temperatures_draw_without_a_warning(temperature):
+    choice = choose(np.array([1, 2, 80], np.float32), Sampling(temperature=temperature), 0.5)
+    assert choice.id == 2 and 0 < choice.p_cut <= 1
+
+
 @given(
     st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 3.0]), min_size=2, max_size=9),
     st.floats(0, 1, exclude_max=True),
@@ -210,6 +265,7 @@ def test_cuts_keep_the_best_and_sum_to_one():
         temperature=st.sampled_from([0.0, 0.3, 1.0, 2.0]),
         top_k=st.integers(0, 6),
         top_p=st.sampled_from([0.2, 0.5, 0.9, 1.0]),
+        trims=st.booleans(),
     ),
 )
 def test_what_is_drawn_is_never_what_was_cut(logits, uniform, sampling):
@@ -219,10 +275,10 @@ def test_what_is_drawn_is_never_what_was_cut(logits, uniform, sampling):
     vocabulary = [b"x"] * logits.size
     place = Distribution(logits, sampling, vocabulary)
     kept = {a.id: a.p_cut for a in place.top(logits.size) if a.p_cut > 0}
-    assert choice.id in kept and len(kept) == choice.cut.n_kept == place.n_kept()
+    assert choice.id in kept and len(kept) == place.n_kept()
     assert math.fsum(kept.values()) == pytest.approx(1)
-    for masses in ([choice.cut.mass], None):
-        (token,) = describe(logits[None], [choice.id], masses, sampling, vocabulary)
+    for p_cut in ([choice.p_cut], None):
+        (token,) = describe(logits[None], [choice.id], p_cut, sampling, vocabulary)
         assert token.p_cut == pytest.approx(kept[choice.id])
 
 
