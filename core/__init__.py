@@ -1,7 +1,7 @@
 """femtotui.core: a GPT and its training in NumPy. No screen, no printing.
 
-Reading order: config, model (layers, attention, folding, gpt), training (optimizers, batches, workers,
-training), tokenizers, sampling, run_folder (info, folder, recorder).
+Reading order: config, model (layers, attention, positions, folding, gpt), training (optimizers, batches,
+workers, training), tokenizers, sampling, run_folder (info, folder, recorder).
 
 Dimension key, used as suffixes of array names (`x_BTD` has shape (B, T, D)):
 

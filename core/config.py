@@ -7,6 +7,7 @@ struct is built in Python.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ EvalEvery = Annotated[int, Meta(ge=1, le=1_000_000)]
 EvalWindows = Annotated[int, Meta(ge=1, le=65_536)]
 Rate = Annotated[float, Meta(gt=0, le=10)]
 _UpTo10 = Annotated[float, Meta(ge=0, le=10)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
 _Decay = Annotated[float, Meta(ge=0, le=0.99999)]
 
 
@@ -163,6 +165,38 @@ class Initialisation(ConfigStruct, frozen=True):
     position_amplitude: _UpTo10 = 1.0
 
 
+class AttentionConfig(ConfigStruct, frozen=True):
+    """How attention knows the order of tokens, beside the sinusoid of `Initialisation`, and what it mixes.
+
+    `rotary_share` of each head's query and key columns, the first ones, are rotated by the position, at
+    wavelengths from 2 pi to nearly 2 pi times `rotary_base` tokens. `shifted_keys` is the share of each
+    head's key columns, the last ones, that come from the token before. `value_residual` is the share of the
+    first layer's values in those of later layers. 0 leaves any of them out.
+    """
+
+    rotary_share: _Share = 0.0
+    rotary_base: Annotated[float, Meta(ge=1, le=1e9)] = 1000.0
+    shifted_keys: _Share = 0.0
+    value_residual: _Share = 0.0
+
+    def rotated_columns(self, head_size: int) -> int:
+        """Columns of each head that are rotated; an even number. Raises: ConfigError."""
+        columns = self.rotary_share * head_size
+        if not math.isclose(columns, 2 * round(columns / 2), abs_tol=1e-9):
+            raise ConfigError(
+                f"must leave an even number of columns, but {self.rotary_share:g} of heads of {head_size} "
+                f"is {columns:g}: choose another share, width or number of heads",
+                "rotary_share",
+            )
+        return round(columns)
+
+    def shifted_columns(self, head_size: int) -> int:
+        """Key columns of each head that are shifted. Raises: ConfigError."""
+        if self.shifted_keys and head_size == 1:
+            raise ConfigError("must be 0 for heads of size 1, which have no column to spare", "shifted_keys")
+        return round(self.shifted_keys * head_size)
+
+
 class AdamWConfig(ConfigStruct, frozen=True, tag="adamw"):
     """AdamW (Loshchilov and Hutter, 2019). `weight_decay` applies to every parameter, as in femtoGPT, or to
     matrices only. Gradients with a global norm above `clip_norm` are scaled down to it; None never clips.
@@ -214,7 +248,8 @@ class ScheduleConfig(ConfigStruct, frozen=True):
 class Recipe(ConfigStruct, frozen=True):
     """Wiring, initialisation, optimizer, schedule and batching: everything but the size and the data.
 
-    `fresh_data` makes a synthetic source generate endless new lines, which a model cannot memorise.
+    `fresh_data` makes a synthetic source generate endless new lines, which a model cannot memorise: a new
+    block of them after `epochs_per_block` epochs.
     """
 
     name: str
@@ -223,7 +258,9 @@ class Recipe(ConfigStruct, frozen=True):
     init: Initialisation
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
+    attention: AttentionConfig = AttentionConfig()
     fresh_data: bool = False
+    epochs_per_block: Annotated[int, Meta(ge=1, le=1000)] = 4
 
 
 class TrainConfig(ConfigStruct, frozen=True):
@@ -260,3 +297,8 @@ class RunConfig(ConfigStruct, frozen=True):
     data: DataConfig
     recipe: Recipe
     train: TrainConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.recipe.attention.rotated_columns(self.model.head_size)
+        self.recipe.attention.shifted_columns(self.model.head_size)

@@ -214,7 +214,7 @@ class TextEvaluator:
                 batches.validation_targets_WT,
                 training.config.model.vocab_size,
             )
-        losses = {"model": val_loss, **asdict(self._counted)}
+        losses = {"model": max(0.0, val_loss), **asdict(self._counted)}
         bits = {name: loss / math.log(2) / training.batches.bytes_per_token for name, loss in losses.items()}
         beaten = val_loss < self._counted.trigram
         than = f"{'better' if beaten else 'no better'} than a trigram model's {bits['trigram']:.3f}"

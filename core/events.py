@@ -41,7 +41,7 @@ class RunStarted(Event, frozen=True):
     """The first event of a run, and of each resumption. `step` is where it starts.
 
     `notes` must be shown to the user, such as a stand-in for missing data. `bytes_per_token` (of the
-    validation text) converts nats per token to bits per byte.
+    validation windows) converts nats per token to bits per byte.
     """
 
     run: str

@@ -230,7 +230,11 @@ def learn_merges(text: bytes, vocab_size: int) -> list[tuple[int, int]]:
         raise TokenizerError(
             f"a bpe vocabulary of {vocab_size:,} is not possible: this text of {len(text):,} bytes yields "
             f"only {reached:,}, because no other pair of tokens within a word occurs twice; "
-            f"choose {reached:,} or fewer, use byte, or add text"
+            + (
+                f"choose {reached:,} or fewer, use byte, or add text"
+                if reached > 256
+                else "use byte, or add text"
+            )
         )
     id_of = library.get_vocab()
     merges = json.loads(library.to_str())["model"]["merges"]

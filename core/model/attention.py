@@ -15,9 +15,12 @@ divided by s; dividing o, which is narrower, is enough. For the backward, with P
             = E * ((do / s) @ v.T - sum((do / s) * o))
     dq = dscores @ k,  dk = dscores.T @ q
 
-so s enters through (do / s) only. Heads are strided views of the wide arrays, which BLAS accepts: nothing is
-transposed in memory. Sums over a head's S columns, repeated for each of them, are products with `spread_HD`
-(1 where the column belongs to the head), since NumPy is slow on rows of 16.
+so s enters through (do / s) only. Where scores are so large that a row's maximum must be subtracted,
+softmax is nearly a step, dP - sum(dP * P) is a difference of nearly equal numbers, and k makes much of what
+is left: there the sum is taken over dP * P itself, in whose rounding both agree. Heads are strided views of
+the wide arrays, which BLAS accepts: nothing is transposed in memory. Sums over a head's S columns, repeated
+for each of them, are products with `spread_HD` (1 where the column belongs to the head), since NumPy is
+slow on rows of 16.
 
 Source: Vaswani et al., "Attention Is All You Need" (2017); the sum over do * o as in Dao et al.,
 "FlashAttention" (2022), appendix B.
@@ -67,10 +70,11 @@ def attention_forward(
     work_ND: FloatArray,
     work_BHTT: FloatArray,
     mask_BHTT: FloatArray | None,
-) -> None:
+) -> bool:
     """Fill `out_ND`, and `exp_BHTT` and `reciprocal_NH` (E and 1/s) for the backward.
 
-    `mask_BHTT` is the dropout mask of the attention weights.
+    Returns whether each row's maximum had to be subtracted. `mask_BHTT` is the dropout mask of the
+    attention weights.
     """
     d = out_ND.shape[1]
     q, k, v = (shape.heads(qkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
@@ -79,7 +83,8 @@ def attention_forward(
     np.exp(exp_BHTT, out=exp_BHTT)
     np.multiply(exp_BHTT, shape.causal_TT, out=exp_BHTT)
     np.matmul(exp_BHTT, shape.ones_T, out=sums_BHT)
-    if not sums_are_safe(reciprocal_NH):
+    is_large = not sums_are_safe(reciprocal_NH)
+    if is_large:
         _stable_exponentials(q, k, shape, exp_BHTT)
         np.matmul(exp_BHTT, shape.ones_T, out=sums_BHT)
     np.reciprocal(reciprocal_NH, out=reciprocal_NH)
@@ -87,6 +92,7 @@ def attention_forward(
     np.matmul(weights, v, out=shape.heads(out_ND))
     np.matmul(reciprocal_NH, shape.spread_HD, out=work_ND)
     np.multiply(out_ND, work_ND, out=out_ND)
+    return is_large
 
 
 def _stable_exponentials(
@@ -111,8 +117,10 @@ def attention_backward(
     work_NH: FloatArray,
     work_BHTT: FloatArray,
     mask_BHTT: FloatArray | None,
+    *,
+    is_large: bool,
 ) -> None:
-    """Fill `dqkv_N3D`; `dout_ND` is overwritten."""
+    """Fill `dqkv_N3D`; `dout_ND` is overwritten. `is_large` is what the forward returned."""
     d = out_ND.shape[1]
     q, k, v = (shape.heads(qkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
     dq, dk, dv = (shape.heads(dqkv_N3D[:, i * d : (i + 1) * d]) for i in range(3))
@@ -127,6 +135,9 @@ def attention_backward(
     np.matmul(dout, v.swapaxes(-1, -2), out=work_BHTT)
     if mask_BHTT is not None:
         np.multiply(work_BHTT, mask_BHTT, out=work_BHTT)
+    if is_large:
+        np.einsum("bhij,bhij->bhi", work_BHTT, exp_BHTT, out=sums_BHT)
+        np.multiply(work_NH, reciprocal_NH, out=work_NH)
     np.subtract(work_BHTT, sums_BHT[..., None], out=work_BHTT)
     np.multiply(work_BHTT, exp_BHTT, out=work_BHTT)
     np.matmul(work_BHTT, k, out=dq)

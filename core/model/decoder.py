@@ -9,8 +9,9 @@ A token of a small model is a hundred NumPy calls on a few hundred numbers each,
     sums of exp(q @ k)  values end in a one, too, so one product gives the sum as well
     arrays              are allocated once and written with `out=`
 
-Scores are exponentiated as they are. If they overflow or all vanish, the logits are not finite, and the token
-is computed again with each head's maximum subtracted.
+Scores are exponentiated as they are. If they overflow, the logits are not finite; if they all vanish, the
+sum of a head's exponentials is tiny. Either way the token is computed again with each head's maximum
+subtracted.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from ..config import ModelConfig, Recipe
 from ..errors import ModelError
 from .attention import cached_attention_step
 from .folding import FoldedLayer
-from .gpt import Model, block_forward
-from .layers import LAYER_NORM_EPS, FloatArray, IdArray, embedding_forward, gelu_block
+from .gpt import Model
+from .layers import LAYER_NORM_EPS, SAFE_SUM, FloatArray, IdArray, embedding_forward, gelu_block
+from .positions import KeyOrder
 from .workspace import Pool, Workspace
 
 
@@ -40,13 +42,29 @@ class _Layer:
     down_GD: FloatArray
 
 
+@dataclass(frozen=True)
+class _LayerState:
+    """What one layer keeps of the tokens before, and its attention's output for the last one; R is S + 1.
+
+    `unshifted_2HK` is explained by `KeyOrder.step`, the last column of `mixed_H1R` by
+    `cached_attention_step`.
+    """
+
+    cache_2HTR: FloatArray
+    unshifted_2HK: FloatArray
+    mixed_H1R: FloatArray
+
+
 class Decoder:
     """Reads up to `context` tokens at once, then continues token by token."""
 
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
+        config = msgspec.structs.replace(config, dropout=0.0)  # folds more; see `folding`
         self.config, self.dtype = config, flat_P.dtype
         self._model = model = Model(config, recipe, flat_P)
         self._is_journal = recipe.wiring == "journal"
+        self._value_residual = recipe.attention.value_residual
+        self._key_order = KeyOrder.of(config, recipe.attention, flat_P.dtype)
         self._embedding_VD, self._head_AV = model.weights.embedding_VD, model.weights.head_AV
         self._layers = tuple(
             _Layer(
@@ -63,20 +81,25 @@ class Decoder:
         return other
 
     def _allocate(self) -> None:
-        """Allocate everything that changes as tokens are read; R is S + 1."""
+        """Allocate everything that changes as tokens are read."""
         config, dtype, d, h = self.config, self.dtype, self.config.width, self.config.n_heads
+        layers, r, k = config.n_layers, config.head_size + 1, self._key_order.n_shifted
         self.position = 0
         self._workspaces: dict[tuple[int, int], Workspace] = {}
-        shape = (2, h, config.context, config.head_size + 1)
-        self._caches_2HTR = tuple(np.ones(shape, dtype) for _ in self._layers)
+        cache_L2HTR = np.ones((layers, 2, h, config.context, r), dtype)
+        mixed_LH1R = np.zeros((layers, h, 1, r), dtype)
+        self._sums_LH1 = mixed_LH1R[..., -1]
+        states = map(_LayerState, cache_L2HTR, np.zeros((layers, 2, h, k), dtype), mixed_LH1R)
+        self._states = tuple(states)
         self._mean_D, self._reciprocal_width = np.full(d, 1 / d, dtype), 1 / d
         self._norm_A, self._mixed_A, self._hidden_G = (np.ones(n + 1, dtype) for n in (d, d, 4 * d))
         self._x_D, self._branch_D, self._qkv_3D = (np.zeros(n, dtype) for n in (d, d, 3 * d))
-        self._mixed_H1R, self._gelu_F = np.zeros((h, 1, d // h + 1), dtype), np.zeros(4 * d, dtype)
+        self._gelu_F = np.zeros(4 * d, dtype)
         # Views: making one costs as much as a product here.
         self._norm_D, self._hidden_F = self._norm_A[:-1], self._hidden_G[:-1]
         self._mixed_H1S = self._mixed_A[:-1].reshape(h, 1, -1)
         self._qkv_3HS = self._qkv_3D.reshape(3, h, -1)
+        self._first_values_HS = np.zeros_like(self._qkv_3HS[2])
 
     def read(self, ids_T: IdArray) -> FloatArray:
         """Clear the cache, read 1 to `context` tokens, and return the logits (V) of the next one.
@@ -87,10 +110,13 @@ class Decoder:
         ws = self._workspace(t)
         embedding_forward(ids_T, self._embedding_VD, self._model.positions_TD[:t], ws.x_ND)
         with np.errstate(all="ignore"):
-            for layer, cache, cache_2HTR in zip(self._layers, ws.layers, self._caches_2HTR, strict=True):
-                block_forward(self._model.wiring, layer.folded, cache, ws, training=False)
+            blocks = self._model.blocks_forward(ws)
+            for layer, state, cache in zip(self._layers, self._states, blocks, strict=True):
                 keys_values_T2HS = cache.qkv_N3D[:, d:].reshape(t, 2, h, -1)
-                cache_2HTR[:, :, :t, :-1] = keys_values_T2HS.transpose(1, 2, 0, 3)
+                state.cache_2HTR[:, :, :t, :-1] = keys_values_T2HS.transpose(1, 2, 0, 3)
+                if self._key_order.n_shifted:  # the cache has it shifted
+                    np.matmul(cache.norm1_NA[-1], layer.folded.qkv_A3D, out=self._qkv_3D)
+                    self._key_order.step(self._qkv_3D, t - 1, state.unshifted_2HK)
             self.position = t
             self._x_D[:] = ws.x_ND[-1]
             return _require_finite(self._logits())
@@ -116,7 +142,7 @@ class Decoder:
                 self._workspaces.pop(next(iter(self._workspaces)))
             config = msgspec.structs.replace(self.config, context=t)
             pool = Pool(self.dtype)
-            self._workspaces[t, b] = Workspace(config, self._model.wiring, b, pool, training=False)
+            self._workspaces[t, b] = Workspace(config, self._model.recipe, b, pool, training=False)
         return self._workspaces[t, b]
 
     def feed(self, token_id: int) -> FloatArray:
@@ -126,7 +152,7 @@ class Decoder:
         """
         with np.errstate(all="ignore"):
             logits_V = self._step(token_id, careful=False)
-            if not math.isfinite(logits_V.dot(logits_V)):
+            if not (math.isfinite(logits_V.dot(logits_V)) and self._sums_LH1.min() > 1 / SAFE_SUM):
                 logits_V = _require_finite(self._step(token_id, careful=True))
         self.position += 1
         return logits_V
@@ -134,32 +160,38 @@ class Decoder:
     def _step(self, token_id: int, *, careful: bool) -> FloatArray:
         layer_step = self._journal_layer if self._is_journal else self._prenorm_layer
         np.add(self._embedding_VD[token_id], self._model.positions_TD[self.position], out=self._x_D)
-        for layer, cache_2HTR in zip(self._layers, self._caches_2HTR, strict=True):
-            layer_step(layer, cache_2HTR, careful)
+        for layer, state in zip(self._layers, self._states, strict=True):
+            layer_step(layer, state, careful)
         return self._logits()
 
-    def _prenorm_layer(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
+    def _prenorm_layer(self, layer: _Layer, state: _LayerState, careful: bool) -> None:
         x_D, branch_D = self._x_D, self._branch_D
         self._normalise()
-        self._attention_branch(layer, cache_2HTR, careful)
+        self._attention_branch(layer, state, careful)
         np.add(x_D, branch_D, out=x_D)
         self._normalise()
         self._feed_forward_branch(layer)
         np.add(x_D, branch_D, out=x_D)
 
-    def _journal_layer(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
+    def _journal_layer(self, layer: _Layer, state: _LayerState, careful: bool) -> None:
         x_D, branch_D, h_D, w = self._x_D, self._branch_D, self._norm_D, layer.folded
         self._layer_norm(w.gain1_D, w.bias1_D)
-        self._attention_branch(layer, cache_2HTR, careful)
+        self._attention_branch(layer, state, careful)
         np.add(h_D, branch_D, out=x_D)
         self._layer_norm(w.gain2_D, w.bias2_D)
         self._feed_forward_branch(layer)
         np.add(h_D, branch_D, out=x_D)
 
-    def _attention_branch(self, layer: _Layer, cache_2HTR: FloatArray, careful: bool) -> None:
+    def _attention_branch(self, layer: _Layer, state: _LayerState, careful: bool) -> None:
         self._norm_A.dot(layer.folded.qkv_A3D, out=self._qkv_3D)
+        self._key_order.step(self._qkv_3D, self.position, state.unshifted_2HK)
+        if self._value_residual:
+            if layer is self._layers[0]:
+                np.multiply(self._qkv_3HS[2], self._value_residual, out=self._first_values_HS)
+            else:
+                np.add(self._qkv_3HS[2], self._first_values_HS, out=self._qkv_3HS[2])
         cached_attention_step(
-            self._qkv_3HS, cache_2HTR, self.position, self._mixed_H1S, self._mixed_H1R, careful=careful
+            self._qkv_3HS, state.cache_2HTR, self.position, self._mixed_H1S, state.mixed_H1R, careful=careful
         )
         self._mixed_A.dot(layer.projection_AD, out=self._branch_D)
 

@@ -4,6 +4,7 @@ A step touches each weight once, but each activation N times. So everything that
 is, and the gradient is brought back to the parameters afterwards:
 
     queries      q = x @ W                     the attention scale 1/sqrt(S) goes into W
+    values       v = (1-a) x @ W + a v1        the factor goes into W; v1 are the first layer's values
     biases       x @ W + b                     = [x, 1] @ [W; b]: activations carry a column of ones
     GELU         its argument scaled by a, its result by 1/(2a): see `layers.gelu_forward`
 
@@ -13,6 +14,9 @@ subtracts a row's mean and rms() divides it by its root mean square:
     gain, bias   (xhat * gain + bias) @ W      = [xhat, 1] @ [gain[:, None] * W; bias @ W]
     centring     the residual stream is only read through LN, so its mean has no effect. Everything written to
                  it is centred beforehand: embedding @ C, positions @ C, projection @ C, down @ C
+
+Under dropout a mask comes between those products and the stream, and the mask of a centred row is not
+centred. Then the weights stay as they are, and what was masked is centred before it is added to the stream.
 
 What remains of a norm is rms(), half the work. In the journal's wiring the stream itself passes through both
 norms of a layer, so only the final norm's gain and bias can be folded, into the head.
@@ -31,14 +35,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..config import ModelConfig, Wiring
+from ..config import ModelConfig, Recipe, Wiring
 from .layers import GELU_SCALE, FloatArray
 from .parameters import LayerTensors, Tensors
 
-_UNCHANGED_IN_JOURNAL = (
-    *("projection_DD", "projection_bias_D", "down_FD", "down_bias_D"),
-    *("gain1_D", "bias1_D", "gain2_D", "bias2_D"),
-)
+_WRITE_TO_STREAM = ("projection_DD", "projection_bias_D", "down_FD", "down_bias_D")
+_UNCHANGED_IN_JOURNAL = (*_WRITE_TO_STREAM, "gain1_D", "bias1_D", "gain2_D", "bias2_D")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Folded:
         return cls(memory, flat, tensors[0], layers, tensors[-1])
 
 
+def centres_weights(config: ModelConfig, wiring: Wiring) -> bool:
+    """Whether the weights that write to the residual stream are centred, see the module's docstring."""
+    return wiring == "prenorm" and not config.dropout
+
+
 def centre(x: FloatArray, out: FloatArray) -> None:
     """Write x @ C to `out`: each row minus its mean."""
     np.subtract(x, x.mean(axis=-1, keepdims=True), out=out)
@@ -100,36 +107,47 @@ class Folding:
     Piece 0 is the embedding and the head, piece i > 0 is layer i - 1.
     """
 
-    def __init__(self, config: ModelConfig, wiring: Wiring, parameters: Tensors) -> None:
-        self.wiring, self.parameters = wiring, parameters
-        self.weights = Folded.empty(config, wiring, parameters.flat_P.dtype)
+    def __init__(self, config: ModelConfig, recipe: Recipe, parameters: Tensors) -> None:
+        self.wiring, self.parameters = recipe.wiring, parameters
+        self.weights = Folded.empty(config, recipe.wiring, parameters.flat_P.dtype)
         self.n_pieces = config.n_layers + 1
+        self._centres = centres_weights(config, recipe.wiring)
         self._query_scale = 1 / math.sqrt(config.head_size)
+        self._value_scale = 1 - recipe.attention.value_residual
 
     def fold(self, piece: int) -> None:
         """Compute one piece of the weights from the parameters."""
         p, w = self.parameters, self.weights
         if piece > 0:
             self._fold_layer(p.layers[piece - 1], w.layers[piece - 1])
+            self._scale_values(piece, w)
             return
-        if self.wiring == "journal":
-            np.copyto(w.embedding_VD, p.embedding_VD)
-        else:
-            centre(p.embedding_VD, w.embedding_VD)
+        self._centre(p.embedding_VD, w.embedding_VD)
         _fold_norm(p.head_DV, p.head_bias_V, p.gain_D, p.bias_D, w.head_AV)
 
     def unfold(self, piece: int, dw: Folded, dp: Tensors) -> None:
         """Turn one piece of the weights' gradient, which is overwritten, into that of the parameters."""
         p = self.parameters
         if piece > 0:
+            self._scale_values(piece, dw)
             self._unfold_layer(p.layers[piece - 1], dw.layers[piece - 1], dp.layers[piece - 1])
             return
-        if self.wiring == "journal":
-            np.copyto(dp.embedding_VD, dw.embedding_VD)
-        else:
-            centre(dw.embedding_VD, dp.embedding_VD)
+        self._centre(dw.embedding_VD, dp.embedding_VD)
         _unfold_norm(p.head_DV, p.gain_D, p.bias_D, dw.head_AV, dp.head_DV, dp.gain_D, dp.bias_D)
         np.copyto(dp.head_bias_V, dw.head_AV[-1])
+
+    def _centre(self, x: FloatArray, out: FloatArray) -> None:
+        """Write x, centred if weights are, to `out`."""
+        if self._centres:
+            centre(x, out)
+        else:
+            np.copyto(out, x)
+
+    def _scale_values(self, piece: int, w: Folded) -> None:
+        """Leave room for the first layer's values in those of later layers: forward and backward are the
+        same."""
+        if self._value_scale != 1 and piece > 1:
+            w.layers[piece - 1].qkv_A3D[:, 2 * w.embedding_VD.shape[1] :] *= self._value_scale
 
     def _fold_layer(self, p: LayerTensors, w: FoldedLayer) -> None:
         d = p.gain1_D.size
@@ -139,10 +157,8 @@ class Folding:
             w.qkv_A3D[:-1], w.qkv_A3D[-1] = p.qkv_D3D, 0
             w.up_AF[:-1], w.up_AF[-1] = p.up_DF, p.up_bias_F
         else:
-            centre(p.projection_DD, w.projection_DD)
-            centre(p.projection_bias_D, w.projection_bias_D)
-            centre(p.down_FD, w.down_FD)
-            centre(p.down_bias_D, w.down_bias_D)
+            for name in _WRITE_TO_STREAM:
+                self._centre(getattr(p, name), getattr(w, name))
             _fold_norm(p.qkv_D3D, None, p.gain1_D, p.bias1_D, w.qkv_A3D)
             _fold_norm(p.up_DF, p.up_bias_F, p.gain2_D, p.bias2_D, w.up_AF)
         w.qkv_A3D[:, :d] *= self._query_scale
@@ -161,10 +177,8 @@ class Folding:
             np.copyto(dp.qkv_D3D, dw.qkv_A3D[:-1])
             np.copyto(dp.up_DF, dw.up_AF[:-1])
             return
-        centre(dw.projection_DD, dp.projection_DD)
-        centre(dw.projection_bias_D, dp.projection_bias_D)
-        centre(dw.down_FD, dp.down_FD)
-        centre(dw.down_bias_D, dp.down_bias_D)
+        for name in _WRITE_TO_STREAM:
+            self._centre(getattr(dw, name), getattr(dp, name))
         _unfold_norm(p.qkv_D3D, p.gain1_D, p.bias1_D, dw.qkv_A3D, dp.qkv_D3D, dp.gain1_D, dp.bias1_D)
         _unfold_norm(p.up_DF, p.gain2_D, p.bias2_D, dw.up_AF, dp.up_DF, dp.gain2_D, dp.bias2_D)
 

@@ -129,14 +129,3 @@ def initial_parameters(config: ModelConfig, init: Initialisation, seed: int) -> 
             continue
         tensor[...] = rng.standard_normal(tensor.shape, np.float32) * np.float32(std)
     return flat_P
-
-
-def position_table(config: ModelConfig, amplitude: float) -> FloatArray:
-    """The sinusoid (T, D), float64: column c is sin (c even) or cos (c odd) of t / 10000^(2i/D), i = c // 2.
-
-    Source: Vaswani et al. (2017), 3.5; femtoGPT's exponent.
-    """
-    t_T1 = np.arange(config.context)[:, None]
-    columns_D = np.arange(config.width)
-    angles_TD = t_T1 / 10000.0 ** (2 * (columns_D // 2) / config.width)
-    return amplitude * np.where(columns_D % 2 == 0, np.sin(angles_TD), np.cos(angles_TD))

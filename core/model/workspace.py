@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ModelConfig, Wiring
+from ..config import ModelConfig, Recipe, Wiring
 from .attention import AttentionShape
+from .folding import centres_weights
 from .layers import GELU_BLOCK, FloatArray, dropout_mask
+from .positions import KeyOrder
 
 CACHE_LINE = 64
 
@@ -57,7 +59,7 @@ class LayerCache:
     """One layer's activations that its backward needs.
 
     `norm1_NA` and `norm2_NA` are the norms' outputs with a column of ones; in the prenorm wiring that is
-    `xhat` itself, see `folding`.
+    `xhat` itself, see `folding`. `is_large_1` is what `attention_forward` returned.
     """
 
     xhat1_ND: FloatArray
@@ -66,6 +68,7 @@ class LayerCache:
     qkv_N3D: FloatArray
     exp_BHTT: FloatArray
     reciprocal_NH: FloatArray
+    is_large_1: NDArray[np.bool_]
     mixed_ND: FloatArray
     xhat2_ND: FloatArray
     rrms2_N: FloatArray
@@ -87,13 +90,14 @@ class DropoutMasks:
 class Workspace:
     """Arrays for `b` sequences. Without `training` all layers share one cache, and there is no backward."""
 
-    def __init__(self, config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, training: bool) -> None:
+    def __init__(self, config: ModelConfig, recipe: Recipe, b: int, pool: Pool, *, training: bool) -> None:
         pool.rewind()
         t, d, h, v = config.context, config.width, config.n_heads, config.vocab_size
         n = b * t
         dtype = pool.dtype
         self.b, self.n = b, n
         self.attention_shape = AttentionShape.of(h, config.head_size, t, dtype)
+        self.key_order = KeyOrder.of(config, recipe.attention, dtype)
         self.mean_D, self.ones_V, self.ones_N = np.full(d, 1 / d, dtype), np.ones(v, dtype), np.ones(n, dtype)
         self.rows_N: NDArray[np.intp] = np.arange(n)
         self.x_ND, self.y_ND, self.work_ND = (pool.allocate(n, d) for _ in range(3))
@@ -103,8 +107,13 @@ class Workspace:
         self.work_NH, self.work_BHTT = pool.allocate(n, h), pool.allocate(b, h, t, t)
         self.gelu_2W = pool.allocate(2, GELU_BLOCK)
         n_caches = config.n_layers if training else 1
-        kept = [_layer_cache(config, wiring, b, pool, training=training) for _ in range(n_caches)]
+        kept = [_layer_cache(config, recipe.wiring, b, pool, training=training) for _ in range(n_caches)]
         self.layers = tuple(kept[i % n_caches] for i in range(config.n_layers))
+        self.centres_stream = recipe.wiring == "prenorm" and not centres_weights(config, recipe.wiring)
+        self.value_residual = recipe.attention.value_residual
+        mixes_values = self.value_residual > 0 and config.n_layers > 1
+        self.first_values_ND = pool.allocate(n, d) if mixes_values else None
+        self.dfirst_values_ND = pool.allocate(n, d) if mixes_values and training else None
         self.embedding_mask_ND = pool.allocate(n, d) if training and config.dropout else None
         if training:
             self.dx_ND, self.dnorm_ND = pool.allocate(n, d), pool.allocate(n, d)
@@ -125,6 +134,7 @@ def _layer_cache(config: ModelConfig, wiring: Wiring, b: int, pool: Pool, *, tra
         qkv_N3D=pool.allocate(n, 3 * d),
         exp_BHTT=pool.allocate(b, h, t, t),
         reciprocal_NH=pool.allocate(n, h),
+        is_large_1=np.zeros(1, bool),
         mixed_ND=pool.allocate(n, d),
         xhat2_ND=pool.allocate(n, d) if is_journal else norm2_NA[:, :-1],
         rrms2_N=pool.allocate(n),

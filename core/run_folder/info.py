@@ -68,8 +68,8 @@ class DataInfo(ConfigStruct, frozen=True):
 class RunInfo(ConfigStruct, frozen=True):
     """The content of run.json. `created` is local time with its offset, ISO 8601.
 
-    `bytes_per_token` (of the validation text) converts nats per token to bits per byte. `command` is a shell
-    command that repeats the training, empty if there is none.
+    `bytes_per_token` (of the validation windows) converts nats per token to bits per byte. `command` is a
+    shell command that repeats the training, empty if there is none.
     """
 
     format: int

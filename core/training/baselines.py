@@ -99,7 +99,7 @@ def ngram_losses(
 
 
 def _loss(p_WT: NDArray[np.float64]) -> float:
-    return float(-np.log(p_WT).mean())
+    return max(0.0, float(-np.log(p_WT).mean()))  # -0.0 where nothing else is possible
 
 
 def _after(

@@ -20,9 +20,6 @@ from ..events import Baselines
 from ..tokenizers import Tokenizer
 from .baselines import measure_baselines
 
-EPOCHS_PER_BLOCK = 4
-"""Epochs over a block of fresh text before the next one is generated."""
-
 _OFFSETS_KEY = 0x6F66_6673_6574_7300
 """Separates the random numbers of offsets from others with the same seed."""
 
@@ -55,7 +52,8 @@ class Batches:
 
     `train_ids_N` and `validation_ids_N` are the whole text as ids; `validation_inputs_WT` and
     `validation_targets_WT` are at most `eval_windows` windows, evenly spaced; `bytes_per_token` is that of
-    the validation text. If that is shorter than a window, the end of the training text is moved to it.
+    their targets, whose loss it converts. If that is shorter than a window, the end of the training text is
+    moved to it.
 
     Raises: DataError if the text is empty or too short for the context; TokenizerError if the vocabulary
     lacks a character.
@@ -71,10 +69,10 @@ class Batches:
         self.train_ids_N, self.validation_ids_N = _ids(source, tokenizer, self._context)
         windows_WT1 = _evenly_spaced(self.validation_ids_N, self._context + 1, config.train.eval_windows)
         self.validation_inputs_WT, self.validation_targets_WT = _inputs_and_targets(windows_WT1)
-        self.bytes_per_token = _bytes_per_token(self.validation_ids_N, tokenizer)
+        self.bytes_per_token = _bytes_per_token(self.validation_targets_WT, tokenizer)
         self._block, self._windows_NT1 = 0, self._open_block(0)
         epoch = len(self._windows_NT1) / (self._batch * self._context)  # in steps
-        self.steps_per_block = max(1, round(EPOCHS_PER_BLOCK * epoch))
+        self.steps_per_block = max(1, round(config.recipe.epochs_per_block * epoch))
 
     @cached_property
     def baselines(self) -> Baselines:
@@ -140,7 +138,7 @@ def _inputs_and_targets(windows_WT1: NDArray[np.int32]) -> tuple[NDArray[np.int3
     return np.ascontiguousarray(windows_WT1[:, :-1]), np.ascontiguousarray(windows_WT1[:, 1:])
 
 
-def _bytes_per_token(ids_N: NDArray[np.int32], tokenizer: Tokenizer) -> float:
-    kinds, counts = np.unique(ids_N, return_counts=True)
+def _bytes_per_token(ids_WT: NDArray[np.int32], tokenizer: Tokenizer) -> float:
+    kinds, counts = np.unique(ids_WT, return_counts=True)
     lengths = [len(tokenizer.decode([token_id])) for token_id in kinds.tolist()]
-    return float(np.dot(lengths, counts)) / len(ids_N)
+    return float(np.dot(lengths, counts)) / ids_WT.size

@@ -209,7 +209,7 @@ class Workers:
         """The thread's workspace for `b` sequences, in the memory of its largest one."""
         kept = self._workspaces[thread]
         if b not in kept:
-            kept[b] = Workspace(self.config, self.model.wiring, b, self._pools[thread], training=True)
+            kept[b] = Workspace(self.config, self.model.recipe, b, self._pools[thread], training=True)
         return kept[b]
 
     def loss_and_gradient(self, inputs_BT: IdArray, targets_BT: IdArray, seed: int, step: int) -> float:

@@ -2,7 +2,7 @@
 has a loss of their entropy, which depends on how the text is cut into 566 tokens.
 
     femtotui data english
-    python tests/bench/plateaus.py --english ~/.cache/femtotui/english.txt
+    python tests/bench/plateaus.py
 
 The journal's "50 epochs, 566 tokens" fits the 65 characters of the text and 500 merges that may reach across
 words, ten an epoch. femtotui's own tokenizer begins with all 256 bytes and keeps within words.
@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from femtotui.core.config import TokenizerConfig
 from femtotui.core.tokenizers import build_tokenizer
+from femtotui.presets.english import cache_path
 
 VOCABULARY = 566
 PIECE = 2000
@@ -44,7 +45,7 @@ def across_words(text: str, *, bytes_first: bool) -> list[int]:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--english", type=Path, required=True)
+    parser.add_argument("--english", type=Path, default=cache_path())
     data = parser.parse_args().english.read_bytes()
     text = data.decode()
     own = build_tokenizer(TokenizerConfig(kind="bpe", vocab_size=VOCABULARY), data).encode(data)

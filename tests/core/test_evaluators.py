@@ -126,6 +126,12 @@ def test_text_is_a_success_once_it_beats_a_trigram_model(training: Training) -> 
     assert better.score == pytest.approx((trigram - 0.01) / math.log(2) / training.batches.bytes_per_token)
 
 
+def test_with_one_kind_of_token_no_loss_is_below_zero() -> None:
+    ones = np.zeros((2, 5), np.int32)
+    losses = ngram_losses(np.zeros(50, np.int32), ones, ones, 1)
+    assert [f"{loss:.3f}" for loss in (losses.unigram, losses.bigram, losses.trigram)] == ["0.000"] * 3
+
+
 def test_examining_changes_nothing(training: Training) -> None:
     before = training.parameters_P.tobytes()
     words = WordsEvaluator("simple_dummy", simple_dummy.broken_rules, tuple(simple_dummy.RULES))

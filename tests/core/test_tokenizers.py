@@ -153,6 +153,8 @@ def test_bpe_has_the_size_asked_for_and_begins_with_the_bytes() -> None:
 def test_bpe_says_how_far_a_text_reaches() -> None:
     with pytest.raises(TokenizerError, match=r"5,000 is not possible.* only (\d+), .*choose \1 or fewer"):
         build_tokenizer(TokenizerConfig(kind="bpe", vocab_size=5000), TEXT)
+    with pytest.raises(TokenizerError, match=r"only 256, .*; use byte, or add text$"):
+        build_tokenizer(TokenizerConfig(kind="bpe", vocab_size=300), b"ab")
 
 
 def test_bpe_keeps_its_tokens_within_words() -> None:

@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from femtotui.core.config import AdamWConfig, Initialisation, ModelConfig, Recipe, ScheduleConfig
+from femtotui.core.config import (
+    AdamWConfig,
+    AttentionConfig,
+    Initialisation,
+    ModelConfig,
+    Recipe,
+    ScheduleConfig,
+)
 from femtotui.core.model.parameters import parameter_table
 
-SIZES = ("two_layers", "one_head")
+SIZES = ("two_layers", "one_head", "all_attention")
 WIRINGS = ("journal", "prenorm")
 
 
@@ -21,7 +28,14 @@ class Reference:
         self._values, self._size, self._wiring = values, size, wiring
         names = ("n_layers", "width", "n_heads", "context", "vocab_size")
         self.config = ModelConfig(**{name: int(values[f"{size}/config/{name}"]) for name in names})
-        self.recipe = recipe(wiring, position_amplitude=float(values[f"{size}/position_amplitude"]))
+        attention = AttentionConfig(
+            rotary_share=float(values[f"{size}/rotary_columns"]) / self.config.head_size,
+            rotary_base=float(values[f"{size}/rotary_base"]),
+            shifted_keys=float(values[f"{size}/shifted_columns"]) / self.config.head_size,
+            value_residual=float(values[f"{size}/value_residual"]),
+        )
+        amplitude = float(values[f"{size}/position_amplitude"])
+        self.recipe = recipe(wiring, position_amplitude=amplitude, attention=attention)
         self.ids_SBT, self.targets_SBT = values[f"{size}/ids"], values[f"{size}/targets"]
         self.parameters_P = self.flat(f"{size}/parameters")
 
@@ -48,7 +62,9 @@ class Reference:
         return config, self._values[f"optimizers/{name}/learning_rates"]
 
 
-def recipe(wiring: str, *, position_amplitude: float = 1.0) -> Recipe:
+def recipe(
+    wiring: str, *, position_amplitude: float = 1.0, attention: AttentionConfig | None = None
+) -> Recipe:
     return Recipe(
         name=wiring,
         summary="",
@@ -56,4 +72,5 @@ def recipe(wiring: str, *, position_amplitude: float = 1.0) -> Recipe:
         init=Initialisation(position_amplitude=position_amplitude),
         optimizer=AdamWConfig(),
         schedule=ScheduleConfig(),
+        attention=attention or AttentionConfig(),
     )

@@ -187,11 +187,13 @@ def test_attention(rng, overflowing, dropout):
             np.empty((n, d)),
         )
         with np.errstate(over="ignore", invalid="ignore"):
-            attention_forward(qkv, shape, exp, reciprocal, out, np.empty((n, d)), np.empty_like(exp), mask)
+            is_large = attention_forward(
+                qkv, shape, exp, reciprocal, out, np.empty((n, d)), np.empty_like(exp), mask
+            )
+        assert is_large == overflowing
         return exp, reciprocal, out
 
     exp, reciprocal, out = forward()
-    assert (exp.max() <= 1) == overflowing  # only the careful way takes the maximum out
     dqkv = np.empty_like(qkv)
     attention_backward(
         weight.copy(),
@@ -205,8 +207,43 @@ def test_attention(rng, overflowing, dropout):
         np.empty((n, n_heads)),
         np.empty_like(exp),
         mask,
+        is_large=overflowing,
     )
     check_gradients(lambda: float((forward()[2] * weight).sum()), {"qkv": qkv}, {"qkv": dqkv}, step=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_the_gradient_of_saturated_attention_in_float32_is_that_in_float64(rng, scale):
+    batch, n_heads, context, head_size = 2, 2, 8, 4
+    n, d = batch * context, n_heads * head_size
+    qkv, weight = rng.normal(size=(n, 3 * d)), rng.normal(size=(n, d))
+    qkv[:, : 2 * d] *= scale
+
+    def gradient(dtype):
+        shape = AttentionShape.of(n_heads, head_size, context, np.dtype(dtype))
+        exp, work = (np.empty((batch, n_heads, context, context), dtype) for _ in range(2))
+        reciprocal, work_nh = (np.empty((n, n_heads), dtype) for _ in range(2))
+        out, work_nd = (np.empty((n, d), dtype) for _ in range(2))
+        x, dx = qkv.astype(dtype), np.empty((n, 3 * d), dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_large = attention_forward(x, shape, exp, reciprocal, out, work_nd, work, None)
+        attention_backward(
+            weight.astype(dtype),
+            x,
+            shape,
+            exp,
+            reciprocal,
+            out,
+            dx,
+            work_nd,
+            work_nh,
+            work,
+            None,
+            is_large=is_large,
+        )
+        return dx
+
+    assert abs(gradient(np.float32) - gradient(np.float64)).max() < 1e-5
 
 
 def test_attention_never_looks_ahead(rng):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from gradcheck import check_gradients
-from torch_reference import Reference
+from torch_reference import Reference, recipe
 
 from femtotui.core.config import ModelConfig
 from femtotui.core.model.decoder import Decoder
 from femtotui.core.model.gpt import Model
-from femtotui.core.model.parameters import Tensors, named_tensors, parameter_table, position_table
+from femtotui.core.model.parameters import Tensors, named_tensors, parameter_table
+from femtotui.core.model.positions import sinusoid
 from femtotui.core.model.workspace import Pool, Workspace, draw_masks
 from femtotui.core.training.optimizers import AdamW, gradient_norm, learning_rate
 from femtotui.core.training.workers import (
@@ -41,7 +43,7 @@ def model_of(reference: Reference, dtype=np.float64):
 def loss_and_gradient(model, reference, ids, targets):
     """One workspace, the whole batch."""
     flat = model.parameters.flat_P
-    ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=True)
+    ws = Workspace(reference.config, model.recipe, len(ids), Pool(flat.dtype), training=True)
     folded, gradient = model.empty_gradient(), Tensors.of(np.empty_like(flat), reference.config)
     loss = model.loss_and_gradient(ids.reshape(-1), targets.reshape(-1), ws, folded, ids.size, add=False)
     unfold(model, folded, gradient)
@@ -51,7 +53,7 @@ def loss_and_gradient(model, reference, ids, targets):
 def test_logits_loss_and_gradients_equal_the_reference(reference):
     model, _ = model_of(reference)
     ids, targets = reference.ids_SBT[0], reference.targets_SBT[0]
-    ws = Workspace(reference.config, model.wiring, len(ids), Pool(np.dtype(np.float64)), training=False)
+    ws = Workspace(reference.config, model.recipe, len(ids), Pool(np.dtype(np.float64)), training=False)
     logits = model.forward(ids.reshape(-1), ws)
     np.testing.assert_allclose(
         logits.reshape(reference["logits"].shape), reference["logits"], rtol=1e-11, atol=1e-12
@@ -74,7 +76,7 @@ def test_float32_agrees_to_its_precision(reference):
 def test_every_parameter_tensor_against_central_differences(reference):
     model, flat = model_of(reference)
     ids, targets = reference.ids_SBT[0], reference.targets_SBT[0]
-    ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=True)
+    ws = Workspace(reference.config, model.recipe, len(ids), Pool(flat.dtype), training=True)
     _, gradient = loss_and_gradient(model, reference, ids, targets)
 
     def loss():
@@ -88,7 +90,10 @@ def test_every_parameter_tensor_against_central_differences(reference):
 
 
 @pytest.mark.parametrize("optimizer", ["plain", "clipped"])
-def test_three_adamw_steps_equal_the_reference(reference, optimizer):
+@pytest.mark.parametrize("size", ["two_layers", "one_head"])
+@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
+def test_three_adamw_steps_equal_the_reference(reference_values, size, wiring, optimizer):
+    reference = Reference(reference_values, size, wiring)
     model, flat = model_of(reference)
     settings, rates = reference.optimizer(optimizer)
     adamw = AdamW(parameter_table(reference.config), flat.size, settings, flat.dtype)
@@ -151,11 +156,36 @@ def test_a_chosen_chunk_keeps_to_its_limits_whatever_the_batch(width, context):
 def test_activations_take_what_was_foretold(wiring, training):
     config = ModelConfig(n_layers=3, width=64, n_heads=4, context=32, vocab_size=256)
     pool = Pool(np.dtype(np.float32))
-    Workspace(config, wiring, 8, pool, training=training)
+    Workspace(config, recipe(wiring), 8, pool, training=training)
     taken = sum(block.nbytes for block in pool._blocks)
     foretold = 8 * activation_bytes(config)
     assert taken < 1.35 * foretold
     assert not training or taken > 0.9 * foretold
+
+
+@pytest.mark.parametrize("wiring", ["journal", "prenorm"])
+def test_dropout_equals_the_reference_under_the_same_masks(reference_values, wiring):
+    reference = Reference(reference_values, "dropout", wiring)
+    config = msgspec.structs.replace(reference.config, dropout=0.3)
+    masks = {
+        key.removeprefix("dropout/masks/"): mask
+        for key, mask in reference_values.items()
+        if key.startswith("dropout/masks/")
+    }
+    flat = reference.parameters_P
+    model = Model(config, reference.recipe, flat)
+    ids, targets = (x_SBT[0].reshape(-1) for x_SBT in (reference.ids_SBT, reference.targets_SBT))
+    ws = Workspace(config, reference.recipe, 3, Pool(flat.dtype), training=True)
+    ws.embedding_mask_ND[...] = masks["token_embedding"].reshape(ws.n, -1)
+    for i, cache in enumerate(ws.layers):
+        cache.masks.attention_BHTT[...] = masks[f"layers.{i}.attention"]
+        cache.masks.projection_ND[...] = masks[f"layers.{i}.projection"].reshape(ws.n, -1)
+        cache.masks.down_ND[...] = masks[f"layers.{i}.down"].reshape(ws.n, -1)
+    folded, gradient = model.empty_gradient(), Tensors.of(np.empty_like(flat), config)
+    loss = model.loss_and_gradient(ids, targets, ws, folded, ws.n, add=False)
+    unfold(model, folded, gradient)
+    assert loss / ws.n == pytest.approx(float(reference["loss"]), rel=1e-13)
+    np.testing.assert_allclose(gradient.flat_P, reference.flat_of("gradients"), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("wiring", ["journal", "prenorm"])
@@ -166,7 +196,7 @@ def test_dropout_against_central_differences(reference_values, wiring):
     rng = np.random.default_rng(3)
     flat = rng.normal(size=config.n_parameters) / 2
     model = Model(config, reference.recipe, flat)
-    ws = Workspace(config, wiring, 2, Pool(flat.dtype), training=True)
+    ws = Workspace(config, reference.recipe, 2, Pool(flat.dtype), training=True)
     draw_masks(ws, config.dropout, seed=1, step=0, first_sequence=0)
     ids, targets = (rng.integers(0, 5, 6).astype(np.int32) for _ in range(2))
     ids[:5] = range(5)  # a token that never stands anywhere would have no gradient to check
@@ -188,8 +218,8 @@ def test_dropout_against_central_differences(reference_values, wiring):
 
 def test_dropout_masks_do_not_depend_on_how_a_batch_is_split():
     config = ModelConfig(n_layers=2, width=4, n_heads=2, context=3, vocab_size=5, dropout=0.5)
-    whole = Workspace(config, "prenorm", 4, Pool(np.dtype(np.float32)), training=True)
-    part = Workspace(config, "journal", 1, Pool(np.dtype(np.float32)), training=True)
+    whole = Workspace(config, recipe("prenorm"), 4, Pool(np.dtype(np.float32)), training=True)
+    part = Workspace(config, recipe("journal"), 1, Pool(np.dtype(np.float32)), training=True)
     draw_masks(whole, 0.5, seed=9, step=5, first_sequence=0)
     draw_masks(part, 0.5, seed=9, step=5, first_sequence=2)
     np.testing.assert_array_equal(
@@ -221,14 +251,14 @@ def test_learning_rates_equal_the_reference(reference_values, schedule):
 def test_positions_equal_the_reference(reference_values):
     expected = reference_values["positions"]
     config = ModelConfig(n_layers=1, width=expected.shape[1], n_heads=1, context=expected.shape[0])
-    np.testing.assert_allclose(position_table(config, 1.0), expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(position_table(config, 0.05), 0.05 * expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sinusoid(config, 1.0), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sinusoid(config, 0.05), 0.05 * expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_decoder_gives_the_models_logits(reference):
     model, flat = model_of(reference)
     ids = reference.ids_SBT[0]
-    ws = Workspace(reference.config, model.wiring, len(ids), Pool(flat.dtype), training=False)
+    ws = Workspace(reference.config, model.recipe, len(ids), Pool(flat.dtype), training=False)
     logits = model.forward(ids.reshape(-1), ws).reshape(*ids.shape, -1)
     for sequence, expected in zip(ids, logits, strict=True):
         decoder = Decoder(reference.config, reference.recipe, flat)

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,14 @@ def test_random_numbers_of_neighbouring_steps_do_not_overlap() -> None:
     first, second = (batches.batch(step)[0] for step in (0, 1))
     rows = {row.tobytes() for row in first[4:]}
     assert sum(row.tobytes() in rows for row in second[:-4]) < 30
+
+
+def test_a_recipe_says_how_many_epochs_a_block_of_fresh_lines_serves() -> None:
+    asked = config(fresh=True)
+    recipe = msgspec.structs.replace(asked.recipe, epochs_per_block=1)
+    asked = msgspec.structs.replace(asked, recipe=recipe)
+    once = Batches(source(endless(0), endless(9), fresh=endless), BYTE, asked)
+    assert once.steps_per_block == max(1, round(len(endless(0)) / (4 * 8)))
 
 
 def test_fresh_blocks_follow_each_other_and_serve_their_own_steps() -> None:
@@ -181,14 +190,20 @@ def test_the_checksum_is_of_all_the_text() -> None:
     assert source(b"one", b"two").sha256 == hashlib.sha256(b"onetwo").hexdigest()
 
 
-def test_bytes_per_token_are_those_of_the_validation_text() -> None:
+def test_bytes_per_token_are_those_of_the_tokens_whose_loss_is_measured() -> None:
     text = "äöü and a\n".encode() * 20
     char = build_tokenizer(TokenizerConfig(kind="char"), text)
-    assert Batches(source(text, text), char, config()).bytes_per_token == pytest.approx(13 / 10)
+    batches = Batches(source(text, text), char, config())
+    measured = b"".join(char.decode([i]) for i in batches.validation_targets_WT.flat)
+    assert batches.bytes_per_token == len(measured) / batches.validation_targets_WT.size
+    assert batches.bytes_per_token == pytest.approx(13 / 10, rel=0.1)
     assert Batches(source(text, text), BYTE, config()).bytes_per_token == 1
     bpe = build_tokenizer(TokenizerConfig(kind="bpe", vocab_size=260), text)
     batches = Batches(source(text, text), bpe, config())
-    assert batches.bytes_per_token == pytest.approx(len(text) / len(bpe.encode(text)))
+    measured = b"".join(bpe.decode([i]) for i in batches.validation_targets_WT.flat)
+    assert batches.bytes_per_token == len(measured) / batches.validation_targets_WT.size
+    few = Batches(source(text, b"x" * 400 + text), bpe, config(windows=2))  # one at each end
+    assert few.bytes_per_token > 1.1 * (400 + len(text)) / len(few.validation_ids_N)
 
 
 def test_the_floor_is_told_in_nats_a_token() -> None:

@@ -7,20 +7,25 @@ Only the scripts of this folder need PyTorch; the tests read the file. Nothing i
 forward passes are made of PyTorch's own functions in float64, gradients are autograd's. Sizes are chosen
 so that no two axes that a mistake could exchange are equally long.
 
-Keys of the file, where {size} is `two_layers` or `one_head`, {wiring} `journal` or `prenorm`, {optimizer}
-`plain` or `clipped`, and {tensor} a name out of `parameter_shapes` in torch_model.py:
+Keys of the file, where {size} is `two_layers`, `one_head` or `all_attention`, {wiring} `journal` or
+`prenorm`, {optimizer} `plain` or `clipped`, and {tensor} a name out of `parameter_shapes` in
+torch_model.py:
 
     {size}/config/{field}                  n_layers, width, n_heads, context, vocab_size: whole numbers
     {size}/position_amplitude              what the position table is multiplied by
+    {size}/{field}                         rotary_columns, rotary_base, shifted_columns, value_residual
     {size}/positions                       (T, D) the table itself, amplitude 1
     {size}/ids, {size}/targets             (3, B, T) int32: a batch for each of three optimizer steps
     {size}/parameters/{tensor}             where all begin; every value is a float32 number, stored as float64
     {size}/{wiring}/logits                 (B, T, V) of batch 0
     {size}/{wiring}/loss, .../grad_norm    of batch 0, at the starting parameters
     {size}/{wiring}/gradients/{tensor}
-    {size}/{wiring}/{optimizer}/losses     (3,) before each step
+    {size}/{wiring}/{optimizer}/losses     (3,), not of `all_attention`: before each step
     {size}/{wiring}/{optimizer}/grad_norms (3,) before each step, and before clipping
     {size}/{wiring}/{optimizer}/parameters/{tensor}    after the three steps
+    dropout/config/..., dropout/ids, ...   another size, with the dropout masks
+    dropout/masks/{name}                   0 or 1 / (1 - p); see `Model` in torch_model.py
+    dropout/{wiring}/loss, .../gradients/{tensor}
     optimizers/{optimizer}/{field}         learning_rates (3,), beta1, beta2, eps, weight_decay,
                                            clip_norm (NaN: none), decay ("all" or "matrices")
     schedules/{name}/{field}               base_lr, min_lr, warmup_steps, decay_steps (0: None), run_steps,
@@ -46,6 +51,8 @@ OUTPUT = Path(__file__).with_name("reference.npz")
 SEED = 20_240_229
 N_STEPS = 3
 
+POSITION_FIELDS = ("position_amplitude", "rotary_columns", "rotary_base", "shifted_columns", "value_residual")
+
 Batches = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -66,6 +73,14 @@ SIZES = (
     Size("two_layers", 2, 8, 2, context=7, vocab_size=11, batch=3, position_amplitude=0.5),
     Size("one_head", 1, 5, 1, context=4, vocab_size=7, batch=2, position_amplitude=1.0),
 )
+ATTENTION = (
+    Size(
+        "all_attention", 2, 12, 2, context=5, vocab_size=9, batch=2, position_amplitude=0.3,
+        rotary_columns=4, rotary_base=50.0, shifted_columns=3, value_residual=0.4,
+    ),
+)  # fmt: skip
+DROPPED = Size("dropout", 2, 6, 2, context=4, vocab_size=7, batch=3, position_amplitude=0.5)
+DROPOUT = 0.3
 OPTIMIZERS = (
     Optimizer("plain", (0.01, 0.02, 0.005), 0.9, 0.999, 1e-8, 0.1, "all", None),
     # AdamW forgets the size of a gradient unless eps is comparable with it: here it is, so clipping shows.
@@ -120,21 +135,50 @@ def learning_rate(schedule: Schedule, step: int) -> float:
     return float(max(least, base - (base - least) * Fraction(step - warmup, decay_steps)))
 
 
-def size_arrays(size: Size, random: np.random.Generator) -> Arrays:
-    """Everything that the file holds about one size."""
-    start, (ids, targets) = draw_parameters(size, random), draw_batches(size, random)
-    batches = torch.tensor(ids).long(), torch.tensor(targets).long()
+def draw_masks(size: Size, random: np.random.Generator) -> Arrays:
+    """Dropout masks for one batch."""
+    b, t, d, h = size.batch, size.context, size.width, size.n_heads
+    shapes = {"token_embedding": (b, t, d)}
+    for layer in range(size.n_layers):
+        shapes |= {f"layers.{layer}.attention": (b, h, t, t)}
+        shapes |= {f"layers.{layer}.{name}": (b, t, d) for name in ("projection", "down")}
+    return {name: (random.random(shape) >= DROPOUT) / (1 - DROPOUT) for name, shape in shapes.items()}
+
+
+def dropout_arrays(random: np.random.Generator) -> Arrays:
+    """One forward and backward pass in each wiring, under the same masks."""
+    start, (ids, targets), masks = (
+        draw(DROPPED, random) for draw in (draw_parameters, draw_batches, draw_masks)
+    )
+    arrays = start_arrays(DROPPED, start, ids[:1], targets[:1]) | under("masks", masks)
+    for wiring in WIRINGS:
+        model = Model(DROPPED, wiring, start, masks)
+        loss, _ = model.backward(torch.tensor(ids[0]).long(), torch.tensor(targets[0]).long())
+        arrays |= under(wiring, {"loss": np.array(loss), **under("gradients", model.gradients())})
+    return arrays
+
+
+def start_arrays(size: Size, start: Arrays, ids: Array, targets: Array) -> Arrays:
+    """A size, its starting parameters and its batches."""
     fields = ("n_layers", "width", "n_heads", "context", "vocab_size")
-    arrays: Arrays = {
+    return {
         **{f"config/{field}": np.array(getattr(size, field)) for field in fields},
-        "position_amplitude": np.array(size.position_amplitude),
+        **{field: np.array(getattr(size, field)) for field in POSITION_FIELDS},
         "positions": position_table(size.context, size.width),
         "ids": ids,
         "targets": targets,
         **under("parameters", start),
     }
+
+
+def size_arrays(size: Size, random: np.random.Generator) -> Arrays:
+    """Everything that the file holds about one size."""
+    start, (ids, targets) = draw_parameters(size, random), draw_batches(size, random)
+    batches = torch.tensor(ids).long(), torch.tensor(targets).long()
+    arrays = start_arrays(size, start, ids, targets)
     for wiring in WIRINGS:
-        require_settings_to_matter(size, wiring, start, batches)
+        if size in SIZES:
+            require_settings_to_matter(size, wiring, start, batches)
         arrays |= under(wiring, wiring_arrays(size, wiring, start, batches))
     return arrays
 
@@ -150,7 +194,7 @@ def wiring_arrays(size: Size, wiring: str, start: Arrays, batches: Batches) -> A
         "grad_norm": np.array(norm),
         **under("gradients", model.gradients()),
     }
-    for optimizer in OPTIMIZERS:
+    for optimizer in OPTIMIZERS if size in SIZES else ():
         arrays |= under(optimizer.name, three_steps(Model(size, wiring, start), optimizer, ids, targets))
     return arrays
 
@@ -177,8 +221,9 @@ def main() -> None:
     random = np.random.default_rng(SEED)
     made_with = f"torch {torch.__version__}, numpy {np.__version__}"
     arrays: Arrays = {"made_with": np.array(made_with), "positions": position_table(80, 6)}
-    for size in SIZES:
+    for size in (*SIZES, *ATTENTION):
         arrays |= under(size.name, size_arrays(size, random))
+    arrays |= under("dropout", dropout_arrays(random))
     for optimizer in OPTIMIZERS:
         arrays |= under(f"optimizers/{optimizer.name}", optimizer_arrays(optimizer))
     for schedule in SCHEDULES:

@@ -18,7 +18,12 @@ Arrays = dict[str, Array]
 
 @dataclass(frozen=True)
 class Size:
-    """A model's size, the batch it is fed, and the amplitude of its positions."""
+    """A model's size, the batch it is fed, and how it knows the order of tokens.
+
+    Of each head's query and key columns the first `rotary_columns` are rotated; of its key columns the last
+    `shifted_columns` are those of the token before. After the first layer, `value_residual` of the values
+    are the first layer's.
+    """
 
     name: str
     n_layers: int
@@ -28,6 +33,10 @@ class Size:
     vocab_size: int
     batch: int
     position_amplitude: float
+    rotary_columns: int = 0
+    rotary_base: float = 1.0
+    shifted_columns: int = 0
+    value_residual: float = 0.0
 
 
 def parameter_shapes(size: Size) -> dict[str, tuple[int, ...]]:
@@ -66,11 +75,36 @@ def position_table(context: int, width: int) -> Array:
     return table_TD
 
 
-class Model:
-    """A GPT over a dictionary of tensors, in either wiring."""
+def rotated(x_BHTS: torch.Tensor, columns: int, base: float) -> torch.Tensor:
+    """Each pair of adjacent columns turned by an angle, as a 2 x 2 matrix: RoFormer (2021), equation 15."""
+    parts = list(x_BHTS.unbind(-1))
+    positions_T = torch.arange(x_BHTS.shape[2], dtype=x_BHTS.dtype)
+    for pair in range(columns // 2):
+        angle_T = positions_T * base ** (-2 * pair / columns)
+        first, second = parts[2 * pair], parts[2 * pair + 1]
+        parts[2 * pair] = torch.cos(angle_T) * first - torch.sin(angle_T) * second
+        parts[2 * pair + 1] = torch.sin(angle_T) * first + torch.cos(angle_T) * second
+    return torch.stack(parts, dim=-1)
 
-    def __init__(self, size: Size, wiring: str, parameters: Arrays) -> None:
+
+def shifted(k_BHTS: torch.Tensor, columns: int) -> torch.Tensor:
+    """Keys whose last columns come from the token before; the first token keeps its own."""
+    kept_BHTS, moved_BHTS = k_BHTS.split([k_BHTS.shape[-1] - columns, columns], dim=-1)
+    earlier_BHTS = torch.cat([moved_BHTS[:, :, :1], moved_BHTS[:, :, :-1]], dim=2)
+    return torch.cat([kept_BHTS, earlier_BHTS], dim=-1)
+
+
+class Model:
+    """A GPT over a dictionary of tensors, in either wiring.
+
+    `masks` are those of dropout, by what they are multiplied with: `token_embedding`, and in each layer
+    `attention` (the weights after softmax), `projection` and `down`; where there is none, nothing is dropped.
+    """
+
+    def __init__(self, size: Size, wiring: str, parameters: Arrays, masks: Arrays | None = None) -> None:
         self.size, self.wiring = size, wiring
+        self.first_values = torch.zeros(())
+        self.masks = {name: torch.tensor(mask) for name, mask in (masks or {}).items()}
         self.parameters: dict[str, torch.Tensor] = {
             name: torch.tensor(values, requires_grad=True) for name, values in parameters.items()
         }
@@ -79,6 +113,7 @@ class Model:
 
     def logits(self, ids_BT: torch.Tensor) -> torch.Tensor:
         x_BTD = self.parameters["token_embedding.weight"][ids_BT] + self.positions_TD
+        x_BTD = self._dropped("token_embedding", x_BTD)
         layer_of = {"journal": self._journal_layer, "prenorm": self._prenorm_layer}[self.wiring]
         for layer in range(self.size.n_layers):
             x_BTD = layer_of(f"layers.{layer}.", x_BTD)
@@ -99,13 +134,27 @@ class Model:
 
     def _attention(self, at: str, x_BTD: torch.Tensor) -> torch.Tensor:
         qkv = x_BTD @ self.parameters[at + "attention.qkv.weight"]
-        heads = [part.unflatten(-1, (self.size.n_heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1)]
-        mixed_BHTS = F.scaled_dot_product_attention(*heads, is_causal=True)
-        return self._linear(at + "attention.projection", mixed_BHTS.transpose(1, 2).flatten(2))
+        q, k, v = (
+            part.unflatten(-1, (self.size.n_heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1)
+        )
+        self.first_values = v if at == "layers.0." else self.first_values
+        share = 0.0 if at == "layers.0." else self.size.value_residual
+        v = (1 - share) * v + share * self.first_values
+        k = shifted(k, self.size.shifted_columns)
+        q, k = (rotated(x, self.size.rotary_columns, self.size.rotary_base) for x in (q, k))
+        scores_BHTT = q @ k.mT / math.sqrt(q.shape[-1])
+        later_TT = torch.ones(scores_BHTT.shape[-2:], dtype=torch.bool).triu(1)
+        weights_BHTT = F.softmax(scores_BHTT.masked_fill(later_TT, -math.inf), dim=-1)
+        mixed_BHTS = self._dropped(at + "attention", weights_BHTT) @ v
+        written_BTD = self._linear(at + "attention.projection", mixed_BHTS.transpose(1, 2).flatten(2))
+        return self._dropped(at + "projection", written_BTD)
 
     def _feed_forward(self, at: str, x_BTD: torch.Tensor) -> torch.Tensor:
         hidden_BTF = F.gelu(self._linear(at + "feed_forward.up", x_BTD), approximate="tanh")
-        return self._linear(at + "feed_forward.down", hidden_BTF)
+        return self._dropped(at + "down", self._linear(at + "feed_forward.down", hidden_BTF))
+
+    def _dropped(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        return x * self.masks[name] if name in self.masks else x
 
     def _linear(self, name: str, x: torch.Tensor) -> torch.Tensor:
         return x @ self.parameters[name + ".weight"] + self.parameters[name + ".bias"]
