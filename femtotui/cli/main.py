@@ -115,7 +115,7 @@ class LazyGroup(click.Group):
     "--preset", default=DEFAULT_PRESET, show_default=True, help="1 to 14, or the path of a .toml file."
 )
 @click.option("--recipe", help=RECIPE_HELP)
-@click.option("--seed", type=int, help="The same seed gives the same run.")
+@click.option("--seed", type=int, help="With the same threads, a seed gives the same run.")
 @click.option("--runs", metavar="DIR", help=RUNS_HELP)
 @data_option
 @click.pass_context

@@ -114,9 +114,9 @@ class ProgressLines:
 
 @click.command("why-layers")
 @option("--steps", type=IntRange(1, 1_000_000), default=600, show_default=True, help="How many steps each.")
-@option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same runs.")
+@option("--seed", type=int, default=1, show_default=True, help="A seed gives the same runs on this machine.")
 @runs_option
-@option("--json", "as_json", is_flag=True, help="One JSON object: the final loss of each training.")
+@option("--json", "as_json", is_flag=True, help="One JSON object: final losses, and the stream by depth.")
 def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
     """Why did more layers make it worse? The question of the journal's entry 3.
 
@@ -125,7 +125,13 @@ def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
     """
     prepare_blas()
     from ..experiments.reproduction import train_trials  # noqa: PLC0415
-    from ..experiments.why_layers import ANSWER, CASES, curves_text, why_layers_experiment  # noqa: PLC0415
+    from ..experiments.why_layers import (  # noqa: PLC0415
+        ANSWER,
+        CASES,
+        curves_text,
+        stream_rows,
+        why_layers_experiment,
+    )
 
     say("four trainings, everything equal but the layers and the norms' gains")
     with saved_on_signals() as commands:
@@ -133,9 +139,22 @@ def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
         results = train_trials(experiment, runs, ProgressLines(), commands)
     if as_json:
         ends = {case.name: result.finished.train_loss for case, result in zip(CASES, results, strict=True)}
-        print_json_line({"steps": steps, "seed": seed, "losses": ends})
+        stream = {name: [depth._asdict() for depth in depths] for name, depths in stream_rows()}
+        print_json_line({"steps": steps, "seed": seed, "losses": ends, "stream": stream})
     else:
-        print_rich(curves_text(experiment, terminal_width()), *ANSWER)
+        print_rich(curves_text(experiment, terminal_width()), stream_table(), *ANSWER)
+
+
+def stream_table() -> Table:
+    """The coordinates that carry the residual stream, and its size, after each layer before training."""
+    from ..experiments.why_layers import stream_rows  # noqa: PLC0415
+
+    rows: list[Sequence[Cell]] = []
+    for name, depths in stream_rows():
+        rows.append([name, "coordinates", *(f"{depth.carrying:.0f}" for depth in depths)])
+        rows.append(["", "size (RMS)", *(f"{depth.rms:.2g}" for depth in depths)])
+    n_layers = len(rows[0]) - 3
+    return table(("before training", "stream", ">input", *(f">{i + 1}" for i in range(n_layers))), rows)
 
 
 def reproduce_table(outcomes: Sequence[ReproductionResult]) -> Table:

@@ -53,7 +53,7 @@ _MPI_HELP = (
 @click.argument("preset", required=False)
 @option("--recipe", help=RECIPE_HELP)
 @option("--steps", type=int, help="Number of steps (default: the preset's).")
-@option("--seed", type=int, help="The same seed gives the same run (default: 0).")
+@option("--seed", type=int, help="With the same threads and chunk, a seed gives the same run (default: 0).")
 @data_option
 @runs_option
 @thread_options

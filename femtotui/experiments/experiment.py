@@ -28,6 +28,9 @@ from ..text.formats import duration
 FOLDER = "reproduce"
 """Under the folder of all runs; `femtotui runs` does not look in there."""
 
+TRIAL_THREADS = 2
+"""Fixed, and so is the chunk that follows from it: a seed gives the same run only with the same of both."""
+
 
 def trial_folder(config: RunConfig, runs: Path) -> Path:
     """Folder of the runs of `config`; its name changes with every setting."""
@@ -164,24 +167,31 @@ def race(preset: Preset, seed: int = 0) -> Experiment:
 
 
 def recipe_trials(preset: Preset, recipe: str, seed: int) -> tuple[Trial, ...]:
-    """The trials of one recipe: a longer one is needed only if the first misses the goal."""
-    first, *longer = trial_configs(preset, recipe, seed)
-    trial = Trial(recipe, first)
-    return trial, *(Trial(f"{recipe}, {config.train.steps:,}", config, trial) for config in longer)
+    """The trials of one recipe: one longer than the journal's is needed only if that misses the goal."""
+    trials: list[Trial] = []
+    for config in trial_configs(preset, recipe, seed):
+        steps = config.train.steps
+        at_its_step = preset.journal is None or steps == preset.journal.step
+        is_longer = preset.journal is not None and steps > preset.journal.step
+        name = recipe if at_its_step else f"{recipe}, {steps:,}"
+        trials.append(Trial(name, config, trials[0] if is_longer else None))
+    return tuple(trials)
 
 
 def trial_configs(preset: Preset, recipe: str, seed: int) -> tuple[RunConfig, ...]:
     """The runs that may be needed, shortest first.
 
     A run's length is fixed before it begins, since the learning rate falls until its end. So an entry is
-    trained for the journal's number of steps first, and by our recipe then for its usual one.
+    trained for the journal's number of steps, and by our recipe for its usual one, too.
     """
-    usual = run_config(preset, recipe=recipe, seed=seed)
+    usual = run_config(preset, recipe=recipe, seed=seed, threads=TRIAL_THREADS)
     if preset.journal is None:
         return (usual,)
-    at_its_step = run_config(preset, recipe=recipe, steps=preset.journal.step, seed=seed)
-    longer = recipe != "journal" and preset.steps > preset.journal.step
-    return (at_its_step, usual) if longer else (at_its_step,)
+    train = msgspec.structs.replace(usual.train, steps=preset.journal.step)
+    at_its_step = msgspec.structs.replace(usual, train=train)
+    if recipe == "journal" or preset.steps == preset.journal.step:
+        return (at_its_step,)
+    return (usual, at_its_step) if preset.steps < preset.journal.step else (at_its_step, usual)
 
 
 def _success(goal: Goal) -> str:

@@ -84,8 +84,11 @@ def reproduce(
         raise RunError(f"{preset.key} {preset.title} has no goal: there is nothing to reproduce")
     experiment = Experiment(preset.title, recipe_trials(preset, recipe, seed), preset)
     results = train_trials(experiment, runs, watch, commands)
-    success = any(experiment.succeeded(trial) for trial in experiment.trials)
-    return _result(preset, preset.goal, seed, results, success=success)
+    finished = [trial for trial in experiment.trials if trial.is_ours]
+    successes = [
+        result for trial, result in zip(finished, results, strict=True) if experiment.succeeded(trial)
+    ]
+    return _result(preset, preset.goal, seed, results, successes)
 
 
 def train_trials(
@@ -127,10 +130,17 @@ def _session(trial: Trial, runs: Path) -> Session:
 
 
 def _result(
-    preset: Preset, goal: Goal, seed: int, results: Sequence[TrialResult], *, success: bool
+    preset: Preset,
+    goal: Goal,
+    seed: int,
+    results: Sequence[TrialResult],
+    successes: Sequence[TrialResult],
 ) -> ReproductionResult:
+    """The outcome of trials of one recipe, and of those that reached the goal; both by length."""
     record, peer = preset.journal, preset.peer
-    first = results[0] if record else None
+    at_its_step = (result for result in results if record and result.finished.step == record.step)
+    first = next(at_its_step, None)
+    success = successes[0].finished if successes else None
     last, score = results[-1].finished, results[-1].score
     run = Path(last.run)
     info = read_info(run)
@@ -145,8 +155,8 @@ def _result(
         journal_verdict=record.verdict if record else None,
         loss_at_journal_step=first.finished.train_loss if first else None,
         score_at_journal_step=first.score.score if first else None,
-        steps_to_success=last.step if success else None,
-        seconds_to_success=last.elapsed_s if success else None,
+        steps_to_success=success.step if success else None,
+        seconds_to_success=success.elapsed_s if success else None,
         seconds_allowed=goal.seconds,
         val_loss=last.val_loss,
         score=score.score,

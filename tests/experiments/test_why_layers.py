@@ -10,13 +10,14 @@ from rich.console import Console
 
 from femtotui.cli.main import main
 from femtotui.core.events import StepDone
-from femtotui.experiments.why_layers import ANSWER, CASES, curves_text, why_layers_experiment
+from femtotui.experiments.why_layers import ANSWER, CASES, curves_text, stream_rows, why_layers_experiment
 from femtotui.runs.state import RunState
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_every_curve_is_drawn_in_its_colour_and_named(width: int, tmp_path: Path) -> None:
     experiment = why_layers_experiment(steps=200)
+    assert {trial.config.train.threads for trial in experiment.trials} == {2}  # a seed alone fixes nothing
     for number, trial in enumerate(experiment.trials):
         trial.state = RunState(trial.config)
         trial.state.fold(
@@ -42,6 +43,16 @@ def test_every_curve_is_drawn_in_its_colour_and_named(width: int, tmp_path: Path
     assert len(ANSWER) == 3
 
 
+def test_what_the_answer_says_of_the_stream_is_what_is_measured() -> None:
+    (_, near_0), (_, at_1) = stream_rows()
+    carrying = [round(depth.carrying) for depth in near_0]
+    assert f"before training {carrying[0]} of 64 coordinates" in ANSWER[1]
+    assert f"{carrying[1]} after one layer" in ANSWER[1]
+    assert all(3 <= found <= 4 for found in carrying[2:])
+    assert {round(depth.carrying) for depth in at_1} == {28}
+    assert max(depth.rms for depth in near_0[1:]) < 2 * min(depth.rms for depth in near_0[1:])
+
+
 def test_the_command_trains_four_times_and_then_only_reads(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -50,6 +61,7 @@ def test_the_command_trains_four_times_and_then_only_reads(
     first = msgspec.json.decode(capfdbinary.readouterr().out)
     assert len(first["losses"]) == 4
     assert len(set(first["losses"].values())) == 4
+    assert [len(depths) for depths in first["stream"].values()] == [7, 7]
     runs = sorted(path.name for path in (tmp_path / "reproduce").iterdir())
     assert main(arguments) == 0
     assert msgspec.json.decode(capfdbinary.readouterr().out) == first
