@@ -103,5 +103,5 @@ print([name for name in ("core", "presets", "dummy_data") if importlib.util.find
 """
     out = run(sys.executable, "-c", code, cwd=installed.parent, PYTHONPATH=str(installed)).splitlines()
     assert Path(out[0]).is_relative_to(installed)
-    assert out[1] == "14 3"
+    assert out[1] == "14 4"
     assert out[2] == "[]"

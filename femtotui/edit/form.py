@@ -12,7 +12,8 @@ from typing import get_args
 import msgspec
 
 from femtotui.core.config import SourceKind, TokenizerKind
-from femtotui.presets import Preset, list_presets, list_recipes
+from femtotui.core.errors import ConfigError
+from femtotui.presets import Preset, list_presets, list_recipes, run_config
 from femtotui.presets.toml_file import explain
 
 
@@ -103,6 +104,10 @@ def read_form(values: Mapping[str, str]) -> tuple[Preset | None, dict[str, str]]
     except msgspec.ValidationError as error:
         problem = explain(error, Preset)
         return None, {problem.field.rpartition(".")[2] or "title": problem.reason}
+    try:
+        run_config(preset)
+    except ConfigError as error:  # the recipe's attention does not fit the heads
+        return None, {"n_heads": str(error)}
     if any(preset.key == entry.key for entry in list_presets()):
         return None, {"key": f"{preset.key} is taken: choose another, such as `my-preset`"}
     return preset, {}

@@ -57,7 +57,10 @@ class RunActions:
 
     def needs_english(self, key: str) -> bool:
         """Whether the user must decide on a download before this preset can start."""
-        return key not in self.manager.handles and wants_english(self.choices.config(key))
+        try:
+            return key not in self.manager.handles and wants_english(self.choices.config(key))
+        except FemtoError:  # starting it says so
+            return False
 
     def start_preset(self, key: str) -> StatusMessage:
         """Train a preset: start a run, or resume the one of this session."""
@@ -104,7 +107,10 @@ class RunActions:
 
     def _start(self, key: str, seed: int | None) -> StatusMessage:
         before = self.current
-        config = self.choices.config(key, seed=seed)
+        try:
+            config = self.choices.config(key, seed=seed)
+        except FemtoError as error:
+            return StatusMessage(f"{error.title}: {error}", "error")
         expected = self.forecast(config)
         saved = ""
         if before is not None and before.connection is not None and before.state.status not in _AT_REST:

@@ -52,6 +52,11 @@ def test_what_cannot_be_is_refused_at_the_field(field: str, value: str, words: s
     assert words in problems[at], problems
 
 
+def test_heads_that_the_recipes_attention_does_not_fit_are_refused() -> None:
+    assert "even number of columns" in changed(n_heads="32")["n_heads"]
+    assert changed(n_heads="32", recipe="journal") == {}
+
+
 def test_files_must_be_there(tmp_path: Path) -> None:
     text = tmp_path / "my text.txt"
     text.write_text("abc", "utf-8")

@@ -62,6 +62,18 @@ def training(actions: RunActions, fleet: FakeFleet, last: int = 5) -> None:
     actions.manager.collect()
 
 
+def test_a_preset_whose_heads_do_not_fit_the_recipe_says_so_and_starts_nothing(
+    runs: Path, fleet: FakeFleet
+) -> None:
+    whole = load_preset("2")
+    odd = msgspec.structs.replace(whole, key="odd", model=msgspec.structs.replace(whole.model, n_heads=32))
+    actions = RunActions(RunManager(runs, fleet), Choices(odd))
+    assert not actions.needs_english("odd")
+    said = actions.start_preset("odd")
+    assert said.tone == "error" and "even number of columns" in said.words
+    assert not actions.manager.handles
+
+
 class Digits:
     """A PresetNumber with a timer that fires when a test says so."""
 
