@@ -251,7 +251,7 @@ class ScoreLine(Static):
 MEANINGS: Rows = (
     ("step", "batches trained on, and how many there will be"),
     ("loss", "the surprise of the next token, in nats: the mean of the last 20 steps. Lower is better. val "
-     "is the same on text that is not trained on"),
+     "is the same on text that is not trained on; single lines may occur in both, by chance"),
     ("elapsed", "time spent training, and what is left at the recent rate; pauses do not count"),
     ("RAM", "the peak of trainer and app together, and after ~ the forecast; then what is free"),
     ("speed", "milliseconds per step and tokens per second, over the last 50 steps; the bars show 240"),
