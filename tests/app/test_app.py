@@ -39,7 +39,7 @@ async def test_panels_and_chart_follow_the_steps(runs: Path) -> None:
         await it.playing(150)
         assert it.panel("step")[1].startswith("of ")
         assert it.panel("loss")[0] != "–" and it.panel("loss")[1].startswith("val ")
-        assert it.panel("elapsed") == ("0m 02s", "0m 22s left")
+        assert it.panel("elapsed") == ("0m 02s", "0m 04s left")
         assert it.panel("ram")[0].endswith("MiB") and it.panel("ram")[1].startswith("peak ")
         assert it.panel("speed") == ("16.9 ms/step", "121k tok/s")
         early = it.app.train.query_one(LossChart).model.latest_smoothed

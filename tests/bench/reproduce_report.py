@@ -114,7 +114,8 @@ def verdict(outcomes: list[Outcome]) -> str:
 def scores(outcomes: list[Outcome], field: str) -> str:
     if outcomes[0]["unit"] == "share":
         return spread(outcomes, field, "{:.1%}".format)
-    return f"{spread(outcomes, field, '{:.3f}'.format)} {outcomes[0]['unit']}"
+    unit = outcomes[0]["unit"].replace(" a ", " per ")
+    return f"{spread(outcomes, field, '{:.3f}'.format)} {unit}"
 
 
 def spread(outcomes: list[Outcome], field: str, words: Callable[[float], str]) -> str:

@@ -102,8 +102,8 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_rates_of_an_entry_stay_when_it_is_edited() -> None:
-    made, _ = read_form(form_of(load_preset("7")))
-    assert made is not None and made.muon_lr == load_preset("7").muon_lr is not None
+    made, _ = read_form(form_of(load_preset("13")))
+    assert made is not None and made.muon_lr == load_preset("13").muon_lr is not None
 
 
 def test_files_with_errors_are_listed_with_the_reason(tmp_path: Path) -> None:

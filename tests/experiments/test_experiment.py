@@ -62,14 +62,14 @@ def verdicts(runner: ExperimentRunner) -> list[str]:
 
 def test_the_trials_train_one_after_another_and_a_longer_try_only_after_a_miss(tmp_path: Path) -> None:
     trainers = Trainers()
-    runner = race_runner(load_preset("2"), tmp_path, trainers)
+    runner = race_runner(load_preset("10"), tmp_path, trainers)
     runner.read()
-    assert [trial.name for trial in runner.experiment.trials] == ["journal", "modern", "modern, 1,500"]
+    assert [trial.name for trial in runner.experiment.trials] == ["journal", "modern", "modern, 1,000"]
     assert not trainers.all
     runner.start()
     assert verdicts(runner)[1:] == ["starting", "not yet", "not yet"]
     for number, (share, recipe, length) in enumerate(
-        [(0.1, "journal", 629), (0.9, "modern", 629), (0.99, "modern", 1500)]
+        [(0.1, "journal", 528), (0.9, "modern", 528), (0.99, "modern", 1000)]
     ):
         assert len(trainers.all) == number + 1
         config = trainers.all[-1].config
@@ -82,8 +82,16 @@ def test_the_trials_train_one_after_another_and_a_longer_try_only_after_a_miss(t
     assert not runner.running
 
 
+def test_a_preset_that_takes_less_than_the_journal_is_trained_for_both_lengths() -> None:
+    short, at_its_step = trial_configs(load_preset("2"), "modern", 0)
+    assert (short.train.steps, at_its_step.train.steps) == (400, 629)
+    journal, modern, also = race(load_preset("2")).trials
+    assert [trial.name for trial in (journal, modern, also)] == ["journal", "modern, 400", "modern"]
+    assert modern.retry_of is also.retry_of is None
+
+
 def test_a_success_at_the_journals_step_needs_no_longer_try(tmp_path: Path) -> None:
-    preset = load_preset("2")
+    preset = load_preset("10")
     trial_on_disk(trial_configs(preset, "journal", 0)[0], tmp_path, 0.1)
     trial_on_disk(trial_configs(preset, "modern", 0)[0], tmp_path, 0.96)
     trainers = Trainers()

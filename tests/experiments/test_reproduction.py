@@ -17,7 +17,7 @@ from femtotui.core.config import ModelConfig
 from femtotui.core.errors import RunError
 from femtotui.core.events import Event, StepDone
 from femtotui.experiments.reproduction import Interrupted, ReproductionResult, reproduce
-from femtotui.presets import Goal, Peer, Preset, load_preset
+from femtotui.presets import Goal, Peer, Preset, list_presets, load_preset
 
 
 def small(goal: Goal, journal_step: int = 3, steps: int = 5) -> Preset:
@@ -140,13 +140,10 @@ def test_a_preset_without_a_goal_has_nothing_to_reproduce(tmp_path: Path) -> Non
         reproduce(own, "modern", 0, tmp_path, Recorder(), SimpleQueue())
 
 
-def test_every_entry_has_a_goal_and_runs_long_enough_for_it() -> None:
-    for key in map(str, range(1, 13)):
-        preset = load_preset(key)
+def test_every_preset_has_a_goal_and_a_result_to_compare_with() -> None:
+    for preset in list_presets():
         assert preset.goal is not None
-        assert preset.journal is not None
-        assert preset.steps >= preset.journal.step
-    assert all(load_preset(key).goal is not None for key in ("13", "14"))
+        assert (preset.journal is None) != (preset.peer is None)
 
 
 def test_misses_and_slow_successes_show_in_the_table(tmp_path: Path) -> None:
