@@ -28,7 +28,7 @@ from ..errors import ModelError
 from .attention import cached_attention_step
 from .folding import FoldedLayer
 from .gpt import Model
-from .layers import LAYER_NORM_EPS, SAFE_SUM, FloatArray, IdArray, embedding_forward, gelu_block
+from .layers import LAYER_NORM_EPS, SAFE_SUM, FloatArray, IdArray, gelu_block
 from .positions import KeyOrder
 from .workspace import Pool, Workspace
 
@@ -108,7 +108,7 @@ class Decoder:
         """
         t, d, h = ids_T.size, self.config.width, self.config.n_heads
         ws = self._workspace(t)
-        embedding_forward(ids_T, self._embedding_VD, self._model.positions_TD[:t], ws.x_ND)
+        self._model.embed(ids_T, ws)
         with np.errstate(all="ignore"):
             blocks = self._model.blocks_forward(ws)
             for layer, state, cache in zip(self._layers, self._states, blocks, strict=True):
@@ -129,10 +129,8 @@ class Decoder:
         Raises: ModelError if the logits are not finite.
         """
         b, t = ids_BT.shape
-        model = copy(self._model)
-        model.positions_TD = self._model.positions_TD[:t]
         with np.errstate(all="ignore"):
-            logits_NV = model.forward(ids_BT.reshape(-1), self._workspace(t, b))
+            logits_NV = self._model.forward(ids_BT.reshape(-1), self._workspace(t, b))
         return _require_finite(logits_NV).reshape(b, t, -1)
 
     def _workspace(self, t: int, b: int = 1) -> Workspace:

@@ -70,11 +70,7 @@ class Model:
 
     def forward(self, inputs_N: IdArray, ws: Workspace, *, training: bool = False) -> FloatArray:
         """Logits (N, V) in `ws`; `inputs_N` are concatenated sequences."""
-        embedding_forward(inputs_N, self.weights.embedding_VD, self.positions_TD, ws.x_ND)
-        if training and ws.embedding_mask_ND is not None:
-            np.multiply(ws.x_ND, ws.embedding_mask_ND, out=ws.x_ND)
-        if ws.centres_stream:
-            centre_rows(ws.x_ND, ws.mean_D, ws.row_N, ws.x_ND)
+        self.embed(inputs_N, ws, training=training)
         for _ in self.blocks_forward(ws, training=training):
             pass
         if self.wiring == "journal":
@@ -82,6 +78,15 @@ class Model:
         rms_norm_forward(ws.x_ND, ws.mean_D, ws.xhat_ND, ws.rrms_N, ws.work_ND)
         self._make_logits(ws)
         return ws.logits_NV
+
+    def embed(self, inputs_N: IdArray, ws: Workspace, *, training: bool = False) -> None:
+        """Write the residual stream before the first layer to `ws.x_ND`."""
+        positions_TD = self.positions_TD[: ws.attention_shape.context]
+        embedding_forward(inputs_N, self.weights.embedding_VD, positions_TD, ws.x_ND)
+        if training and ws.embedding_mask_ND is not None:
+            np.multiply(ws.x_ND, ws.embedding_mask_ND, out=ws.x_ND)
+        if ws.centres_stream:
+            centre_rows(ws.x_ND, ws.mean_D, ws.row_N, ws.x_ND)
 
     def blocks_forward(self, ws: Workspace, *, training: bool = False) -> Iterator[LayerCache]:
         """Run the layers on the residual stream `ws.x_ND`; yields after each, with its activations."""

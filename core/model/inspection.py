@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config import ModelConfig, Recipe
 from .gpt import Model
-from .layers import FloatArray, IdArray, embedding_forward
+from .layers import FloatArray, IdArray
 from .workspace import Pool, Workspace
 
 
@@ -29,7 +29,7 @@ def stream_by_depth(
     """The residual stream of texts as long as the context: after the embedding, and after each layer."""
     model = Model(config, recipe, flat_P)
     ws = Workspace(config, recipe, len(ids_BT), Pool(flat_P.dtype), training=False)
-    embedding_forward(ids_BT.reshape(-1), model.weights.embedding_VD, model.positions_TD, ws.x_ND)
+    model.embed(ids_BT.reshape(-1), ws)
     return [_statistics(ws.x_ND), *(_statistics(ws.x_ND) for _ in model.blocks_forward(ws))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,7 +18,7 @@ from femtotui.core.events import EvalDone, Event, RunFinished, RunStarted, Score
 from femtotui.presets import list_presets, load_preset
 
 from ..blas.kernel import prepare_blas
-from ..text.formats import UNKNOWN, duration, loss
+from ..text.formats import UNKNOWN, duration, loss, score
 from ..text.safe import say
 from .options import json_lines_option, runs_option
 from .output import print_json_line, print_rich, styled, table, terminal_width
@@ -172,7 +173,7 @@ def reproduce_table(outcomes: Sequence[ReproductionResult]) -> Table:
 
 
 def _cells(o: ReproductionResult) -> list[str]:
-    end = f"{o.val_loss:.4f}, {score_words(o.score, o.unit)}"
+    end = f"{o.val_loss:.4f}, {score(o.score, o.unit)}"
     verdict = "success" if o.verdict == "success" else f"fail: {o.goal} wanted"
     recipe = f"{o.recipe}, seed {o.seed}"
     return [o.entry, _theirs(o), recipe, _at_its_step(o), success_words(o), end, verdict]
@@ -190,7 +191,7 @@ def _theirs(o: ReproductionResult) -> str:
 
 def _at_its_step(o: ReproductionResult) -> str:
     if o.loss_at_journal_step is not None and o.score_at_journal_step is not None:
-        return f"{o.loss_at_journal_step:.4f}, {score_words(o.score_at_journal_step, o.unit)}"
+        return f"{o.loss_at_journal_step:.4f}, {score(o.score_at_journal_step, o.unit)}"
     return f"its loss after {o.seconds_to_peer:.1f} s" if o.seconds_to_peer is not None else UNKNOWN
 
 
@@ -202,23 +203,17 @@ def success_words(o: ReproductionResult) -> str:
     return f"{o.steps_to_success:,} steps, {duration(o.seconds_to_success)}{slow}"
 
 
-def score_words(score: float, unit: str) -> str:
-    return f"{score:.1%}" if unit == "share" else f"{score:.3f} {unit}"
-
-
 def _median_cells(seeds: Sequence[ReproductionResult]) -> list[str]:
-    def score(value: float) -> str:
-        return score_words(value, seeds[0].unit)
-
+    score_words = partial(score, unit=seeds[0].unit)
     losses = _spread(seeds, "loss_at_journal_step", loss)
     steps = _spread(seeds, "steps_to_success", "{:,.0f}".format)
     return [
         "",
         "",
         f"{seeds[0].recipe}, median of {len(seeds)}",
-        f"{losses}, {_spread(seeds, 'score_at_journal_step', score)}" if losses else UNKNOWN,
+        f"{losses}, {_spread(seeds, 'score_at_journal_step', score_words)}" if losses else UNKNOWN,
         f"{steps} steps, {_spread(seeds, 'seconds_to_success', duration)}" if steps else UNKNOWN,
-        f"{_spread(seeds, 'val_loss', loss)}, {_spread(seeds, 'score', score)}",
+        f"{_spread(seeds, 'val_loss', loss)}, {_spread(seeds, 'score', score_words)}",
         f"{sum(o.verdict == 'success' for o in seeds)} of {len(seeds)} succeed",
     ]
 

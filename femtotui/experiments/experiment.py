@@ -198,7 +198,7 @@ def _success(goal: Goal) -> str:
     """The goal in words, before anything has been scored."""
     what = "better than a trigram model"
     if goal.score is not None:
-        what = f"{goal.score:.3f} bits a byte" if goal.score > 1 else f"{goal.score:.0%} of the tasks"
+        what = f"{goal.score:.3f} bits per byte" if goal.score > 1 else f"{goal.score:.0%} of the tasks"
     return f"{what} within {duration(goal.seconds)}"
 
 

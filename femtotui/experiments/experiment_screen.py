@@ -19,7 +19,7 @@ from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import state_overlay
 from ..runs.state import Status
-from ..text.formats import TONES, UNKNOWN, Tone, duration, loss
+from ..text.formats import TONES, UNKNOWN, Tone, duration, loss, score
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
 from ..widgets.tick import LOOK_TICKS
@@ -76,15 +76,9 @@ def _trial_row(experiment: Experiment, trial: Trial) -> ExperimentRow:
         steps = f"{trial.config.train.steps:,}"
         return ExperimentRow((trial.name, steps, *([UNKNOWN] * 4), verdict), tone)
     step = f"{state.step:,}" if trial.is_done else f"{state.step:,} of {state.total_steps:,}"
-    figures = (loss(state.smoothed_loss), loss(state.val_loss), _score(trial), duration(state.elapsed_s))
+    scored = UNKNOWN if trial.score is None else score(trial.score.score, trial.score.unit)
+    figures = (loss(state.smoothed_loss), loss(state.val_loss), scored, duration(state.elapsed_s))
     return ExperimentRow((trial.name, step, *figures, verdict), tone)
-
-
-def _score(trial: Trial) -> str:
-    score = trial.score
-    if score is None:
-        return UNKNOWN
-    return f"{score.score:.1%}" if score.unit == "share" else f"{score.score:.3f} bits"
 
 
 def _verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:

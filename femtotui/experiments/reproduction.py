@@ -178,7 +178,7 @@ def _result(
 def _goal_words(goal: Goal, score: ScoreDone) -> str:
     """The goal, in the unit of a score."""
     if goal.score is None:
-        return f"below a trigram model's {score.details['bits_a_byte.trigram']:.3f} bits a byte"
-    if score.unit == "bits a byte":
-        return f"at most {goal.score:.3f} bits a byte"
-    return f"at least {goal.score:.0%}"
+        return f"below a trigram model's {score.details['bits_a_byte.trigram']:.3f} bits per byte"
+    return (
+        f"at least {goal.score:.0%}" if score.unit == "share" else f"at most {goal.score:.3f} bits per byte"
+    )

@@ -16,7 +16,7 @@ import msgspec
 
 from femtotui.core.config import RunConfig
 
-from ..text.formats import UNKNOWN, duration
+from ..text.formats import UNKNOWN, duration, loss, score
 from ..text.safe import one_line
 from .spec import ClusterError, RankBy, SweepTrial, Value, differing_settings
 
@@ -160,7 +160,7 @@ _HIDDEN = ("unit", "success_step", "ms_per_step", "worker")
 _HEADERS = {"success_s": "success after", "seconds": "took"}
 _FORMATS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("success_s", "seconds"), duration),
-    **dict.fromkeys(("loss", "validation", "score"), "{:.4f}".format),
+    **dict.fromkeys(("loss", "validation"), loss),
     "step": "{:,}".format,
 }
 _MAX_CELL = 120
@@ -172,13 +172,14 @@ def markdown_table(rows: Sequence[_Row]) -> str:
         return "No run has ended yet.\n"
     names = [name for name in rows[0] if name not in _HIDDEN]
     header = [_HEADERS.get(name, name) for name in names]
-    lines = [header, ["---"] * len(header), *([_cell(name, row[name]) for name in names] for row in rows)]
+    lines = [header, ["---"] * len(header), *([_cell(name, row) for name in names] for row in rows)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _cell(name: str, value: Value | None) -> str:
-    if value is None:
+def _cell(name: str, row: _Row) -> str:
+    if (value := row[name]) is None:
         return UNKNOWN
-    text = one_line(_FORMATS.get(name, str)(value))
+    words = score(float(value), str(row["unit"])) if name == "score" else _FORMATS.get(name, str)(value)
+    text = one_line(words)
     text = text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…"
     return text.replace("\\", "\\\\").replace("|", "\\|")

@@ -21,7 +21,7 @@ from ..chart.frame_data import MAX_OVERLAYS
 from ..chart.glyphs import ASCII, Glyphs, GlyphsName, choose_glyphs
 from ..chart.loss_chart import LossChart
 from ..runs.library import chart_data, state_overlay
-from ..text.formats import duration, loss
+from ..text.formats import duration, loss, score
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn, YesNo
 from ..widgets.tick import TickingApp
@@ -84,9 +84,9 @@ def _seconds_left(run: RunFigures, budget_s: float | None) -> float | None:
 def row_cells(row: SweepRow) -> list[Text]:
     """One line of the table; markup and control characters in it have no effect."""
     figures, style = row.figures, _STYLES.get(row.state, "")
-    losses = [loss(value) for value in (figures.train_loss, figures.val_loss, figures.score)]
+    results = loss(figures.train_loss), loss(figures.val_loss), score(figures.score, figures.unit)
     steps = f"{figures.step:,}/{row.trial.config.train.steps:,}"
-    numbers = (steps, *losses, duration(row.seconds_left))
+    numbers = (steps, *results, duration(row.seconds_left))
     return [
         *(Text(words, style=style) for words in (_MARKS[row.state], unwrapped(row.name), row.state)),
         *(Text(number, justify="right", style=style) for number in numbers),

@@ -48,6 +48,13 @@ def loss(value: float | None) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "not finite"
 
 
+def score(value: float | None, unit: str) -> str:
+    """A score in its unit, see `ScoreDone`: `97.1%`, `2.158 bits per byte`."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.1%}" if unit == "share" else f"{value:.3f} bits per byte"
+
+
 def memory(mib: float) -> str:
     """Memory in MiB, or in GiB from 10,000 MiB on."""
     return f"{mib / 1024:.1f} GiB" if mib >= 10_000 else f"{mib:,.0f} MiB"
@@ -126,7 +133,7 @@ def score_curve(scores: Sequence[ScoreDone], width: int) -> str:
     if not scores:
         return ""
     last = scores[-1]
-    words = f" {last.score:.1%}" if last.unit == "share" else f" {last.score:.3f} {last.unit}"
+    words = f" {score(last.score, last.unit)}"
     return score_bars(scores, max(1, width - len(words))) + words
 
 

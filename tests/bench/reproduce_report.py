@@ -114,8 +114,7 @@ def verdict(outcomes: list[Outcome]) -> str:
 def scores(outcomes: list[Outcome], field: str) -> str:
     if outcomes[0]["unit"] == "share":
         return spread(outcomes, field, "{:.1%}".format)
-    unit = outcomes[0]["unit"].replace(" a ", " per ")
-    return f"{spread(outcomes, field, '{:.3f}'.format)} {unit}"
+    return f"{spread(outcomes, field, '{:.3f}'.format)} bits per byte"
 
 
 def spread(outcomes: list[Outcome], field: str, words: Callable[[float], str]) -> str:

@@ -114,7 +114,7 @@ def scores(*values: float, unit: str = "share") -> list[ScoreDone]:
 def test_the_score_as_a_curve() -> None:
     assert score_curve([], 40) == ""
     assert score_curve(scores(0.0, 0.5, 1.0), 40) == "▁▅█ 100.0%"
-    assert score_curve(scores(4.0, 3.0, 2.0, unit="bits a byte"), 40) == "█▅▁ 2.000 bits a byte"
+    assert score_curve(scores(4.0, 3.0, 2.0, unit="bits a byte"), 40) == "█▅▁ 2.000 bits per byte"
     assert score_curve(scores(*[0.5] * 100), 20) == "▅" * 14 + " 50.0%"
 
 

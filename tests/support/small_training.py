@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -9,7 +10,7 @@ from tiny_config import tiny_config
 
 from femtotui.core.commands import Steering
 from femtotui.core.config import AdamWConfig, RunConfig, ScheduleConfig, TrainConfig
-from femtotui.core.events import Event
+from femtotui.core.events import Event, StepDone
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.core.run_folder.recorder import record
 from femtotui.core.tokenizers import build_tokenizer
@@ -67,6 +68,22 @@ def record_all(run: RunFolder, training: Training, *commands: Steering) -> list[
     for command in commands:
         waiting.put(command)
     return list(record(run, training, waiting))
+
+
+def record_doing(
+    run: RunFolder, training: Training, actions: Mapping[int, Steering | Callable[[], object]]
+) -> list[Event]:
+    """Every event of a training; after a step of `actions`, its command is sent or its function called."""
+    commands: SimpleQueue[Steering] = SimpleQueue()
+    events = []
+    for event in record(run, training, commands):
+        events.append(event)
+        action = actions.get(event.step) if isinstance(event, StepDone) else None
+        if callable(action):
+            action()
+        elif action is not None:
+            commands.put(action)
+    return events
 
 
 def rows(path: Path) -> list[list[str]]:

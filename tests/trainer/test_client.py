@@ -285,6 +285,16 @@ def test_closing_a_trainer_that_does_not_answer_kills_it(tmp_path: Path) -> None
     assert watched.until_exit().code == -signal.SIGKILL
 
 
+def trainer_that_runs(program: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=limited_blas(dict(os.environ)),
+    )
+
+
 def test_stray_prints_cannot_break_a_frame(tmp_path: Path) -> None:
     """A library that prints, from Python or from C, writes to standard error."""
     program = (
@@ -292,13 +302,7 @@ def test_stray_prints_cannot_break_a_frame(tmp_path: Path) -> None:
         "def noisy(*a, **k): print('noise'); os.write(1, b'raw noise'); return prepare(*a, **k)\n"
         "s.prepare = noisy; sys.exit(t.main())"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=limited_blas(dict(os.environ)),
-    )
+    process = trainer_that_runs(program)
     events = all_events(process, Start(config=config(5), runs=str(tmp_path)))
     _, stderr = process.communicate(timeout=PATIENCE_S)
     assert isinstance(events[-1], RunFinished)
@@ -312,13 +316,7 @@ def test_a_bug_in_the_trainer_arrives_in_words_and_is_logged(tmp_path: Path) -> 
         "def broken(self): raise ZeroDivisionError('a bug')\n"
         "Training.advance = broken; sys.exit(t.main())"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=limited_blas(dict(os.environ)),
-    )
+    process = trainer_that_runs(program)
     events = all_events(process, Start(config=config(5), runs=str(tmp_path)))
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import numpy as np
 import pytest
-from small_training import record_all, resumed_run, rows, small_config, small_run
+from small_training import record_all, record_doing, resumed_run, rows, small_config, small_run
 
 from femtotui.core.commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Steering, Stop
 from femtotui.core.errors import ConfigError, DivergedError
@@ -75,12 +75,7 @@ def test_the_folder_says_what_the_events_said(tmp_path: Path) -> None:
 
 def test_stop_saves_and_ends(tmp_path: Path) -> None:
     run, training = small_run(tmp_path)
-    commands: SimpleQueue[Steering] = SimpleQueue()
-    events = []
-    for event in record(run, training, commands):
-        events.append(event)
-        if isinstance(event, StepDone) and event.step == 2:
-            commands.put(Stop())
+    events = record_doing(run, training, {2: Stop()})
     assert steps_of(events) == [1, 2]
     assert kinds(events)[-3:] == [CheckpointSaved, EvalDone, RunFinished]
     assert events[-1].reason == "stopped"
@@ -97,12 +92,7 @@ def test_stop_before_the_first_step_leaves_a_run_that_can_be_resumed(tmp_path: P
 
 def test_an_evaluation_that_is_due_comes_before_a_stop(tmp_path: Path) -> None:
     run, training = small_run(tmp_path, small_config(8, eval_every=2))
-    commands: SimpleQueue[Steering] = SimpleQueue()
-    events = []
-    for event in record(run, training, commands):
-        events.append(event)
-        if isinstance(event, StepDone) and event.step == 2:
-            commands.put(Stop())
+    events = record_doing(run, training, {2: Stop()})
     assert kinds(events) == [RunStarted, StepDone, StepDone, EvalDone, CheckpointSaved, RunFinished]
 
 
@@ -229,15 +219,12 @@ def test_divergence_keeps_the_last_good_state_and_says_what_to_try(
 
 def test_a_state_that_has_overflowed_is_not_kept_as_good(tmp_path: Path) -> None:
     run, training = small_run(tmp_path)
-    commands: SimpleQueue[Steering] = SimpleQueue()
-    events = []
-    for event in record(run, training, commands):
-        events.append(event)
-        if isinstance(event, StepDone) and event.step == 2:
-            commands.put(SaveCheckpoint())
-        if isinstance(event, StepDone) and event.step == 3:
-            overflowed = np.full_like(training.parameters_P, np.inf)
-            training.restore({**training.tensors(), "parameters": overflowed}, 3, training.elapsed_s)
+
+    def overflow() -> None:
+        overflowed = np.full_like(training.parameters_P, np.inf)
+        training.restore({**training.tensors(), "parameters": overflowed}, 3, training.elapsed_s)
+
+    events = record_doing(run, training, {2: SaveCheckpoint(), 3: overflow})
     failed = events[-1]
     assert isinstance(failed, RunFailed)
     assert "last good state is step-2.safetensors" in failed.message
@@ -247,12 +234,7 @@ def test_a_state_that_has_overflowed_is_not_kept_as_good(tmp_path: Path) -> None
 def test_a_run_folder_that_vanishes_is_made_anew_and_said(tmp_path: Path) -> None:
     run, training = small_run(tmp_path / "runs")
     run.lock()
-    commands: SimpleQueue[Steering] = SimpleQueue()
-    events = []
-    for event in record(run, training, commands):
-        events.append(event)
-        if isinstance(event, StepDone) and event.step == 2:
-            run.path.rename(tmp_path / "elsewhere")
+    events = record_doing(run, training, {2: lambda: run.path.rename(tmp_path / "elsewhere")})
     again = next(e for e in events[1:] if isinstance(e, RunStarted))
     assert "is gone (moved or deleted?)" in again.notes[-1]
     assert isinstance(events[-1], RunFinished)
@@ -263,13 +245,8 @@ def test_a_run_folder_that_vanishes_is_made_anew_and_said(tmp_path: Path) -> Non
 
 def test_a_runs_folder_that_vanishes_whole_is_said_and_fails_at_the_end(tmp_path: Path) -> None:
     run, training = small_run(tmp_path / "runs")
-    commands: SimpleQueue[Steering] = SimpleQueue()
-    events = []
-    for event in record(run, training, commands):
-        events.append(event)
-        if isinstance(event, StepDone) and event.step == 2:
-            (tmp_path / "runs").rename(tmp_path / "elsewhere")
-            commands.put(SaveCheckpoint())
+    moved = {2: lambda: (tmp_path / "runs").rename(tmp_path / "elsewhere"), 3: SaveCheckpoint()}
+    events = record_doing(run, training, moved)
     assert any(isinstance(e, SavingFailed) and "moved or deleted" in e.message for e in events)
     assert steps_of(events) == [1, 2, 3, 4, 5, 6]
     assert isinstance(events[-1], RunFailed)
