@@ -41,16 +41,16 @@ PRESET = "2"
 SIZE = (120, 36)
 SIZES = ((80, 24), (120, 36), (200, 50))
 THEMES = ("textual-dark", "textual-light", "nord", "solarized-light", "gruvbox")
-STEPS = 500
+STEPS = 350
 """By then entry 2 has learnt most of its words' rules, and the curve has a shape."""
 
-FIRST_STEPS = 200
+FIRST_STEPS = 150
 """How far the run goes that is compared with."""
 
 SAMPLE_LENGTH = 100
 """What the sampling screen writes unless it is told otherwise."""
 
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 120.0
 REST_SECONDS = 0.4
 
 
