@@ -32,9 +32,13 @@ class Snapshot(Command, frozen=True):
     """Send a copy of the current parameters."""
 
 
+class InspectStep(Command, frozen=True):
+    """Measure the next step from within, and report it as StepInspected; the step itself stays the same."""
+
+
 class Stop(Command, frozen=True):
     """Save a checkpoint and end; the run can be resumed."""
 
 
-Steering = Pause | Resume | SaveCheckpoint | SetLearningRate | Snapshot | Stop
+Steering = Pause | Resume | SaveCheckpoint | SetLearningRate | Snapshot | InspectStep | Stop
 """The commands that a training obeys between two steps."""

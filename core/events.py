@@ -7,6 +7,7 @@ of training (pauses do not count), memory in MiB.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal
 
@@ -102,6 +103,65 @@ class ScoreDone(Event, frozen=True):
     thorough: bool
 
 
+class StreamStatistics(msgspec.Struct, frozen=True):
+    """The residual stream at one depth, means over tokens of rows less their mean.
+
+    `rms` is the root mean square, `gradient_rms` that of the gradient of the tokens' summed loss. `carrying`
+    is the number of coordinates that carry a row, its participation ratio (sum of squares)^2 / sum of fourth
+    powers: the width if all are equally large, 1 if one is all.
+    """
+
+    rms: float
+    carrying: float
+    gradient_rms: float | None = None
+
+
+class LayerStatistics(msgspec.Struct, frozen=True):
+    """One layer: its heads' attention, and the units of its feed-forward.
+
+    `entropies` are those of the attention weights by head, in bits, means over tokens. `silent` is the share
+    of units that stay below 0 for every token, `open` that of units that stay above.
+    """
+
+    entropies: tuple[float, ...]
+    silent: float
+    open: float
+
+
+class TensorStatistics(msgspec.Struct, frozen=True):
+    """Norms of a parameter tensor, of its gradient before clipping, and of its change in the step."""
+
+    norm: float
+    gradient_norm: float
+    update_norm: float
+
+    @property
+    def update_ratio(self) -> float:
+        """The update relative to the tensor; infinite for a tensor of zeros that changes."""
+        return self.update_norm / self.norm if self.norm else math.inf if self.update_norm else 0.0
+
+
+class StepInspected(Event, frozen=True):
+    """A step measured from within, `n_tokens` of its batch for the first two: not written to the run folder.
+
+    `streams` are after the embedding and after each layer, `tensors` by parameter name.
+    """
+
+    step: int
+    n_tokens: int
+    streams: tuple[StreamStatistics, ...]
+    layers: tuple[LayerStatistics, ...]
+    tensors: dict[str, TensorStatistics]
+
+    def of_layer(self, layer: int) -> TensorStatistics:
+        """The norms of all matrices of a layer together."""
+        prefix = f"layers.{layer}."
+        chosen = [t for name, t in self.tensors.items() if name.startswith(prefix) and ".weight" in name]
+        return TensorStatistics(
+            *(math.hypot(*values) for values in zip(*map(msgspec.structs.astuple, chosen), strict=True))
+        )
+
+
 class SampleDone(Event, frozen=True):
     """A sample of the model at a step; `text` may hold any bytes, decoded with replacement."""
 
@@ -171,6 +231,7 @@ AnyEvent = (
     | StepDone
     | EvalDone
     | ScoreDone
+    | StepInspected
     | SampleDone
     | CheckpointSaved
     | SavingFailed

@@ -61,7 +61,7 @@ class Decoder:
     def __init__(self, config: ModelConfig, recipe: Recipe, flat_P: FloatArray) -> None:
         config = msgspec.structs.replace(config, dropout=0.0)  # folds more; see `folding`
         self.config, self.dtype = config, flat_P.dtype
-        self._model = model = Model(config, recipe, flat_P)
+        self.model = model = Model(config, recipe, flat_P)
         self._is_journal = recipe.wiring == "journal"
         self._value_residual = recipe.attention.value_residual
         self._key_order = KeyOrder.of(config, recipe.attention, flat_P.dtype)
@@ -108,9 +108,9 @@ class Decoder:
         """
         t, d, h = ids_T.size, self.config.width, self.config.n_heads
         ws = self._workspace(t)
-        self._model.embed(ids_T, ws)
+        self.model.embed(ids_T, ws)
         with np.errstate(all="ignore"):
-            blocks = self._model.blocks_forward(ws)
+            blocks = self.model.blocks_forward(ws)
             for layer, state, cache in zip(self._layers, self._states, blocks, strict=True):
                 keys_values_T2HS = cache.qkv_N3D[:, d:].reshape(t, 2, h, -1)
                 state.cache_2HTR[:, :, :t, :-1] = keys_values_T2HS.transpose(1, 2, 0, 3)
@@ -130,7 +130,7 @@ class Decoder:
         """
         b, t = ids_BT.shape
         with np.errstate(all="ignore"):
-            logits_NV = self._model.forward(ids_BT.reshape(-1), self._workspace(t, b))
+            logits_NV = self.model.forward(ids_BT.reshape(-1), self._workspace(t, b))
         return _require_finite(logits_NV).reshape(b, t, -1)
 
     def _workspace(self, t: int, b: int = 1) -> Workspace:
@@ -140,7 +140,7 @@ class Decoder:
                 self._workspaces.pop(next(iter(self._workspaces)))
             config = msgspec.structs.replace(self.config, context=t)
             pool = Pool(self.dtype)
-            self._workspaces[t, b] = Workspace(config, self._model.recipe, b, pool, training=False)
+            self._workspaces[t, b] = Workspace(config, self.model.recipe, b, pool, training=False)
         return self._workspaces[t, b]
 
     def feed(self, token_id: int) -> FloatArray:
@@ -157,7 +157,7 @@ class Decoder:
 
     def _step(self, token_id: int, *, careful: bool) -> FloatArray:
         layer_step = self._journal_layer if self._is_journal else self._prenorm_layer
-        np.add(self._embedding_VD[token_id], self._model.positions_TD[self.position], out=self._x_D)
+        np.add(self._embedding_VD[token_id], self.model.positions_TD[self.position], out=self._x_D)
         for layer, state in zip(self._layers, self._states, strict=True):
             layer_step(layer, state, careful)
         return self._logits()

@@ -73,10 +73,7 @@ class Model:
         self.embed(inputs_N, ws, training=training)
         for _ in self.blocks_forward(ws, training=training):
             pass
-        if self.wiring == "journal":
-            centre_rows(ws.x_ND, ws.mean_D, ws.row_N, ws.x_ND)
-        rms_norm_forward(ws.x_ND, ws.mean_D, ws.xhat_ND, ws.rrms_N, ws.work_ND)
-        self._make_logits(ws)
+        self.read_out(ws)
         return ws.logits_NV
 
     def embed(self, inputs_N: IdArray, ws: Workspace, *, training: bool = False) -> None:
@@ -94,12 +91,23 @@ class Model:
             _block_forward(self.wiring, layer, cache, ws, is_first=i == 0, training=training)
             yield cache
 
+    def read_out(self, ws: Workspace) -> None:
+        """The logits of the residual stream `ws.x_ND`: the final norm, then the head."""
+        if self.wiring == "journal":
+            centre_rows(ws.x_ND, ws.mean_D, ws.row_N, ws.x_ND)
+        rms_norm_forward(ws.x_ND, ws.mean_D, ws.xhat_ND, ws.rrms_N, ws.work_ND)
+        self._make_logits(ws)
+
     def _make_logits(self, ws: Workspace) -> None:
         linear_forward(ws.norm_NA, self.weights.head_AV, None, ws.logits_NV)
 
     def loss(self, inputs_N: IdArray, targets_N: IdArray, ws: Workspace, *, training: bool = False) -> float:
         """The summed cross-entropy in nats. Leaves softmax in `ws`, not divided by its sums."""
         self.forward(inputs_N, ws, training=training)
+        return self.cross_entropy(targets_N, ws)
+
+    def cross_entropy(self, targets_N: IdArray, ws: Workspace) -> float:
+        """What `loss` returns, of the logits in `ws`."""
         return cross_entropy_forward(
             ws.logits_NV, targets_N, ws.rows_N, ws.ones_V, ws.sums_N, lambda: self._make_logits(ws)
         )
@@ -120,18 +128,30 @@ class Model:
         """
         loss = self.loss(inputs_N, targets_N, ws, training=True)
         spare = ws.spare_W if add else None
-        self._head_backward(targets_N, ws, gradient, n_total, spare)
-        if ws.dfirst_values_ND is not None:
-            ws.dfirst_values_ND.fill(0)
-        layers = zip(self.weights.layers, gradient.layers, ws.layers, strict=True)
-        for i, (w, dw, cache) in reversed(list(enumerate(layers))):
-            _block_backward(self.wiring, w, dw, cache, ws, spare, is_first=i == 0)
+        for _ in self.blocks_backward(targets_N, ws, gradient, n_total, spare):
+            pass
         if ws.centres_stream:
             centre_rows(ws.dx_ND, ws.mean_D, ws.row_N, ws.dx_ND)
         if ws.embedding_mask_ND is not None:
             np.multiply(ws.dx_ND, ws.embedding_mask_ND, out=ws.dx_ND)
         embedding_backward(inputs_N, ws.dx_ND, gradient.embedding_VD, add=add)
         return loss
+
+    def blocks_backward(
+        self, targets_N: IdArray, ws: Workspace, gradient: Folded, n_total: int, spare: FloatArray | None
+    ) -> Iterator[None]:
+        """From the cross-entropy to the gradient `ws.dx_ND` of the residual stream before the first layer.
+
+        Yields with the gradient of the stream after the last layer, then before each layer, from the last.
+        """
+        self._head_backward(targets_N, ws, gradient, n_total, spare)
+        if ws.dfirst_values_ND is not None:
+            ws.dfirst_values_ND.fill(0)
+        yield
+        layers = zip(self.weights.layers, gradient.layers, ws.layers, strict=True)
+        for i, (w, dw, cache) in reversed(list(enumerate(layers))):
+            _block_backward(self.wiring, w, dw, cache, ws, spare, is_first=i == 0)
+            yield
 
     def _head_backward(
         self, targets_N: IdArray, ws: Workspace, gradient: Folded, n_total: int, spare: FloatArray | None

@@ -64,6 +64,11 @@ def named_tensors(flat_P: FloatArray, config: ModelConfig) -> dict[str, FloatArr
     return {p.name: flat_P[p.offset : p.offset + p.size].reshape(p.shape) for p in parameter_table(config)}
 
 
+def tensor_norms(flat_P: FloatArray, config: ModelConfig) -> list[float]:
+    """The norm of every tensor of a flat vector, in the order of the parameter table."""
+    return [math.sqrt(float(np.dot(t, t))) for t in map(np.ravel, named_tensors(flat_P, config).values())]
+
+
 @dataclass(frozen=True)
 class LayerTensors:
     """One layer's tensors, as views of the flat vector."""

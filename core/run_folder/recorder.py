@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from .. import machine
-from ..commands import Pause, Resume, SaveCheckpoint, SetLearningRate, Snapshot, Steering, Stop
+from ..commands import (
+    InspectStep,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    SetLearningRate,
+    Snapshot,
+    Steering,
+    Stop,
+)
 from ..errors import OUT_OF_MEMORY, CheckpointError, DivergedError, FemtoError, RunError
 from ..evaluators import Evaluator
 from ..events import (
@@ -232,6 +241,8 @@ class _Recorder:
                 case SetLearningRate(base_lr=base_lr):
                     self._training.set_learning_rate(base_lr)
                     self._base_lr = base_lr
+                case InspectStep():
+                    self._training.inspect_next()
                 case Snapshot():
                     if self._on_snapshot is not None:
                         self._on_snapshot(self._training)

@@ -11,7 +11,9 @@ import numpy as np
 from ..config import ModelConfig, Recipe
 from ..errors import ConfigError
 from ..model.decoder import Decoder
+from ..model.inspection import TextInspection, inspect_text
 from ..model.layers import FloatArray, IdArray
+from ..model.parameters import named_tensors
 from .distribution import (
     JOURNAL_SAMPLING,
     Alternative,
@@ -66,6 +68,15 @@ class Sampler:
         other = copy(self)
         other._decoder = self._decoder.sibling()
         return other
+
+    @property
+    def parameters(self) -> dict[str, FloatArray]:
+        """The model's tensors by name, to be read."""
+        return named_tensors(self._decoder.model.parameters.flat_P, self.config)
+
+    def inspect(self, ids_T: IdArray) -> TextInspection:
+        """What happens inside the model when it reads at most `context` ids."""
+        return inspect_text(self._decoder.model, ids_T)
 
     def encode(self, prompt: bytes) -> list[int]:
         """The ids of a prompt; an empty one means a newline, as in the journal. Raises: TokenizerError."""

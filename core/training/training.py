@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from ..config import RunConfig
 from ..errors import CheckpointError, ConfigError, DivergedError
-from ..events import EvalDone, Event, StepDone
+from ..events import EvalDone, Event, StepDone, StepInspected, TensorStatistics
 from ..machine import rss_mib
 from ..model.gpt import Model
-from ..model.parameters import initial_parameters
+from ..model.inspection import inspect_batch
+from ..model.layers import IdArray
+from ..model.parameters import initial_parameters, parameter_table, tensor_norms
 from ..tokenizers import Tokenizer
 from .batches import Batches, Source
 from .optimizers import gradient_norm, learning_rate, make_optimizer
@@ -30,6 +32,9 @@ from .workers import ALONE, STEPS_TO_ALIGN, Ranks, Workers, choose_chunk, choose
 
 RECENT_STEPS = 20
 """The number of steps over which the reported training loss is averaged."""
+
+INSPECTED_TOKENS = 256
+"""Tokens of a batch, in whole sequences, in which the residual stream is measured."""
 
 _MIN_TIMED_STEPS = 50
 """Steps before the mean time per step is reported."""
@@ -56,6 +61,8 @@ class Training:
         self._workers = Workers(gpt, train.batch, self.threads, self.chunk, ranks)
         self._optimizer = make_optimizer(model, recipe, self._workers.team.size, self.parameters_P.dtype)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+        self._inspects_next = False
+        self.inspected: StepInspected | None = None
         self._lr_scale = 1.0
         self.step = 0
         self.elapsed_s = 0.0
@@ -85,6 +92,10 @@ class Training:
             raise ConfigError(f"must be from 0 to 10, not {base_lr:g}", "base_lr")
         self._lr_scale = base_lr / self.config.recipe.schedule.base_lr
 
+    def inspect_next(self) -> None:
+        """Measure the next step from within: `inspected` has the result after it, and `train` yields it."""
+        self._inspects_next = True
+
     def advance(self) -> StepDone:
         """Do one step.
 
@@ -101,6 +112,7 @@ class Training:
             wrong = f"the gradient's norm became {norm}" if math.isfinite(loss) else f"the loss became {loss}"
             advice = "try a lower learning rate, a longer warm-up or gradient clipping"
             raise DivergedError(f"{wrong} at step {index + 1:,}; {advice}")
+        finish_inspection = self._inspect(inputs_BT, targets_BT) if self._inspects_next else None
         lr = self._lr_scale * learning_rate(self.config.recipe.schedule, index, train.steps)
         self._optimizer.step(self.parameters_P, gradient_P, norm, lr, share)
         self.step += 1
@@ -110,6 +122,7 @@ class Training:
         self._recent.append(loss)
         seconds = time.perf_counter() - start
         self.elapsed_s += seconds
+        self.inspected = finish_inspection() if finish_inspection is not None else None
         return StepDone(
             step=self.step,
             loss=loss,
@@ -119,6 +132,27 @@ class Training:
             elapsed_s=self.elapsed_s,
             rss_mib=rss_mib(),
         )
+
+    def _inspect(self, inputs_BT: IdArray, targets_BT: IdArray) -> Callable[[], StepInspected]:
+        """Measure a step before its update; the function that is returned does the rest after it."""
+        self._inspects_next = False
+        model, n = self.config.model, max(1, INSPECTED_TOKENS // self.config.model.context)
+        texts = inputs_BT[:n], targets_BT[:n]
+        streams, layers = inspect_batch(self._workers.model, *texts, self.config.train.seed, self.step)
+        before_P = self.parameters_P.copy()
+        norms = [tensor_norms(flat_P, model) for flat_P in (before_P, self._workers.gradient.flat_P)]
+
+        def finish() -> StepInspected:
+            np.subtract(self.parameters_P, before_P, out=before_P)
+            columns = zip(*norms, tensor_norms(before_P, model), strict=True)
+            names = (parameter.name for parameter in parameter_table(model))
+            tensors = {name: TensorStatistics(*row) for name, row in zip(names, columns, strict=True)}
+            n_tokens = texts[0].size
+            return StepInspected(
+                step=self.step, n_tokens=n_tokens, streams=streams, layers=layers, tensors=tensors
+            )
+
+        return finish
 
     def evaluate(self) -> EvalDone:
         """Compute the loss on the validation windows. Its time counts as training time."""
@@ -186,3 +220,6 @@ def train(training: Training) -> Iterator[Event]:
         yield training.advance()
         if training.step % config.eval_every == 0 or training.step == config.steps:
             yield training.evaluate()
+        if training.inspected is not None:
+            yield training.inspected
+            training.inspected = None

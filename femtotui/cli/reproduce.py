@@ -140,7 +140,10 @@ def why_layers(steps: int, seed: int, runs: Path, as_json: bool) -> None:
         results = train_trials(experiment, runs, ProgressLines(), commands)
     if as_json:
         ends = {case.name: result.finished.train_loss for case, result in zip(CASES, results, strict=True)}
-        stream = {name: [depth._asdict() for depth in depths] for name, depths in stream_rows()}
+        stream = {
+            name: [{"rms": depth.rms, "carrying": depth.carrying} for depth in depths]
+            for name, depths in stream_rows()
+        }
         print_json_line({"steps": steps, "seed": seed, "losses": ends, "stream": stream})
     else:
         print_rich(curves_text(experiment, terminal_width()), stream_table(), *ANSWER)

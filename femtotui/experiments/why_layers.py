@@ -13,7 +13,8 @@ import numpy as np
 from rich.style import Style
 from rich.text import Text
 
-from femtotui.core.model.inspection import StreamStatistics, stream_by_depth
+from femtotui.core.events import StreamStatistics
+from femtotui.core.model.inspection import stream_by_depth
 from femtotui.core.model.parameters import initial_parameters
 from femtotui.presets import load_preset, run_config
 from femtotui.presets.sources import open_source
@@ -95,7 +96,10 @@ def _stream(case: Case) -> list[StreamStatistics]:
         ids_BT = np.frombuffer(text, np.uint8).astype(np.int32).reshape(STREAM_TEXTS, -1)
         flat_P = initial_parameters(config.model, config.recipe.init, seed)
         by_seed.append(stream_by_depth(config.model, config.recipe, flat_P, ids_BT))
-    return [StreamStatistics(*map(fmean, zip(*depth, strict=True))) for depth in zip(*by_seed, strict=True)]
+    return [
+        StreamStatistics(fmean(s.rms for s in depth), fmean(s.carrying for s in depth))
+        for depth in zip(*by_seed, strict=True)
+    ]
 
 
 def curves_text(experiment: Experiment, width: int) -> Text:

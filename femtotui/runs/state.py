@@ -25,6 +25,7 @@ from femtotui.core.events import (
     SavingFailed,
     ScoreDone,
     StepDone,
+    StepInspected,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ SMOOTHING_STEPS = 20
 
 SPEED_STEPS = 50
 """Speed and time left come from this many steps, so that they follow a machine that gets busy."""
+
+
+KEPT_INSPECTIONS = 200
+"""Steps measured from within that are kept: some 10 kB each at 6 layers."""
 
 
 class Status(Enum):
@@ -76,6 +81,7 @@ class RunState:
         self.folder: str | None = None
         self.scores: list[ScoreDone] = []
         self.evals: list[tuple[int, float]] = []
+        self.inspected: deque[StepInspected] = deque(maxlen=KEPT_INSPECTIONS)
         self.curve = LossSeries()
         self.version = 0
         self._new_steps: list[StepDone] = []
@@ -120,6 +126,8 @@ class RunState:
                 self.status = Status.FAILED
             case ScoreDone():
                 self.scores.append(event)
+            case StepInspected():
+                self.inspected.append(event)
             case _:  # a SampleDone is for the run folder
                 pass
 
