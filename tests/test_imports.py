@@ -35,6 +35,7 @@ LAYERS = {
         {"chart", "tokens"},
         {"trainer"},
         {"mpi", "runs"},
+        {"inspection"},
         {"sampling", "experiments", "sweep", "edit"},
         {"train"},
         {"app"},

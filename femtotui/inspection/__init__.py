@@ -1,0 +1,1 @@
+"""Sight into a model: attention, logit lens, layers, weights."""
