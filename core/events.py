@@ -156,7 +156,9 @@ class StepInspected(Event, frozen=True):
     def of_layer(self, layer: int) -> TensorStatistics:
         """The norms of all matrices of a layer together."""
         prefix = f"layers.{layer}."
-        chosen = [t for name, t in self.tensors.items() if name.startswith(prefix) and ".weight" in name]
+        chosen = [
+            t for name, t in self.tensors.items() if name.startswith(prefix) and name.endswith(".weight")
+        ]
         return TensorStatistics(
             *(math.hypot(*values) for values in zip(*map(msgspec.structs.astuple, chosen), strict=True))
         )

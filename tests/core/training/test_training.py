@@ -11,7 +11,8 @@ from small_training import small_config, small_training
 
 from femtotui.core.config import ModelConfig, RunConfig
 from femtotui.core.errors import CheckpointError, ConfigError, DivergedError
-from femtotui.core.events import EvalDone, StepDone
+from femtotui.core.events import EvalDone, StepDone, StepInspected
+from femtotui.core.model.parameters import named_tensors
 from femtotui.core.training.training import RECENT_STEPS, train
 
 
@@ -165,3 +166,50 @@ def test_a_step_in_the_end_allocates_nothing_that_stays():
         s.size_diff for s in after.compare_to(before, "filename") if "tracemalloc" not in str(s.traceback)
     )
     assert grown < 20_000
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+def test_a_step_that_is_inspected_is_the_same_step(dropout):
+    config = small_config(6, batch=5, threads=2, eval_every=3)
+    config = with_dropout(config) if dropout else config
+    _, straight_parameters = losses_of(config)
+    training = small_training(config)
+    events = []
+    for event in train(training):
+        events.append(event)
+        if isinstance(event, StepDone) and event.step in {1, 2}:
+            training.inspect_next()
+    training.close()
+    np.testing.assert_array_equal(training.parameters_P, straight_parameters)
+    kinds = [type(event) for event in events]
+    assert kinds.count(StepInspected) == 2
+    # After the evaluation of its step, so that a run is never left between the two.
+    assert kinds[kinds.index(EvalDone) - 1 : kinds.index(EvalDone) + 2] == [StepDone, EvalDone, StepInspected]
+
+
+def test_norms_of_an_inspected_step_are_those_of_its_tensors():
+    training = small_training(small_config(3))
+    training.advance()
+    before_P = training.parameters_P.copy()
+    training.inspect_next()
+    step = training.advance()
+    found = training.inspected
+    assert found is not None and found.step == step.step == 2
+    model = training.config.model
+    assert math.hypot(*(t.gradient_norm for t in found.tensors.values())) == pytest.approx(
+        step.grad_norm, 1e-5
+    )
+    parts = (named_tensors(flat_P, model) for flat_P in (before_P, training.parameters_P))
+    for (name, before), after in zip(next(parts).items(), next(parts).values(), strict=True):
+        tensor = found.tensors[name]
+        assert tensor.norm == pytest.approx(np.linalg.norm(before), rel=1e-5)
+        assert tensor.update_norm == pytest.approx(np.linalg.norm(after - before), rel=1e-5)
+    matrices = [t for n, t in found.tensors.items() if n.startswith("layers.0.") and n.endswith(".weight")]
+    whole = found.of_layer(0)
+    assert whole.update_ratio == pytest.approx(
+        math.hypot(*(t.update_norm for t in matrices)) / math.hypot(*(t.norm for t in matrices))
+    )
+    assert len(found.streams) == len(found.layers) + 1 == model.n_layers + 1
+    training.advance()
+    assert training.inspected is None
+    training.close()

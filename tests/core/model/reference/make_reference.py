@@ -20,6 +20,9 @@ torch_model.py:
     {size}/{wiring}/logits                 (B, T, V) of batch 0
     {size}/{wiring}/loss, .../grad_norm    of batch 0, at the starting parameters
     {size}/{wiring}/gradients/{tensor}
+    {size}/{wiring}/inside/{what}          attention (L, B, H, T, T), streams (L + 1, B, T, D) after the
+                                           embedding and each layer, stream_gradients of the summed loss,
+                                           lens (L + 1, B, T, V): logits read from each of the streams
     {size}/{wiring}/{optimizer}/losses     (3,), not of `all_attention`: before each step
     {size}/{wiring}/{optimizer}/grad_norms (3,) before each step, and before clipping
     {size}/{wiring}/{optimizer}/parameters/{tensor}    after the three steps
@@ -193,6 +196,7 @@ def wiring_arrays(size: Size, wiring: str, start: Arrays, batches: Batches) -> A
         "loss": np.array(loss),
         "grad_norm": np.array(norm),
         **under("gradients", model.gradients()),
+        **under("inside", model.inside(ids[0], targets[0])),
     }
     for optimizer in OPTIMIZERS if size in SIZES else ():
         arrays |= under(optimizer.name, three_steps(Model(size, wiring, start), optimizer, ids, targets))

@@ -104,6 +104,8 @@ class Model:
     def __init__(self, size: Size, wiring: str, parameters: Arrays, masks: Arrays | None = None) -> None:
         self.size, self.wiring = size, wiring
         self.first_values = torch.zeros(())
+        self.attention: list[torch.Tensor] = []
+        self.streams: list[torch.Tensor] = []
         self.masks = {name: torch.tensor(mask) for name, mask in (masks or {}).items()}
         self.parameters: dict[str, torch.Tensor] = {
             name: torch.tensor(values, requires_grad=True) for name, values in parameters.items()
@@ -115,9 +117,26 @@ class Model:
         x_BTD = self.parameters["token_embedding.weight"][ids_BT] + self.positions_TD
         x_BTD = self._dropped("token_embedding", x_BTD)
         layer_of = {"journal": self._journal_layer, "prenorm": self._prenorm_layer}[self.wiring]
+        self.attention, self.streams = [], [x_BTD]
         for layer in range(self.size.n_layers):
             x_BTD = layer_of(f"layers.{layer}.", x_BTD)
+            self.streams.append(x_BTD)
+        return self._read_out(x_BTD)
+
+    def _read_out(self, x_BTD: torch.Tensor) -> torch.Tensor:
         return self._linear("head", self._norm("final_norm", x_BTD))
+
+    def inside(self, ids_BT: torch.Tensor, targets_BT: torch.Tensor) -> Arrays:
+        """Attention weights, residual streams, their gradients of the summed loss, and the logit lens."""
+        loss = F.cross_entropy(self.logits(ids_BT).flatten(0, 1), targets_BT.flatten(), reduction="sum")
+        gradients = torch.autograd.grad(loss, self.streams)
+        inside = {
+            "attention": self.attention,
+            "streams": self.streams,
+            "stream_gradients": gradients,
+            "lens": [self._read_out(x_BTD) for x_BTD in self.streams],
+        }
+        return {name: numbers(torch.stack(tuple(parts))) for name, parts in inside.items()}
 
     def loss(self, ids_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy in nats over all positions."""
@@ -145,6 +164,7 @@ class Model:
         scores_BHTT = q @ k.mT / math.sqrt(q.shape[-1])
         later_TT = torch.ones(scores_BHTT.shape[-2:], dtype=torch.bool).triu(1)
         weights_BHTT = F.softmax(scores_BHTT.masked_fill(later_TT, -math.inf), dim=-1)
+        self.attention.append(weights_BHTT)
         mixed_BHTS = self._dropped(at + "attention", weights_BHTT) @ v
         written_BTD = self._linear(at + "attention.projection", mixed_BHTS.transpose(1, 2).flatten(2))
         return self._dropped(at + "projection", written_BTD)
