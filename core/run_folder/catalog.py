@@ -63,10 +63,15 @@ def list_runs(runs: Path, most: int | None = None) -> list[RunSummary]:
 
     Raises: RunError only if `runs` itself cannot be read; a folder that does not exist holds no runs.
     """
-    folders: list[Path] = []
+    return [summarise(runs / name) for name in run_names(runs)[:most]]
+
+
+def run_names(runs: Path) -> list[str]:
+    """The names of every run in `runs`, newest first. Raises: as `list_runs`."""
+    names: list[str] = []
     with reraise_os_errors(RunError, f"read the runs folder {runs}"), suppress(FileNotFoundError):
-        folders = [path for path in runs.iterdir() if _looks_like_a_run(path)]
-    return [summarise(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)[:most]]
+        names = [path.name for path in runs.iterdir() if _looks_like_a_run(path)]
+    return sorted(names, reverse=True)
 
 
 def summarise(path: Path) -> RunSummary:
@@ -114,7 +119,7 @@ def find_run(runs: Path, name: str) -> Path:
             return given.absolute()
         if name not in ("", ".", "..") and is_run(runs / name):
             return runs / name
-    names = [run.path.name for run in list_runs(runs)]
+    names = run_names(runs)
     if not names:
         raise RunError(f"there is no run `{name}`: {runs} holds no runs yet")
     if name == "latest":

@@ -68,6 +68,16 @@ def newest_saved(run: RunFolder) -> SavedModel:
 
     Raises: CheckpointError, RunError, TokenizerError.
     """
+    path, loaded, notes = _newest(run)
+    return _saved(path, loaded, run.tokenizer(), notes)
+
+
+def newest_weights(run: RunFolder) -> Checkpoint:
+    """The newest undamaged checkpoint of a run, without the optimizer's state. Raises: as `newest_saved`."""
+    return _newest(run)[1]
+
+
+def _newest(run: RunFolder) -> tuple[Path, Checkpoint, tuple[str, ...]]:
     problems: list[FemtoError] = []
     for path in run.checkpoint_paths():
         try:
@@ -76,8 +86,7 @@ def newest_saved(run: RunFolder) -> SavedModel:
             if path.exists():  # else the trainer has just replaced it by a newer one
                 problems.append(error)
             continue
-        notes = tuple(f"{problem}; step {loaded.step:,} is used instead" for problem in problems)
-        return _saved(path, loaded, run.tokenizer(), notes)
+        return path, loaded, tuple(f"{problem}; step {loaded.step:,} is used instead" for problem in problems)
     if problems:
         raise problems[0]
     raise NoCheckpointError(f"{run.path} has no checkpoint yet: wait for its first one")

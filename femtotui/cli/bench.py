@@ -20,7 +20,14 @@ from femtotui.presets import load_preset, run_config
 from ..blas.kernel import limited_blas
 from ..text.formats import memory, milliseconds, rate
 from ..text.safe import one_line, say
-from .options import SpreadingCommand, json_lines_option, thread_options, too_many_threads
+from .options import (
+    Command,
+    json_lines_option,
+    preset_argument,
+    recipe_option,
+    thread_options,
+    too_many_threads,
+)
 from .output import print_json_line, print_rich, table
 from .step_timer import Measurement
 
@@ -44,21 +51,18 @@ class BenchError(FemtoError):
     title = "That could not be measured"
 
 
-@click.command(cls=SpreadingCommand)
-@option(
-    "--preset",
-    "presets",
-    metavar="PRESET...",
-    multiple=True,
-    help="The presets to time (default: one of each size in the journal).",
+@click.command(
+    cls=Command,
+    examples={"bench": "one of each size in the journal", "bench 2 5 --optimizer adamw": "two of them"},
 )
-@option("--recipe", default="modern", show_default=True, help="The recipe to time.")
+@preset_argument("presets", metavar="[PRESET]...", nargs=-1)
+@recipe_option(default="modern", show_default=True, help="The recipe to time.")
 @option("--optimizer", type=Choice(["adamw"]), help="Time with this optimizer instead of the recipe's.")
 @option("--steps", type=int, default=30, show_default=True, help="Number of steps to time.")
 @thread_options
 @json_lines_option
 def bench(presets: Sequence[str], as_json: bool, **settings: Any) -> None:
-    """Time training steps of presets on this machine.
+    """Time training steps of presets on this machine (default: one of each size in the journal).
 
     Each preset is timed in a separate process, on its own text; nothing is written or downloaded.
     """

@@ -37,7 +37,7 @@ from ..blas.kernel import (
 from ..blas.probe import Probe
 from ..installation import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 from ..text.formats import UNKNOWN, memory
-from .options import json_option
+from .options import Command, json_option
 from .output import print_json, print_rich, styled, table
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ if TYPE_CHECKING:
 EXIT_BROKEN = 1
 USUAL_BATCH = 32
 LEAST_FREE_MIB = 512
+LEAST_GAIN_OF_CORES = 1.3
+"""All cores together are at least this many times as fast as one, if nothing else uses them."""
 
 _PACKAGES = ("femtotui", "numpy", "textual", "rich", "safetensors", "tokenizers")
 _LIBRARIES = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas": "FlexiBLAS"}
 _MIB = 1024 * 1024
 
 
-@click.command()
+@click.command(cls=Command, examples={"doctor": "what this machine trains with, and what would help"})
 @json_option
 def doctor(as_json: bool) -> int:
     """Check this machine: its speed, what femtotui needs, and what is wrong with it."""
@@ -176,6 +178,13 @@ def examine() -> DoctorReport:
 
 def _advice(blas: BlasReport, runs: Folder, cache: Folder, terminal: Terminal) -> list[str]:
     advice = [blas.advice] if blas.advice else []
+    now = blas.now
+    if now is not None and now.threads > 1 and now.gflops_together < LEAST_GAIN_OF_CORES * now.gflops:
+        advice.append(
+            f"{now.threads} cores together reach {now.gflops_together:,.0f} GFLOP/s, one alone "
+            f"{now.gflops:,.0f}: something else uses them, or they may not be used in full; "
+            "close other programs, and measure again"
+        )
     if cache.problem:
         advice.append(
             f"cannot write to {cache.path}: {cache.problem} ({CACHE_VARIABLE} names another folder); "

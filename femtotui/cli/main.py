@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import io
-import os
 import sys
 from collections.abc import Sequence
 
@@ -19,32 +18,40 @@ from femtotui.core.errors import FemtoError
 
 from .. import __version__
 from ..blas.kernel import limit_blas_threads
-from ..installation import runs_folder
 from ..text.safe import say
-from .options import RECIPE_HELP, RUNS_HELP, data_option, require_terminal, spread_values
 from .output import say_error
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
-DEFAULT_PRESET = "2"
 
-COMMANDS = {
-    "attach": ("runs", "attach", "Open the app on a run that trains in the background."),
-    "bench": ("bench", "bench", "Time training steps of presets on this machine."),
-    "data": ("presets", "data", "Download texts that are not part of femtotui."),
-    "doctor": ("doctor", "doctor", "Check this machine and its speed."),
-    "eval": ("runs", "evaluate", "Score a run on the task of its data."),
-    "export": ("runs", "export", "Write the weights of a run to a file."),
-    "journal": ("runs", "journal", "Print the journal of all runs, or the entry of one."),
-    "presets": ("presets", "presets", "List the presets with the journal's results."),
-    "reproduce": ("reproduce", "reproduce", "Train the journal's entries again and compare."),
-    "runs": ("runs", "runs", "List the runs, newest first."),
-    "sample": ("sample", "sample", "Continue a prompt with a trained model, or score a text."),
-    "sweep": ("sweep", "sweep", "Train many combinations of settings and rank them."),
-    "train": ("train", "train", "Train a preset without the app."),
-    "why-layers": ("reproduce", "why_layers", "Answer why more layers made entry 3 worse."),
+GROUPS = {
+    "Train": {
+        "open": ("open", "open_app", "Open the app, on a preset or a run; what `femtotui` alone does."),
+        "train": ("train", "train", "Train a preset without the app."),
+        "sweep": ("sweep", "sweep", "Train many combinations of settings and rank them."),
+        "attach": ("runs", "attach", "Open the app on a run that trains in the background."),
+    },
+    "Look at runs": {
+        "runs": ("runs", "runs", "List the runs, newest first."),
+        "sample": ("sample", "sample", "Continue a prompt with a trained model, or score a text."),
+        "eval": ("runs", "evaluate", "Score a run on the task of its data."),
+        "journal": ("runs", "journal", "Print the journal of all runs, or the entry of one."),
+        "export": ("runs", "export", "Write the weights of a run to a file."),
+    },
+    "The journal's experiments": {
+        "presets": ("presets", "presets", "List the presets with the journal's results."),
+        "reproduce": ("reproduce", "reproduce", "Train the journal's entries again and compare."),
+        "why-layers": ("reproduce", "why_layers", "Answer why more layers made entry 3 worse."),
+    },
+    "This machine": {
+        "doctor": ("doctor", "doctor", "Check this machine and its speed."),
+        "bench": ("bench", "bench", "Time training steps of presets on this machine."),
+        "data": ("presets", "data", "Download texts that are not part of femtotui."),
+    },
 }
-"""The module and the name of each command, and its line in the help."""
+"""The module and the name of each command, and its line in the help, by the heading above it."""
+
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,10 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class LazyGroup(click.Group):
-    """The commands, each imported when it is called; a mistyped one gets a suggestion."""
+    """The commands, each imported when it is called; a mistyped one gets a suggestion.
+
+    What is no command belongs to `open`: `femtotui 7`, `femtotui latest`, `femtotui --recipe journal`.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
@@ -85,56 +95,26 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_line) for name, (*_, help_line) in sorted(COMMANDS.items())])
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, help_line) for name, (*_, help_line) in commands.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, spread_values(self, args, stops=COMMANDS))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name in COMMANDS or name.startswith("-"):
-            return super().resolve_command(ctx, args)
-        nearest = difflib.get_close_matches(name, COMMANDS, n=1)
-        if nearest:
-            hint = f"did you mean `femtotui {nearest[0]}`?"
-        elif name.isdigit() or name.endswith(".toml"):
-            hint = f"to train a preset, give `femtotui --preset {name}` or `femtotui train {name}`"
-        else:
-            hint = f"there are {', '.join(sorted(COMMANDS))}"
-        raise click.UsageError(f"there is no command `{name}`; {hint}", ctx)
+        own = {name for option in self.get_params(ctx) for name in option.opts}
+        if not args or (args[0] not in COMMANDS and args[0] not in own):
+            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7) if args else []
+            if nearest:
+                hint = f"did you mean `femtotui {nearest[0]}`?"
+                raise click.UsageError(f"there is no command `{args[0]}`; {hint}", ctx)
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
 
 
-@click.group(
-    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="femtotui")
-@click.option(
-    "--preset", default=DEFAULT_PRESET, show_default=True, help="1 to 14, or the path of a .toml file."
-)
-@click.option("--recipe", help=RECIPE_HELP)
-@click.option("--seed", type=int, help="With the same threads, a seed gives the same run.")
-@click.option("--runs", metavar="DIR", help=RUNS_HELP)
-@data_option
-@click.pass_context
-def cli(
-    ctx: click.Context,
-    preset: str,
-    recipe: str | None,
-    seed: int | None,
-    runs: str | None,
-    data: tuple[str, ...],
-) -> int | None:
+def cli() -> None:
     """Train tiny GPTs and watch them learn.
 
-    Without a command, the app opens and starts to train a preset.
+    Without a command the app opens: on what was left, on a preset (`femtotui 7`) or on a run
+    (`femtotui latest`). `femtotui open --help` has its options.
     """
-    if ctx.invoked_subcommand is not None:
-        return None
-    if "TEXTUAL_DRIVER" not in os.environ:  # `textual serve` shows the app in a browser, through pipes
-        require_terminal(f"the app needs a terminal; without one, use `femtotui train {preset}`")
-    from ..app.start import run_app  # noqa: PLC0415
-
-    return run_app(preset, recipe=recipe, seed=seed, runs=runs_folder(runs), data=data)

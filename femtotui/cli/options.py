@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from femtotui.core.errors import ConfigError, DataError
+from femtotui.core.errors import ConfigError, DataError, FemtoError
 from femtotui.core.files import require_utf8
 
 from ..installation import lasting_path, runs_folder
@@ -40,11 +42,78 @@ def spread_values(command: click.Command, arguments: Sequence[str], stops: Colle
     return spread
 
 
-class SpreadingCommand(click.Command):
-    """A command whose options with a metavar `NAME...` take several values."""
+class Command(click.Command):
+    """A command with examples in its help; its options with a metavar `NAME...` take several values.
+
+    `examples` are command lines, without the program's name, and what each is for.
+    """
+
+    def __init__(self, *args: Any, examples: Mapping[str, str] | None = None, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.examples = dict(examples or {})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread_values(self, args))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                lines = [(f"femtotui {line}", what) for line, what in self.examples.items()]
+                formatter.write_dl(lines, col_max=50)
+
+
+# -- completion: the names of presets, recipes and runs ------------------------------------------------------
+
+
+def _complete_presets(
+    _context: click.Context, _parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    from femtotui.presets import list_presets  # noqa: PLC0415  (only when a shell asks)
+
+    found = [CompletionItem(preset.key, help=preset.title) for preset in list_presets()]
+    return [item for item in found if item.value.startswith(typed)] or [CompletionItem(typed, type="file")]
+
+
+def _complete_recipes(
+    _context: click.Context, _parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    from femtotui.presets.load import list_recipes  # noqa: PLC0415
+
+    return [CompletionItem(r.name, help=r.summary) for r in list_recipes() if r.name.startswith(typed)]
+
+
+def complete_runs(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """The names of runs that begin with, or contain, what was typed; newest first."""
+    from femtotui.core.run_folder.catalog import run_names  # noqa: PLC0415
+
+    given = context.params.get("runs")
+    try:
+        names = ["latest", *run_names(given if isinstance(given, Path) else runs_folder(given))]
+    except FemtoError:
+        return []
+    return [CompletionItem(name) for name in names if typed in name and name.isprintable()]
+
+
+def complete_target(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Presets, then runs."""
+    return _complete_presets(context, parameter, typed) + complete_runs(context, parameter, typed)
+
+
+def preset_argument(name: str = "preset", **settings: Any) -> Callable[[_Command], _Command]:
+    """An argument that is a preset: 1 to 14, or the path of a TOML file."""
+    return click.argument(name, shell_complete=_complete_presets, **settings)
+
+
+def run_argument(name: str = "run", **settings: Any) -> Callable[[_Command], _Command]:
+    """An argument that is a run; the latest unless `settings` say otherwise."""
+    return click.argument(name, shell_complete=complete_runs, **({"default": "latest"} | settings))
+
+
+def recipe_option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
+    return click.option(
+        "--recipe", *names, shell_complete=_complete_recipes, **({"help": RECIPE_HELP} | settings)
+    )
 
 
 def require_terminal(message: str) -> None:
@@ -83,7 +152,6 @@ def _at_least_one(_context: click.Context, option: click.Parameter, value: int |
     return value
 
 
-run_argument = click.argument("run", default="latest")
 runs_option = click.option(
     "--runs", metavar="DIR", callback=lambda _context, _option, given: runs_folder(given), help=RUNS_HELP
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +19,15 @@ from femtotui.core.run_folder.info import RunFile
 from ..blas.kernel import prepare_blas
 from ..installation import lasting_path
 from ..text.formats import UNKNOWN, duration, loss
-from ..text.safe import say
-from .options import checkpoint_option, json_option, require_terminal, run_argument, runs_option
+from ..text.safe import one_line, say
+from .options import (
+    Command,
+    checkpoint_option,
+    json_option,
+    require_terminal,
+    run_argument,
+    runs_option,
+)
 from .output import print_json, print_path, print_rich, print_text, styled, table, terminal_width
 
 if TYPE_CHECKING:
@@ -29,18 +38,20 @@ if TYPE_CHECKING:
 
     from .output import Cell
 
-_WIDE_REST = 84
-"""Columns that a line needs besides the run's name."""
+_HEADERS = ("run", "state", ">step", ">loss", ">validation", ">elapsed", "preset", "recipe")
+"""What matters least stands last: it is left out where there is no room."""
 
-_WIDE_HEADERS = ("run", "preset", "recipe", ">step", ">loss", ">validation", ">elapsed", "state")
-_NARROW_HEADERS = ("run\npreset · recipe", ">step\nelapsed", ">loss\nvalidation", "state")
+_N_FIGURES = 6
+"""The first so many columns are never cut; of the others as much is shown as there is room."""
+
+_LEAST_WORDS = 12
 
 
-@click.command()
+@click.command(cls=Command, examples={"runs": "a line each", "runs | cut -f1,7": "tab-separated in a pipe"})
 @runs_option
 @json_option
 def runs(runs: Path, as_json: bool) -> None:
-    """List the runs, newest first."""
+    """List the runs, newest first; in a pipe as tab-separated values under a header."""
     from femtotui.core.run_folder.catalog import list_runs  # noqa: PLC0415  (loads NumPy)
 
     found = list_runs(runs)
@@ -48,8 +59,13 @@ def runs(runs: Path, as_json: bool) -> None:
         print_json([_row(run) for run in found])
     elif not found:
         say(f"no runs in {runs} yet; `femtotui train 2` makes one")
-    else:
+    elif sys.stdout.isatty():
         print_rich(runs_table(found, terminal_width()))
+    else:
+        rows = [_row(run) for run in found]
+        print_text(
+            "\n".join("\t".join(map(_tsv_cell, row)) for row in (rows[0], *(r.values() for r in rows)))
+        )
 
 
 def state(run: RunSummary) -> str:
@@ -64,15 +80,20 @@ def state(run: RunSummary) -> str:
 
 
 def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
-    """The runs for a terminal `width` columns wide: a line each, or two where a line has no room.
+    """The runs for a terminal `width` columns wide, a line each.
 
     A damaged run says what is wrong with it. A name is never broken: it is copied to resume a run.
     """
-    longest = max((styled(run.path.name, "").cell_len for run in runs), default=0)
-    wide = width >= longest + _WIDE_REST
-    headers, cells = (_WIDE_HEADERS, _wide_cells) if wide else (_NARROW_HEADERS, _narrow_cells)
-    made = table(headers, map(cells, runs), gap=1, fold=True)
-    made.columns[0].min_width = longest
+    rows = [_cells(run) for run in runs]
+    columns = zip(_HEADERS, *rows, strict=True)
+    widths = [max(len(str(cell).removeprefix(">")) for cell in column) + 1 for column in columns]
+    least = [*widths[:_N_FIGURES], *(min(w, _LEAST_WORDS) for w in widths[_N_FIGURES:])]
+    n_shown = sum(total <= width + 1 for total in accumulate(least))
+    made = table(_HEADERS[:n_shown], [row[:n_shown] for row in rows], gap=1, no_wrap=True)
+    left = width + 1 - sum(least[:n_shown])
+    for column, natural, narrow in zip(made.columns, widths, least, strict=False):
+        column.width = min(natural, narrow + left) - 1
+        left -= column.width + 1 - narrow
     return made
 
 
@@ -93,27 +114,28 @@ def _row(run: RunSummary) -> dict[str, object]:
     }
 
 
-def _wide_cells(run: RunSummary) -> Sequence[Cell]:
+def _tsv_cell(value: object) -> str:
+    return "" if value is None else one_line(str(value))
+
+
+def _cells(run: RunSummary) -> Sequence[Cell]:
     if run.info is None:
-        unknown = [UNKNOWN] * (len(_WIDE_HEADERS) - 2)
-        return (run.path.name, *unknown, styled(f"damaged: {run.problem}", "red"))
+        unknown = [UNKNOWN] * (_N_FIGURES - 2)
+        return (run.path.name, styled("damaged", "red"), *unknown, styled(run.problem, "red"), "")
     config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
-    preset, step = f"{config.preset} {config.title}", f"{run.step:,}/{config.train.steps:,}"
-    return (run.path.name, preset, config.recipe.name, step, *losses, duration(run.elapsed_s), state(run))
+    step = f"{run.step:,}/{config.train.steps:,}"
+    numbers = (step, *losses, duration(run.elapsed_s))
+    return (run.path.name, state(run), *numbers, f"{config.preset} {config.title}", config.recipe.name)
 
 
-def _narrow_cells(run: RunSummary) -> Sequence[Cell]:
-    if run.info is None:
-        unknown = [UNKNOWN] * (len(_NARROW_HEADERS) - 2)
-        return ((run.path.name, styled(run.problem, "red")), *unknown, styled(state(run), "red"))
-    config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
-    preset = styled(f"{config.preset} {config.title} · {config.recipe.name}", "dim")
-    steps = (f"{run.step:,}/{config.train.steps:,}", duration(run.elapsed_s))
-    return ((run.path.name, preset), steps, losses, state(run))
-
-
-@click.command()
-@click.argument("run", required=False)
+@click.command(
+    cls=Command,
+    examples={
+        "journal > journal.md": "all runs as one document",
+        "journal latest --note 'more steps next time'": "a note of your own",
+    },
+)
+@run_argument(required=False, default=None)
 @option("--note", metavar="TEXT", help="Replace the note of RUN with this text.")
 @runs_option
 @json_option
@@ -146,8 +168,8 @@ def journal(run: str | None, note: str | None, runs: Path, as_json: bool) -> Non
         say(f"no entries in {runs} yet; `femtotui train 2` makes one")
 
 
-@click.command("eval")
-@run_argument
+@click.command("eval", cls=Command, examples={"eval": "the latest run", "eval latest --json": "for programs"})
+@run_argument()
 @checkpoint_option
 @runs_option
 @json_option
@@ -175,12 +197,34 @@ def evaluate(run: str, checkpoint: str, runs: Path, as_json: bool) -> None:
     else:
         say(f"{folder.name}, step {score.step:,}, {score.evaluator}:")
         print_text(f"{score.verdict}: {score.summary}")
-        for name, value in score.details.items():
-            print_text(f"  {name}: {value:,.4f}" if isinstance(value, float) else f"  {name}: {value:,}")
+        print_rich(details_table(score.details))
 
 
-@click.command()
-@run_argument
+def details_table(details: Mapping[str, float]) -> Table:
+    """An evaluator's figures: a row for each kind of task, a column for each count."""
+    names = [tuple(name.rpartition(".")[::2]) for name in details]
+    parts = list(dict.fromkeys(part for part, _ in names))
+    lasts = list(dict.fromkeys(last for _, last in names))
+    if len(parts) * len(lasts) > 2 * len(details):  # few share a first or a last part
+        return table(("", ">"), [(name.replace("_", " "), _figure(value)) for name, value in details.items()])
+    rows = [
+        [
+            part.replace("_", " "),
+            *(_figure(details.get(f"{part}.{last}" if part else last)) for last in lasts),
+        ]
+        for part in parts
+    ]
+    return table(("", *(f">{last.replace('_', ' ')}" for last in lasts)), rows)
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+
+
+@click.command(cls=Command, examples={"export latest --format npz": "for NumPy: np.load(...)"})
+@run_argument()
 @checkpoint_option
 @option(
     "--format",
@@ -214,8 +258,8 @@ def export(
     print_path(target)
 
 
-@click.command()
-@click.argument("run", required=False)
+@click.command(cls=Command, examples={"attach": "back to the training that you left with d"})
+@run_argument(required=False, default=None)
 @runs_option
 def attach(run: str | None, runs: Path) -> int:
     """Open the app on RUN, which trains in the background after d was pressed (default: the newest)."""

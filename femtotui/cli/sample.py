@@ -15,7 +15,7 @@ from femtotui.core.errors import ConfigError, DataError, TokenizerError
 from femtotui.core.files import os_error_words
 
 from ..text.safe import incomplete_tail, plain_text, say
-from .options import runs_option
+from .options import Command, run_argument, runs_option
 from .output import discard_output
 
 if TYPE_CHECKING:
@@ -36,17 +36,22 @@ _PROMPT_HELP = (
 )
 
 
-@click.command()
-@click.argument("model", metavar="RUN|CHECKPOINT")
+@click.command(
+    cls=Command,
+    examples={
+        "sample --prompt ba": "the latest run, coloured by probability on a terminal",
+        "sample latest --logprobs 5": "each token with the five most probable",
+        "sample latest --score my.txt": "bits per byte and perplexity of a text",
+    },
+)
+@run_argument("model", metavar="[RUN|CHECKPOINT]")
 @option("--prompt", metavar="TEXT", help=_PROMPT_HELP)
 @option("--prompt-file", metavar="FILE", help="A file with the text to continue; - is standard input.")
 @option("-n", "--tokens", "n_tokens", type=int, help="Number of tokens to sample (default: 100).")
 @option("--temperature", type=float, help="0 always picks the most probable token (default: 1).")
 @option("--top-k", type=int, help="Sample from the K most probable tokens; 0 is all (default: 0).")
-@option(
-    "--top-p", type=float, help="Sample from the most probable tokens up to this total (default: 1, all)."
-)
-@option("--journal", is_flag=True, help="As the journal: femtoGPT's sampler, a newline, 100 tokens.")
+@option("--journal", is_flag=True, help="As the journal: a newline, 100 tokens, whatever is piped in.")
+@option("--top-p", type=float, help="Sample from the most probable tokens up to this total; 1 is all.")
 @option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same text.")
 @option(
     "--logprobs",
@@ -77,7 +82,8 @@ def sample(
     RUN is a run's folder, its name or a part of it, or `latest`; a run that is training is read at its last
     checkpoint. CHECKPOINT is a .safetensors file.
 
-    Whenever the context is full, its last half is read afresh and sampling continues.
+    Unless --top-p is given, tokens are drawn as in the app and in the journal: by femtoGPT's sampler, which
+    keeps the most probable half. Whenever the context is full, its last half is read afresh.
     """
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("give --prompt or --prompt-file, not both")
@@ -85,7 +91,7 @@ def sample(
         raise click.UsageError("--score makes no tokens: leave out -n")
     if score == prompt_file == STDIN:
         raise click.UsageError("standard input can be the prompt or the text to score, not both")
-    sampling = _sampling(chosen, seed, logprobs, journal=journal)
+    sampling = _sampling(chosen, seed, logprobs)
     given = _given_prompt(prompt, prompt_file, may_read_stdin=score is None and not journal)
     text = _file_text(score) if score is not None else None
 
@@ -120,11 +126,10 @@ def sample(
     return 0
 
 
-def _sampling(chosen: dict[str, Any], seed: int, logprobs: int | None, *, journal: bool) -> Sampling:
-    """The settings; whatever is not chosen is the journal's with `journal`, else keeps all tokens."""
-    from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, Sampling  # noqa: PLC0415
+def _sampling(chosen: dict[str, Any], seed: int, logprobs: int | None) -> Sampling:
+    """The settings; whatever is not chosen is the journal's, as in the app."""
+    from femtotui.core.sampling.sampler import JOURNAL_SAMPLING as base  # noqa: N811, PLC0415
 
-    base = JOURNAL_SAMPLING if journal else Sampling()
     if logprobs is not None and logprobs < 1:
         raise ConfigError(f"--logprobs must be at least 1, not {logprobs}")
     given = {name: value for name, value in chosen.items() if value is not None}

@@ -20,7 +20,15 @@ from ..sweep.messages import Outcome, SweepReport, csv_table, markdown_table, ra
 from ..sweep.spec import SweepError, SweepSpec, Value, differing_settings, read_spec
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
-from .options import SpreadingCommand, data_option, json_lines_option, require_terminal, runs_option
+from .options import (
+    Command,
+    data_option,
+    json_lines_option,
+    preset_argument,
+    recipe_option,
+    require_terminal,
+    runs_option,
+)
 from .output import ProgressBar, print_json_line
 
 if TYPE_CHECKING:
@@ -55,14 +63,19 @@ def _value(text: str) -> Value:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-@click.command(cls=SpreadingCommand)
-@click.argument("presets", metavar="[PRESET]...", nargs=-1)
+@click.command(
+    cls=Command,
+    examples={
+        "sweep 2 10 --seeds 3 --set lr=3e-3,6e-3": "12 runs, ranked",
+        "sweep 2 --set n_layers=4,6 --seconds 60 --rank score": "a minute each; the best at its task",
+        "sweep --resume latest": "the rest of it, or its table",
+    },
+)
+@preset_argument("presets", metavar="[PRESET]...", nargs=-1)
 @option(
     "--spec", metavar="FILE", help="A TOML file that describes the sweep, instead of presets and settings."
 )
-@option(
-    "--recipe", "recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's)."
-)
+@recipe_option("recipes", multiple=True, help="A recipe to try; may be repeated (default: each preset's).")
 @option(
     "--seeds",
     type=IntRange(1, 1000),
@@ -142,7 +155,7 @@ def sweep(
         if given or (resume is not None and spec is not None):
             raise click.UsageError("--resume and --spec name all settings to try: leave out the rest")
     elif "presets" not in given:
-        raise click.UsageError("which presets? Give some of 1 to 12, as in `femtotui sweep 2 10 --seeds 3`")
+        raise click.UsageError("which presets? Give some of 1 to 14, as in `femtotui sweep 2 10 --seeds 3`")
     chosen = _opened(runs, resume, threads) if resume else _new(runs, given, spec, workers, threads)
     if screen:
         return _start_and_show(chosen, scheduler, workers)

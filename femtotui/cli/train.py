@@ -22,10 +22,12 @@ from ..blas.kernel import prepare_blas
 from ..text.formats import duration
 from ..text.safe import say
 from .options import (
-    RECIPE_HELP,
-    SpreadingCommand,
+    Command,
+    complete_runs,
     data_option,
     json_lines_option,
+    preset_argument,
+    recipe_option,
     runs_option,
     thread_options,
     too_many_threads,
@@ -49,9 +51,17 @@ _MPI_HELP = (
 )
 
 
-@click.command(cls=SpreadingCommand)
-@click.argument("preset", required=False)
-@option("--recipe", help=RECIPE_HELP)
+@click.command(
+    cls=Command,
+    examples={
+        "train 3 --recipe journal": "as the journal did",
+        "train 4 --data 'src/**/*.rs'": "on your own text",
+        "train --resume latest": "go on where a run stopped, bit for bit",
+        "train 2 --steps 629 --json": "one JSON object per line",
+    },
+)
+@preset_argument(required=False)
+@recipe_option()
 @option("--steps", type=int, help="Number of steps (default: the preset's).")
 @option("--seed", type=int, help="With the same threads and chunk, a seed gives the same run (default: 0).")
 @data_option
@@ -59,7 +69,12 @@ _MPI_HELP = (
 @thread_options
 @option("--checkpoint-seconds", type=float, help="Seconds between checkpoints (default: 30).")
 @option("--keep", "keep_checkpoints", type=int, help="Checkpoints to keep besides the best one (default: 3).")
-@option("--resume", metavar="RUN", help="Resume a run: its folder, its name or a part of it, or `latest`.")
+@option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Resume a run: its folder, its name or a part of it, or `latest`.",
+)
 @option(
     "--download/--no-download",
     default=None,
@@ -181,6 +196,9 @@ class TrainingOutput:
             elif isinstance(event, events.RunFinished) and event.reason == "stopped":
                 resume = f"femtotui train --resume {shlex.quote(event.run)}"
                 say(f"stopped at step {event.step:,}, saved; resume with: {resume}")
+            elif isinstance(event, events.RunFinished):
+                run = shlex.quote(event.run)
+                say(f"next: femtotui sample {run}, femtotui eval {run}, or femtotui {run} to look at it")
 
     def show_progress(self, event: events.Event) -> None:
         if isinstance(event, events.EvalDone):
@@ -223,7 +241,7 @@ class TrainingBar(TrainingOutput):
             case events.EvalDone():
                 self._validation = f" val {event.val_loss:.4f}"
             case events.ScoreDone(thorough=True):
-                self.bar.stop()
+                self.bar.stop(event.step)
                 say(event.summary)
             case events.RunFinished():
                 self.bar.stop(event.step)

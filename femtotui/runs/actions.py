@@ -5,6 +5,8 @@ No Textual in here.
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +14,13 @@ from femtotui.core.config import RunConfig
 from femtotui.core.errors import FemtoError
 from femtotui.core.machine import rss_mib
 from femtotui.core.run_folder.catalog import RunSummary, unfinished_run
+from femtotui.core.run_folder.folder import RunFolder
+from femtotui.core.run_folder.saved_model import newest_weights
 from femtotui.presets import Preset
 
 from ..installation import choices_file
 from ..text.formats import Tone
+from ..trainer.protocol import SnapshotArrived
 from .choices import Choices, wants_english
 from .forecast import Forecast, forecast
 from .library import RunRow, load_state
@@ -61,6 +66,34 @@ class RunActions:
             return key not in self.manager.handles and wants_english(self.choices.config(key))
         except FemtoError:  # starting it says so
             return False
+
+    def open(self) -> StatusMessage:
+        """Begin as the command line asked: with a run, or with nothing yet."""
+        if self.choices.run is not None:
+            return self._open_run(self.choices.run)
+        return StatusMessage("nothing trains yet: enter trains the preset under the cursor, u lists the runs")
+
+    def _open_run(self, run: RunSummary) -> StatusMessage:
+        """Resume a run if it can be, else show it, with the parameters that it saved."""
+        state = load_state(run)
+        name = f"#{state.config.preset} {state.config.title}"
+        self.manager.adopt(state)
+        if run.can_continue and self.choices.trains:
+            self.manager.resume_run(state.config.preset)
+            return StatusMessage(
+                f"{name}: its run resumes from step {run.checkpoint_step or 0:,} · n starts a new one", "good"
+            )
+        self.manager.show(state.config.preset)
+        handle = self.manager.handles[state.config.preset]
+        with suppress(FemtoError):  # a run without a checkpoint shows its curve
+            saved = newest_weights(RunFolder.open(run.path))
+            weights = saved.tensors["parameters"].astype("<f4", copy=False)
+            handle.snapshot = SnapshotArrived(saved.step, run.loss or math.nan, weights.data.cast("B"))
+        if run.holder is not None:
+            return StatusMessage(f"{name} is being trained elsewhere: femtotui attach", "warning")
+        what = "has finished" if run.finished else f"stopped at step {run.step:,}"
+        more = "" if run.finished else "enter resumes it, "
+        return StatusMessage(f"{name} {what}: {more}n starts a new run")
 
     def start_preset(self, key: str) -> StatusMessage:
         """Train a preset: start a run, or resume the one of this session."""

@@ -13,14 +13,16 @@ import tomli_w
 from femtotui.core.config import RunConfig
 from femtotui.core.errors import FemtoError, PresetError
 from femtotui.core.files import os_error_words, write_atomically
+from femtotui.core.run_folder.catalog import RunSummary
 from femtotui.presets import Preset, list_presets, load_preset, run_config
 from femtotui.presets.sources import english_is_cached
 
 
 @dataclass(frozen=True)
 class Choices:
-    """The preset to open, and the options that go with it.
+    """The preset or run to open, and the options that go with it.
 
+    A `run` is resumed where it can be, and `opening` is its preset; without `trains` nothing is trained yet.
     `recipe` and `seed` hold for every preset; `data` for those that read the same kind of text as the first,
     so that the user's Rust serves all three Rust entries and leaves the others alone.
     """
@@ -29,6 +31,8 @@ class Choices:
     recipe: str | None = None
     seed: int | None = None
     data: tuple[str, ...] = ()
+    run: RunSummary | None = None
+    trains: bool = True
     user_presets: UserPresets = field(default_factory=lambda: UserPresets(None))
 
     @property

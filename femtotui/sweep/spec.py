@@ -43,7 +43,7 @@ class SweepSpec(ConfigStruct, frozen=True):
 
     def __post_init__(self) -> None:
         if not self.presets:
-            raise ConfigError("presets: name at least one, 1 to 12 or the path of a .toml file")
+            raise ConfigError("presets: name at least one, 1 to 14 or the path of a .toml file")
         if self.steps is not None and self.seconds is not None:
             raise ConfigError("the budget is `steps` or `seconds`, not both")
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):

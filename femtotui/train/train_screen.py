@@ -118,7 +118,12 @@ class TrainScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._marks.read_verdicts()
-        self.open_preset(self.actions.choices.opening.key)
+        choices = self.actions.choices
+        if choices.run is None and choices.trains:
+            self.open_preset(choices.opening.key)
+        else:
+            self._list.point_at(choices.opening.key)
+            self._do(self.actions.open)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._focus_list_in_sight)

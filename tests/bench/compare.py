@@ -27,7 +27,7 @@ def compare(preset: str, peer: str, rounds: int, bench_options: Sequence[str]) -
 
     Returns medians over the rounds, and the ratio of each round, in which the machine's drift cancels.
     """
-    command = [sys.executable, "-m", "femtotui", "bench", "--preset", preset, "--json", *bench_options]
+    command = [sys.executable, "-m", "femtotui", "bench", preset, "--json", *bench_options]
     said: dict = {}
 
     def ours() -> float:

@@ -186,7 +186,7 @@ def terminal_app(kind: str, preset: str, arguments: Sequence[str] = ()) -> Itera
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        terminal = open_terminal(kind, ["--preset", endless(preset, path), *arguments], path, WIDTH, HEIGHT)
+        terminal = open_terminal(kind, [endless(preset, path), *arguments], path, WIDTH, HEIGHT)
         try:
             yield terminal, path / "runs"
             terminal.type("C-c")

@@ -49,7 +49,7 @@ def femtotui(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def test_a_preset_as_a_json_line(tmp_path: Path) -> None:
-    asked = ("--preset", "10", "--steps", "3", "--threads", "1", "--chunk", "5", "--recipe", "journal")
+    asked = ("10", "--steps", "3", "--threads", "1", "--chunk", "5", "--recipe", "journal")
     result = femtotui(tmp_path, "bench", *asked, "--json")
     assert (result.returncode, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
@@ -69,7 +69,7 @@ def test_a_preset_as_a_json_line(tmp_path: Path) -> None:
 
 
 def test_several_presets_as_a_table(tmp_path: Path) -> None:
-    result = femtotui(tmp_path, "bench", "--preset", "10", "1", "--steps", "2", "--optimizer", "adamw")
+    result = femtotui(tmp_path, "bench", "10", "1", "--steps", "2", "--optimizer", "adamw")
     assert result.returncode == 0
     assert "timing #10 very simple model 5" in result.stderr
     words = " ".join(result.stdout.split())
@@ -88,12 +88,10 @@ def test_several_presets_as_a_table(tmp_path: Path) -> None:
         ("bench --chunk 33", "a chunk of 33 sequences is more than the batch of 32"),
         ("bench --chunk 5000", "chunk"),
         ("bench --steps 0", "steps must be a whole number"),
-        ("bench --preset 99", "there is no preset `99`"),
-        ("bench --preset 10 2 very-simpel", "there is no preset `very-simpel`"),
-        ("bench --preset", "--preset"),
+        ("bench 99", "there is no preset `99`"),
+        ("bench 10 2 very-simpel", "there is no preset `very-simpel`"),
         ("bench --recipe modem", "modern"),
         ("bench --optimizer sgd", "adamw"),
-        ("bench 10", "10"),
         ("train 10 --threads 0", "threads must be a whole number from 1 on, not 0"),
         ("train 10 --chunk 0", "chunk must be a whole number from 1 on, not 0"),
     ],
@@ -114,7 +112,7 @@ def test_a_preset_without_its_data_is_one_line(tmp_path: Path) -> None:
         'key = "own"\ntitle = "own"\nsteps = 5\n[model]\nn_layers = 1\nwidth = 8\nn_heads = 1\n'
         '[tokenizer]\nkind = "byte"\n[data]\nsource = "files"\npaths = ["missing.txt"]\n'
     )
-    result = femtotui(tmp_path, "bench", "--preset", "own.toml", "--json")
+    result = femtotui(tmp_path, "bench", "own.toml", "--json")
     assert (result.returncode, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith("femtotui: That could not be measured: preset own: ")

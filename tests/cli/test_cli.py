@@ -255,7 +255,7 @@ def test_several_paths_after_one_data(tmp_path: Path) -> None:
         ("train missing.toml", "missing.toml"),
         ("train --resume nowhere", "there is no run"),
         ("train 2 --resume nowhere", "--resume takes everything from the run"),
-        ("--preset 99", "needs a terminal"),
+        ("99", "needs a terminal"),
         ("", "use `femtotui train 2`"),
         ("runs --runs file.txt", "cannot read the runs folder"),
     ],

@@ -215,7 +215,7 @@ def test_the_farewell_says_where_the_run_lies_and_how_to_go_on(actions: RunActio
     actions.start_preset("2")
     actions.manager.collect()
     run = tmp_path / "run-2"
-    assert farewell(actions.manager) == f"Run saved in {run}. To resume: femtotui train --resume {run}"
+    assert farewell(actions.manager) == f"Run saved in {run}. To resume: femtotui {run}"
     actions.start_preset("10")
     actions.manager.collect()
     assert "(and 1 more)" in farewell(actions.manager) and "\n" not in farewell(actions.manager)
