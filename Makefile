@@ -1,4 +1,4 @@
-# make run, make test, make lint, make bench, make reproduce: each sets up .venv first, if it is not there yet.
+# make run, test, lint, bench, reproduce, pictures, docs, man, dist: each sets up .venv first, if it is not there yet.
 #
 #   make run ARGS="train 3 --recipe journal"     anything the command line knows
 #   make run PYTHON=/opt/python3.12/bin/python3  with a Python of your choice (3.11 or newer)
@@ -14,8 +14,9 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 # A stamp is newer than pyproject.toml when all that it asks for is installed.
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: run test lint pictures bench reproduce clean
+.PHONY: run test lint pictures bench reproduce docs dist man clean
 
 run: $(RUN_STAMP)
 	@$(VENV)/bin/femtotui $(ARGS)
@@ -47,6 +48,19 @@ reproduce: $(RUN_STAMP)
 pictures: $(DEV_STAMP)
 	$(PY) tests/pictures.py
 
+# The pages of docs/ as a site in build/site; the first time this needs a network.
+docs: $(DOCS_STAMP)
+	$(VENV)/bin/mkdocs build --strict --quiet
+
+# The manual page, from the commands' own help.
+man: $(RUN_STAMP)
+	$(PY) -m femtotui.cli.man > docs/femtotui.1
+
+# An sdist and a wheel in dist/, which pip, pipx and uvx install from the file.
+dist: $(DEV_STAMP)
+	rm -rf build dist
+	$(PY) -m build --no-isolation
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
@@ -61,6 +75,10 @@ $(DEV_STAMP): pyproject.toml | $(PY)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --upgrade
 	@$(PIP) install --editable '.[dev]'
 	@touch $(RUN_STAMP) $@
+
+$(DOCS_STAMP): $(DEV_STAMP)
+	@$(PIP) install --editable '.[docs]'
+	@touch $@
 
 $(PY):
 	@found=""; bare=""; \

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from femtotui.cli.man import manual_page
+
 ROOT = Path(__file__).parents[1]
 # Where each folder of the repository lies in the wheel.
 PLACES = {
@@ -19,7 +21,9 @@ PLACES = {
     "presets": "femtotui/presets",
     "dummy_data": "femtotui/dummy_data",
 }
-PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
+PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE", "docs/femtotui.1")
+MANUAL = "share/man/man1/femtotui.1"
+PYTHONS = [found for minor in range(11, 15) if (found := shutil.which(f"python3.{minor}"))]
 
 
 def repository_files(folder: str) -> list[str]:
@@ -75,8 +79,10 @@ def test_the_wheel_holds_exactly_the_files_of_the_four_folders(wheel: Path) -> N
         for name in repository_files(folder)
     }
     names = set(zipfile.ZipFile(wheel).namelist())
-    packaged = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
+    packaged = {name for name in names if not name.split("/")[0].endswith((".dist-info", ".data"))}
     assert packaged == expected
+    (manual,) = [name for name in names if name.endswith(MANUAL)]
+    assert zipfile.ZipFile(wheel).read(manual).decode() == manual_page()
 
 
 def test_the_wheel_holds_presets_recipes_and_generators(wheel: Path) -> None:
@@ -89,7 +95,16 @@ def test_the_wheel_holds_presets_recipes_and_generators(wheel: Path) -> None:
 
 def test_nothing_but_femtotui_lands_at_the_top(installed: Path) -> None:
     top = {entry.name for entry in installed.iterdir() if not entry.name.endswith(".dist-info")}
-    assert top - {"bin", "Scripts"} == {"femtotui"}
+    assert top - {"bin", "Scripts", "share"} == {"femtotui"}
+
+
+def test_every_python_that_is_here_reads_what_the_wheel_installs(installed: Path, tmp_path: Path) -> None:
+    for python in [sys.executable, *PYTHONS]:
+        if subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
+            continue  # a name that a version manager keeps for a Python that is switched off
+        run(python, "-m", "compileall", "-q", "-f", installed / "femtotui", cwd=tmp_path)
+        words = run(python, installed / "femtotui/dummy_data/simple_dummy.py", cwd=tmp_path)
+        assert words.count("\n") == 8000
 
 
 def test_an_installed_femtotui_imports_its_own_core_and_presets(installed: Path) -> None:

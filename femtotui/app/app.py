@@ -147,6 +147,8 @@ class FemtoApp(TickingApp):
         """Say once that a key from the settings replaces another."""
         del node
         for binding in clashed_bindings:
+            if binding.id in self._settings.keys:
+                continue  # two actions of one name, such as pause and resume, share the new key
             words = binding.tooltip or binding.description
             if words and words not in self._clashes:
                 self._clashes.add(words)

@@ -18,7 +18,7 @@ from femtotui.core.run_folder.info import RunFile
 
 from ..blas.kernel import prepare_blas
 from ..installation import lasting_path
-from ..text.formats import UNKNOWN, duration, loss
+from ..text.formats import UNKNOWN, duration, loss, short_title
 from ..text.safe import one_line, say
 from .options import (
     Command,
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
     from .output import Cell
 
-_HEADERS = ("run", "state", ">step", ">loss", ">validation", ">elapsed", "preset", "recipe")
+_HEADERS = ("run", "state", ">step", ">loss", ">val", ">elapsed", "preset", "recipe")
 """What matters least stands last: it is left out where there is no room."""
 
 _N_FIGURES = 6
 """The first so many columns are never cut; of the others as much is shown as there is room."""
 
-_LEAST_WORDS = 12
+_LEAST_WORDS = 8
 
 
 @click.command(cls=Command, examples={"runs": "a line each", "runs | cut -f1,7": "tab-separated in a pipe"})
@@ -125,7 +125,13 @@ def _cells(run: RunSummary) -> Sequence[Cell]:
     config, losses = run.info.config, (loss(run.loss), loss(run.val_loss))
     step = f"{run.step:,}/{config.train.steps:,}"
     numbers = (step, *losses, duration(run.elapsed_s))
-    return (run.path.name, state(run), *numbers, f"{config.preset} {config.title}", config.recipe.name)
+    return (
+        run.path.name,
+        state(run),
+        *numbers,
+        f"{config.preset} {short_title(config.title)}",
+        config.recipe.name,
+    )
 
 
 @click.command(

@@ -76,6 +76,7 @@ async def test_a_key_of_ones_own_does_it_and_the_old_one_does_not(runs: Path) ->
         assert it.sent(Pause) == 0
         await it.pilot.press("f5")
         await it.until(lambda: it.sent(Pause) == 1)
+        assert not [news for news in it.app._notifications if "no longer" in news.message]
         await it.until(lambda: "paused" in it.header())
         await it.pilot.press("f5")
         await it.until(lambda: "training" in it.header())

@@ -1,9 +1,9 @@
-"""The README's table and chart from the output of `femtotui reproduce --json`.
+"""The table and chart of docs/reproduction.md from the output of `femtotui reproduce --json`.
 
     femtotui reproduce --seeds 3 --json > results.jsonl
-    python tests/bench/reproduce_report.py results.jsonl --svg docs/reproduce.svg --readme README.md
+    python tests/bench/reproduce_report.py results.jsonl --svg docs/reproduce.svg --page docs/reproduction.md
 
-The table goes to standard output or, with --readme, between the marks that stand in that file. Several seeds
+The table goes to standard output or, with --page, between the marks that stand in that file. Several seeds
 show as their median, with the least and the most. A miss is shown as one.
 """
 
@@ -137,9 +137,9 @@ def conditions(results: Results) -> str:
     return words
 
 
-def put_between_marks(readme: str, table: str) -> str:
+def put_between_marks(page: str, table: str) -> str:
     """The file's text with the text between the marks replaced."""
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"there is no {BEGIN} ... {END} to put it between")
@@ -248,7 +248,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("results", nargs="*", type=Path, help="files of JSON lines (default: standard input)")
     parser.add_argument("--svg", type=Path, help="write the chart to this file")
-    parser.add_argument("--readme", type=Path, help="put the table into this file instead of printing it")
+    parser.add_argument("--page", type=Path, help="put the table into this file instead of printing it")
     asked = parser.parse_args()
     texts = [path.read_text("utf-8") for path in asked.results] or [sys.stdin.read()]
     results = read_results(line for text in texts for line in text.splitlines())
@@ -257,8 +257,8 @@ def main() -> None:
     if asked.svg:
         asked.svg.write_text(chart(results), "utf-8")
     table = markdown(results, asked.svg.as_posix() if asked.svg else None)
-    if asked.readme:
-        asked.readme.write_text(put_between_marks(asked.readme.read_text("utf-8"), table), "utf-8")
+    if asked.page:
+        asked.page.write_text(put_between_marks(asked.page.read_text("utf-8"), table), "utf-8")
     else:
         print(table, end="")
 

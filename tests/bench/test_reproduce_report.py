@@ -101,11 +101,11 @@ def test_the_chart_has_a_dot_for_each_figure(tmp_path: Path) -> None:
 @pytest.mark.parametrize("marked", [True, False])
 def test_the_table_goes_between_the_marks_of_a_file_and_nowhere_else(tmp_path: Path, marked: bool) -> None:
     begin, end = "<!-- reproduce: begin -->\n", "<!-- reproduce: end -->\n"
-    readme = tmp_path / "README.md"
+    page = tmp_path / "reproduction.md"
     before = f"# Title\n{begin}old\n{end}rest\n" if marked else "# Title\n"
-    readme.write_text(before, "utf-8")
-    done = report(tmp_path, "--readme", readme)
-    text = readme.read_text("utf-8")
+    page.write_text(before, "utf-8")
+    done = report(tmp_path, "--page", page)
+    text = page.read_text("utf-8")
     if marked:
         assert text.startswith(f"# Title\n{begin}| # | noted")
         assert text.endswith(f"{end}rest\n")

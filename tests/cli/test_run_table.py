@@ -38,5 +38,5 @@ def test_a_name_that_one_copies_is_never_broken(width: int, tmp_path: Path) -> N
 def test_a_run_takes_a_line_and_what_has_no_room_is_left_out(width: int, tmp_path: Path) -> None:
     make_run(tmp_path, "2", 200)
     header, line = printed(tmp_path, width)
-    assert "step" in header and ("validation" in header) == (width >= 80)
-    assert ("very simple model 2" in line) == (width >= 120)
+    assert "step" in header and ("val" in header) == (width >= 80)
+    assert ("2 simple 2" in line) == (width >= 120) and ("2 sim" in line) == (width >= 80)
