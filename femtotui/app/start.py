@@ -81,8 +81,11 @@ def _choices(target: str | None, runs: Path, *, trains: bool, **options: Any) ->
     else:
         try:
             opening = load_preset(target or DEFAULT_PRESET)
-        except UnknownPresetError:
-            run = summarise(find_run(runs, str(target)))
+        except UnknownPresetError as unknown:
+            try:
+                run = summarise(find_run(runs, str(target)))
+            except RunError:
+                raise UnknownPresetError(f"{unknown}; nor is there a run of that name in {runs}") from None
     if run is not None:
         opening = preset_of_run(run.config)
     choices = Choices(opening, run=run, trains=trains, user_presets=user_presets, **options)

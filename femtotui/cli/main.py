@@ -103,7 +103,7 @@ class LazyGroup(click.Group):
         own = {name for option in self.get_params(ctx) for name in option.opts}
         if not args or (args[0] not in COMMANDS and args[0] not in own):
             nearest = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7) if args else []
-            if nearest:
+            if nearest and not args[0].startswith("-"):
                 hint = f"did you mean `femtotui {nearest[0]}`?"
                 raise click.UsageError(f"there is no command `{args[0]}`; {hint}", ctx)
             args = ["open", *args]

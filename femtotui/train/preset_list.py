@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.events import Click
 from textual.message import Message
-from textual.timer import Timer
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -25,11 +27,14 @@ from ..text.formats import Say, fitted, preset_parameters, short_title, size
 from ..text.safe import unwrapped
 from .header import MARKS
 
-DIGIT_SECONDS = 0.6
-"""How long a digit waits for a second one: 1 may become 14."""
+DIGIT_SECONDS = 1.0
+"""How soon a second digit must follow: 1 may become 14."""
 
 Verdicts = dict[str, PresetVerdict]
 TITLE_WIDTH = 10
+VERDICTS_HEAD = "author's, yours"
+"""The meaning of the last two columns."""
+
 _VERDICTS = {"success": ("✓", "$text-success"), "fail": ("✗", "$text-error")}
 _BROKEN = "broken "
 _OURS = MARKS | {Status.FINISHED: ("●", "$foreground-muted"), Status.FAILED: ("!", "$text-error")}
@@ -46,6 +51,7 @@ def preset_line(preset: Preset, status: Status | None, ours: PresetVerdict | Non
         (f"{size(preset_parameters(preset)):>4}", "$foreground-muted"),
         " ",
         (verdict, verdict_tone),
+        " ",
         (our_verdict, our_tone),
     )
 
@@ -84,7 +90,10 @@ class FilterClosed(Message):
 
 
 class PresetList(OptionList):
-    """Arrows and Enter choose. Files that are no presets stand at the end, greyed, with the reason."""
+    """Arrows, digits and a click point, Enter and a double click choose.
+
+    Files that are no presets stand at the end, greyed, with the reason.
+    """
 
     def __init__(self, presets: Sequence[Preset], broken: Sequence[BrokenPreset] = ()) -> None:
         super().__init__(id="presets")
@@ -116,7 +125,7 @@ class PresetList(OptionList):
             for index, broken in enumerate(self._broken):
                 line = Content.styled(f"! {fitted(unwrapped(broken.path.name), 17)}", "$foreground-muted")
                 self.add_option(Option(line, id=f"{_BROKEN}{index}"))
-        self.border_subtitle = f"{len(shown)} of {len(self._presets)}" if self._filter else ""
+        self.border_subtitle = f"{len(shown)} of {len(self._presets)}" if self._filter else VERDICTS_HEAD
         if at in shown:
             self.point_at(at)
         elif shown:
@@ -139,6 +148,15 @@ class PresetList(OptionList):
     def point_at(self, key: str) -> None:
         if key in self._shown:
             self.highlighted = self.get_option_index(key)
+
+    async def _on_click(self, event: Click) -> None:
+        """Point; OptionList itself would choose."""
+        event.prevent_default()
+        index = event.style.meta.get("option")
+        if index is not None:
+            self.highlighted = index
+            if event.chain == 2:
+                self.action_select()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
@@ -250,45 +268,23 @@ async def edit_preset(
 
 
 class PresetNumber:
-    """The number of a preset, typed digit by digit; one that could be the first of two waits a moment.
+    """The number of a preset, typed digit by digit: 1, and 14 if the 4 follows soon. Typing only points."""
 
-    `start_timer(seconds, callback)` is as Textual's `set_timer`.
-    """
-
-    def __init__(
-        self,
-        keys: Callable[[], Iterable[str]],
-        start_timer: Callable[[float, Callable[[], None]], Timer],
-        point_at: Callable[[str], None],
-        choose: Callable[[str], object],
-        say: Say,
-    ) -> None:
-        self._keys, self._start_timer, self._say = keys, start_timer, say
-        self._point_at, self._choose = point_at, choose
-        self._typed = ""
-        self._timer: Timer | None = None
+    def __init__(self, keys: Callable[[], Iterable[str]], point_at: Callable[[str], None], say: Say) -> None:
+        self._keys, self._point_at, self._say = keys, point_at, say
+        self._typed, self._typed_at = "", -math.inf
 
     def type(self, digit: str) -> None:
-        """Choose by number, at once where no other digit can follow."""
-        self._typed = self.clear() + digit
-        matches = [key for key in self._keys() if key.startswith(self._typed)]
-        if matches == [self._typed] or not matches:
-            self._finish()
-            return
-        self._point_at(self._typed)
-        self._say(f"preset {self._typed}…", "plain")
-        self._timer = self._start_timer(DIGIT_SECONDS, self._finish)
-
-    def clear(self) -> str:
-        """Forget the digits typed so far, and return them."""
-        if self._timer is not None:
-            self._timer.stop()
-        typed, self._typed, self._timer = self._typed, "", None
-        return typed
-
-    def _finish(self) -> None:
-        key = self.clear()
-        if key in self._keys():
-            self._choose(key)
+        """Point at the preset of the digits typed lately, or else of this one."""
+        now = time.monotonic()
+        longer = self._typed + digit if now - self._typed_at < DIGIT_SECONDS else digit
+        keys = tuple(self._keys())
+        self._typed, self._typed_at = longer if longer in keys else digit, now
+        if self._typed in keys:
+            self._point_at(self._typed)
         else:
-            self._say(f"there is no preset {key}", "warning")
+            self._say(f"there is no preset {self._typed}", "warning")
+
+    def clear(self) -> None:
+        """Forget the digits typed so far."""
+        self._typed = ""

@@ -96,9 +96,7 @@ class TrainScreen(Screen[None]):
         self.presets = {preset.key: preset for preset in actions.choices.presets}
         self._list = PresetList(tuple(self.presets.values()), actions.choices.broken)
         manager, self._run_list, self._pane = actions.manager, RunList(), RunPane(actions, glyphs)
-        self._number = PresetNumber(
-            lambda: self.presets, self.set_timer, self._list.point_at, self.open_preset, self.say
-        )
+        self._number = PresetNumber(lambda: self.presets, self._list.point_at, self.say)
         self._english = EnglishDownload(
             actions, self._ask, self._start, self.open_preset, self.call_later, self.say
         )
@@ -256,6 +254,9 @@ class TrainScreen(Screen[None]):
         self._do(lambda: self.actions.start_preset(key))
 
     def action_digit(self, digit: str) -> None:
+        """Point at a preset, in the list: Enter trains it there."""
+        self.set_class(not self._list_in_sight, "-presets-open")
+        self._list.focus()
         self._number.type(digit)
 
     def on_preset_chosen(self, message: PresetChosen) -> None:

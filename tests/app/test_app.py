@@ -24,6 +24,7 @@ from femtotui.sampling.models import LiveModel, continuation
 from femtotui.sampling.sample_pane import SamplePane
 from femtotui.tokens.token_view import TokenView
 from femtotui.train.header import Notice
+from femtotui.train.preset_list import PresetList
 from femtotui.trainer.protocol import Start
 
 
@@ -102,16 +103,31 @@ async def test_arrows_and_enter_switch_presets_and_back(runs: Path) -> None:
         await it.playing(20)
 
 
-async def test_a_digit_chooses_at_once_and_two_digits_choose_the_later_entries(runs: Path) -> None:
+async def test_digits_and_a_click_point_and_enter_or_a_double_click_train(runs: Path) -> None:
     async with training(runs) as it:
-        await it.pilot.press("9")
-        await it.until(lambda: "#9 " in it.header())
+        presets = it.app.train.query_one(PresetList)
         await it.pilot.press("1", "0")
+        assert presets.highlighted_key == "10" and presets.has_focus and "#2 " in it.header()
+        await it.pilot.click(presets, offset=(4, 9))
+        assert presets.highlighted_key == "9" and "#2 " in it.header()
+        await it.until(lambda: "#9 very simple model 4" in it.news)
+        await it.pilot.click(presets, offset=(4, 9), times=2)
+        await it.until(lambda: "#9 " in it.header())
+        await it.pilot.press("1", "0", "enter")
         await it.until(lambda: "#10 " in it.header())
-        await it.pilot.press("1")
-        await it.until(lambda: "#1 " in it.header())
         await it.pilot.press("0")
         await it.until(lambda: "no preset 0" in it.news)
+
+
+async def test_digits_unfold_the_list_where_it_is_folded_away(runs: Path) -> None:
+    async with stage(runs, size=(80, 24)) as it:
+        await it.until(lambda: "training" in it.header())
+        presets = it.app.train.query_one(PresetList)
+        assert not presets.display or not presets.region.width
+        await it.pilot.press("9")
+        await it.until(lambda: presets.has_focus and presets.highlighted_key == "9")
+        await it.pilot.press("enter")
+        await it.until(lambda: "#9 " in it.header())
 
 
 async def test_n_starts_a_new_run_with_a_new_seed(runs: Path) -> None:

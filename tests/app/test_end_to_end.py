@@ -71,7 +71,7 @@ async def test_the_first_minute(tmp_path: Path) -> None:
         await until(lambda: view("10").status is Status.PARKED, "the first one is parked")
         parked = view("10").step
         assert not app.train.query_one(LossChart).has_focus and shown_step() < parked
-        await pilot.press("1", "0")
+        await pilot.press("1", "0", "enter")
         await until(lambda: view("10").step > parked, "the parked one goes on")
         assert list(view("10").steps) == list(range(1, view("10").step + 1))
 

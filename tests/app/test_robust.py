@@ -124,7 +124,7 @@ async def test_every_key_in_every_state(
         monkeypatch.setattr(it.app.train.actions, "detach", lambda: StatusMessage("the app stays"))
         await bring_to(it, state)
         await press_everything(it)
-        await it.pilot.press("2")
+        await it.pilot.press("2", "enter")
         await it.until(lambda: it.header() != "")
         assert it.app.is_running
 

@@ -12,7 +12,7 @@ from terminal import Terminal, kinds, open_terminal, wait_for, wait_for_exit
 
 @pytest.fixture(params=kinds())
 def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
-    terminal = open_terminal(request.param, ["--preset", "10"], tmp_path)
+    terminal = open_terminal(request.param, ["10"], tmp_path)
     yield terminal
     terminal.close()
 
@@ -45,12 +45,12 @@ def test_a_session_in_a_terminal(terminal: Terminal, tmp_path: Path) -> None:
     assert wait_for_exit(terminal) == 0
     (run,) = (tmp_path / "runs").iterdir()
     screen = wait_for(terminal, lambda screen: "Run saved in" in screen)
-    assert run.name in screen.replace("\n", "") and "femtotui train --resume" in screen.replace("\n", "")
+    assert run.name in screen.replace("\n", "") and "To resume: femtotui" in screen.replace("\n", "")
     assert list((run / "checkpoints").glob("step-*.safetensors"))
 
 
 def test_ctrl_c_leaves_as_cleanly(tmp_path: Path) -> None:
-    terminal = open_terminal("pty", ["--preset", "10"], tmp_path)
+    terminal = open_terminal("pty", ["10"], tmp_path)
     try:
         wait_for(terminal, lambda screen: step(screen) > 0)
         terminal.type("C-c")
@@ -61,7 +61,7 @@ def test_ctrl_c_leaves_as_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_preset_that_does_not_exist_leaves_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    terminal = open_terminal("pty", ["--preset", "very simpel model 2"], tmp_path)
+    terminal = open_terminal("pty", ["very simpel model 2"], tmp_path)
     try:
         assert wait_for_exit(terminal) == 2
         assert "very simple model 2" in terminal.screen()

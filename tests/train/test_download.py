@@ -29,7 +29,7 @@ async def asked(it: Stage) -> None:
 @pytest.mark.usefixtures("no_english")
 async def test_english_is_asked_for_before_it_downloads_and_cancel_changes_nothing(runs: Path) -> None:
     async with training(runs) as it:
-        await it.pilot.press("1", "1")
+        await it.pilot.press("1", "1", "enter")
         await asked(it)
         await it.pilot.press("escape")
         await it.until(lambda: "nothing has changed" in it.news)
@@ -72,7 +72,7 @@ async def test_a_download_shows_its_progress_and_then_trains(
             return runs
 
         monkeypatch.setattr(download_module, "download_english", download)
-        await it.pilot.press("1", "2")
+        await it.pilot.press("1", "2", "enter")
         await asked(it)
         await it.pilot.press("enter")
         await it.until(lambda: "#12 " in it.header())
@@ -89,7 +89,7 @@ async def test_a_download_that_fails_says_why_and_asks_again(
 
     monkeypatch.setattr(download_module, "download_english", download)
     async with training(runs) as it:
-        await it.pilot.press("1", "1")
+        await it.pilot.press("1", "1", "enter")
         await asked(it)
         await it.pilot.press("d")
         await it.until(lambda: bool(it.app.screen.query("#dialog-trouble")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import pytest
@@ -74,50 +74,16 @@ def test_a_preset_whose_heads_do_not_fit_the_recipe_says_so_and_starts_nothing(
     assert not actions.manager.handles
 
 
-class Digits:
-    """A PresetNumber with a timer that fires when a test says so."""
-
-    def __init__(self) -> None:
-        self.heard, self.chosen, self.pointed = Heard(), list[str](), list[str]()
-        self.fire: Callable[[], None] | None = None
-        keys = [preset.key for preset in list_presets()]
-        self.number = PresetNumber(
-            lambda: keys, cast("Any", self.start), self.pointed.append, self.chosen.append, self.heard.say
-        )
-
-    def start(self, seconds: float, callback: Callable[[], None]) -> Digits:
-        del seconds
-        self.fire = callback
-        return self
-
-    def stop(self) -> None:
-        self.fire = None
-
-
-def test_a_digit_that_no_other_can_follow_chooses_at_once() -> None:
-    digits = Digits()
-    digits.number.type("2")
-    assert digits.chosen == ["2"] and digits.fire is None
-
-
-def test_a_digit_that_could_be_the_first_of_two_waits() -> None:
-    digits = Digits()
-    digits.number.type("1")
-    assert digits.chosen == [] and digits.pointed == ["1"] and digits.heard == ["preset 1…"]
-    assert digits.fire is not None
-    digits.fire()
-    assert digits.chosen == ["1"]
-
-
-def test_two_digits_are_one_number_and_a_list_choice_forgets_them() -> None:
-    digits = Digits()
-    digits.number.type("1")
-    digits.number.type("4")
-    assert digits.chosen == ["14"] and digits.fire is None
-    digits.number.type("1")
-    assert digits.number.clear() == "1" and digits.fire is None
-    digits.number.type("0")
-    assert digits.heard[-1] == "there is no preset 0"
+def test_digits_point_and_two_soon_after_each_other_are_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, pointed, now = Heard(), list[str](), [0.0]
+    monkeypatch.setattr("femtotui.train.preset_list.time.monotonic", lambda: now[0])
+    number = PresetNumber(lambda: [preset.key for preset in list_presets()], pointed.append, heard.say)
+    for digit, after_s in (("1", 0.1), ("4", 5.0), ("1", 5.0), ("4", 0.1), ("9", 0.1)):
+        number.type(digit)
+        now[0] += after_s
+    assert pointed == ["1", "14", "1", "4", "9"] and heard == []
+    number.type("0")
+    assert heard[-1] == "there is no preset 0"
 
 
 class English:
