@@ -164,7 +164,7 @@ async def test_keys_before_the_first_step_and_while_a_preset_starts(runs: Path) 
         await it.pilot.press(
             "space", "c", "n", "s", "escape", "l", "x", "b", "plus", "r", "o", "g", "left", "up"
         )
-        await it.pilot.press("escape", "7", "space", "c", "n", "3", "space", "n")
+        await it.pilot.press("escape", "7", "enter", "space", "c", "n", "3", "enter", "space", "n")
         await it.until(lambda: it.sent(Start) == 1 and "#3 " in it.header())
 
 
