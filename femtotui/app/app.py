@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import ClassVar
 
+from platformdirs import user_downloads_path
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Command, CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.theme import Theme
 
 from femtotui.core.files import os_error_words
 from femtotui.presets.toml_file import did_you_mean
@@ -24,11 +27,11 @@ from ..runs.actions import RunActions
 from ..runs.compare_screen import CompareScreen
 from ..runs.runs_screen import RunsScreen
 from ..text.formats import local_now
-from ..text.safe import unwrapped
+from ..text.safe import one_line, unwrapped
 from ..train.train_screen import TrainScreen
 from ..widgets.dialogs import InTurn
 from ..widgets.tick import MessagesWaiting, TickingApp
-from .settings import Settings, known_keys
+from .settings import Settings, known_keys, save_theme
 
 
 def key_actions(bindings: Iterable[BindingType]) -> Iterator[tuple[str, Binding, str]]:
@@ -96,7 +99,15 @@ class FemtoApp(TickingApp):
     CSS_PATH = "femtotui.tcss"
     COMMANDS = App.COMMANDS | {FemtoCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("S", "picture", "screenshot", show=False, id="picture", tooltip="Save a screenshot"),
+        Binding(
+            "ctrl+s",
+            "picture",
+            "screenshot",
+            show=False,
+            priority=True,
+            id="picture",
+            tooltip="Save a screenshot",
+        ),
         Binding(
             "ctrl+p",
             "command_palette",
@@ -109,8 +120,11 @@ class FemtoApp(TickingApp):
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="Save and leave"),
     ]
 
-    def __init__(self, actions: RunActions, settings: Settings | None = None) -> None:
+    def __init__(
+        self, actions: RunActions, settings: Settings | None = None, settings_file: Path | None = None
+    ) -> None:
         super().__init__()
+        self._settings_file = settings_file
         self._actions = actions
         self._settings = settings if settings is not None else Settings()
         self._clashes: set[str] = set()
@@ -123,6 +137,16 @@ class FemtoApp(TickingApp):
     def on_mount(self) -> None:
         self._actions.manager.listen(lambda: self.post_message(MessagesWaiting()))
         self._apply_settings()
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """Write a theme that was chosen to the settings file."""
+        if self._settings_file is None or theme.name == self._settings.theme:
+            return
+        try:
+            save_theme(self._settings_file, theme.name)
+        except OSError as error:
+            self.notify(f"the theme is not saved: {os_error_words(error)}", severity="warning", markup=False)
 
     # -- settings --------------------------------------------------------------------------------------
 
@@ -160,12 +184,20 @@ class FemtoApp(TickingApp):
             self.push_screen(Palette(id="--command-palette"))
 
     def action_picture(self) -> None:
-        """Save a screenshot as SVG; in a browser, download it."""
+        """Save a screenshot as SVG with the downloads, or else here; in a browser, download it."""
         name = f"femtotui-{local_now():%Y%m%d-%H%M%S}.svg"
-        try:
+        if self.is_web:
             self.deliver_screenshot(name)
+            return
+        downloads = user_downloads_path()
+        folder = downloads if downloads.is_dir() else Path.cwd()
+        try:
+            saved = self.save_screenshot(name, str(folder))
         except OSError as error:
-            self.notify(f"no screenshot: {os_error_words(error)}", severity="error", markup=False)
+            reason = os_error_words(error)
+            self.notify(f"no screenshot in {folder}: {reason}", severity="error", markup=False)
+        else:
+            self.notify(f"saved as {one_line(saved)}", markup=False)
 
     # -- trainers --------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import msgspec
 from textual.keys import _character_to_key
 
 from femtotui.core.errors import ConfigError, PresetError
+from femtotui.core.files import write_atomically
 from femtotui.presets.toml_file import did_you_mean, explain, parse_toml, read_file, visible
 
 from ..chart.glyphs import GlyphsName
@@ -50,6 +51,15 @@ def load_settings(path: Path) -> Settings:
         return parse_settings(read_file(str(path)), path.name) if path.exists() else Settings()
     except (OSError, PresetError) as error:
         return Settings(problems=(f"{visible(str(error))}; the defaults are used",))
+
+
+def save_theme(path: Path, theme: str) -> None:
+    """Set the theme in a settings file, and leave the rest as it is. Raises: OSError."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    top = next((number for number, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    kept = [line for line in lines[:top] if not re.match(r"\s*[\"']?theme[\"']?\s*=", line)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, "\n".join([f'theme = "{theme}"', *kept, *lines[top:], ""]).encode())
 
 
 def parse_settings(data: bytes, name: str = "settings.toml") -> Settings:

@@ -113,7 +113,8 @@ def _run(manager: RunManager, make_choices: Callable[[], Choices]) -> int:
         from .app import FemtoApp  # noqa: PLC0415  (Textual is imported while the trainer starts)
         from .settings import load_settings  # noqa: PLC0415
 
-        app = FemtoApp(RunActions(manager, choices), load_settings(config_folder() / "settings.toml"))
+        settings = config_folder() / "settings.toml"
+        app = FemtoApp(RunActions(manager, choices), load_settings(settings), settings)
         app.run()
     finally:
         manager.close()

@@ -50,6 +50,8 @@ class EnglishQuestion(Question[Answer]):
 class EnglishDownload:
     """Starts presets; asks first where a missing English text should come from, and downloads it.
 
+    Whoever chose the stand-in once is not asked again.
+
     `ask` shows a question and returns the answer, `train` starts a preset, `reopen` calls `open` again,
     `call_later(callback, *arguments)` runs a callback of the downloading thread in the app's.
     """
@@ -66,6 +68,7 @@ class EnglishDownload:
         self._actions, self._say = actions, say
         self._ask, self._train, self._reopen, self._call_later = ask, train, reopen, call_later
         self._wanted = ""
+        self._stand_in_will_do = False
         self._downloading_for = ""
 
     async def open(self, key: str, trouble: str = "") -> None:
@@ -77,9 +80,10 @@ class EnglishDownload:
             self._say(f"{error.title}: {error}", "error")
             return
         answer: Answer = "stand-in"
-        if must_ask:
+        if must_ask and (trouble or not self._stand_in_will_do):
             title = self._actions.choices.preset(key).title
             answer = await self._ask(EnglishQuestion(f"#{key} {title}", trouble))
+            self._stand_in_will_do = answer == "stand-in"
         if answer == "download":
             self._download(key)
         elif answer == "stand-in":

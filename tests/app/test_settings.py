@@ -89,3 +89,36 @@ async def test_trouble_is_shown_once_and_the_app_runs(runs: Path) -> None:
         (notice,) = it.app._notifications
         assert "line 9: [bold]x" in notice.message and "did you mean `nord`" in notice.message
         assert it.app.theme == "textual-dark"
+
+
+async def test_a_theme_that_is_chosen_is_written_down_and_nothing_else_changes(
+    runs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "config" / "settings.toml"
+    path.parent.mkdir()
+    path.write_text('# mine\ntheme = "nord"\nchart = "ascii"\n\n[keys]\npause = "f5"\n')
+    async with training(runs, settings=load_settings(path)) as it:
+        it.app._settings_file = path
+        it.app.theme = "gruvbox"
+        await it.until(lambda: load_settings(path).theme == "gruvbox")
+    assert load_settings(path) == Settings("gruvbox", "ascii", {"pause": "f5"})
+    assert "# mine\n" in path.read_text()
+
+
+async def test_a_screenshot_says_where_it_is_or_why_there_is_none(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("femtotui.app.app.user_downloads_path", lambda: tmp_path / "no downloads")
+    async with training(runs) as it:
+        await it.pilot.press("ctrl+s")
+        await it.until(lambda: any("saved as" in news.message for news in it.app._notifications))
+        assert len(list((tmp_path / "here").glob("femtotui-*.svg"))) == 1
+        monkeypatch.setattr(it.app, "save_screenshot", raise_no_space)
+        await it.pilot.press("ctrl+s")
+        await it.until(lambda: any("no screenshot in" in news.message for news in it.app._notifications))
+
+
+def raise_no_space(*_: object) -> str:
+    raise OSError(28, "No space left on device")

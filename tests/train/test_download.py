@@ -52,6 +52,8 @@ async def test_the_stand_in_trains_without_a_download(runs: Path) -> None:
         assert it.trainer.commands == []
         await it.pilot.press("right", "enter")
         await it.until(lambda: "#11 " in it.header() and "training" in it.header())
+        await it.pilot.press("1", "2", "enter")  # the answer holds for the others
+        await it.until(lambda: "#12 " in it.header() and "training" in it.header())
 
 
 @pytest.mark.usefixtures("no_english")
