@@ -29,6 +29,8 @@ N_SHADES = 29
 _DARK_ANCHORS = ("#10306b", "#1f8a8c", "#fde725")
 _LIGHT_ANCHORS = ("#f4f3c8", "#58a9a0", "#13245e")
 _GROUND_SHARE = 0.72
+_FIRST_STEP = 0.04
+"""How far the first shade's lightness is from the ground's; from there it moves evenly to the last anchor's."""
 
 DIFFERENCE_BITS = 4.0
 N_DIFFERENCES = 7
@@ -170,8 +172,10 @@ def _shade(ground: Color, anchors: tuple[str, ...], position: float) -> Color:
     offset = position * (len(anchors) - 1)
     index = min(int(offset), len(anchors) - 2)
     lower, upper = (_to_oklab(Color.parse(anchor)) for anchor in anchors[index : index + 2])
-    color = _mix(lower, upper, offset - index)
-    return _from_oklab(_mix(color, _to_oklab(ground), _GROUND_SHARE * (1 - position)))
+    _, a, b = _mix(_mix(lower, upper, offset - index), _to_oklab(ground), _GROUND_SHARE * (1 - position))
+    first, last = _to_oklab(ground)[0], _to_oklab(Color.parse(anchors[-1]))[0]
+    first += math.copysign(_FIRST_STEP, last - first)
+    return _from_oklab((first + (last - first) * position, a, b))
 
 
 def _mix(one: _Lab, other: _Lab, share: float) -> _Lab:

@@ -14,7 +14,7 @@ from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.color import Color
 
-from femtotui.tokens.colours import N_SHADES, contrast, shade_of, shades, text_on
+from femtotui.tokens.colours import N_SHADES, _to_oklab, contrast, shade_of, shades, text_on
 from femtotui.tokens.layout import TokenLayout
 from femtotui.tokens.token_view import TokenView
 
@@ -130,6 +130,8 @@ def test_shades_move_evenly_away_from_the_ground_and_stay_readable(ground: str) 
     assert distances[-1] > 4
     assert all(later > earlier - 0.05 for earlier, later in pairwise(distances[3:]))
     assert all(contrast(text_on(shade), shade) >= 4.5 for shade in scale)
+    named = [_to_oklab(scale[shade_of(p)])[0] for p in (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)]
+    assert all(abs(later - earlier) > 0.07 for earlier, later in pairwise(named)), named
 
 
 def test_each_halving_of_a_probability_is_the_same_step() -> None:
