@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,10 @@ THEMES = ("textual-dark", "textual-light", "nord", "solarized-light", "gruvbox")
 STEPS = 350
 """By then entry 2 has learnt most of its words' rules, and the curve has a shape."""
 
+FILMED = (1, 20, 45, 75, 110, 160, 220, 300, STEPS)
+"""The steps after which the moving picture has its frames."""
+
+FRAME_SECONDS, LAST_FRAME_SHARE = 0.8, 4.0
 FIRST_STEPS = 150
 """How far the run goes that is compared with."""
 
@@ -85,9 +89,20 @@ class Studio:
     async def keep(self, name: str) -> None:
         """Write the screen, once it has come to rest."""
         await asyncio.sleep(REST_SECONDS)
+        (self.folder / f"{name}.svg").write_text(self.screen(), "utf-8")
+
+    def screen(self) -> str:
+        """The screen as SVG."""
         svg = re.sub(r"@font-face \{.*?\}", "", self.app.export_screenshot(), flags=re.DOTALL)
-        text = svg.replace("<text ", '<text xml:space="preserve" ')
-        (self.folder / f"{name}.svg").write_text(text, "utf-8")
+        return svg.replace("<text ", '<text xml:space="preserve" ')
+
+    async def film(self, name: str, steps: Sequence[int]) -> None:
+        """Write the training as a moving picture of what the screen shows after these steps."""
+        frames = []
+        for step in steps:
+            await self.trained(step)
+            frames.append(self.screen())
+        (self.folder / f"{name}.svg").write_text(animated(frames), "utf-8")
 
     async def opened(self, kind: type[Screen[object]]) -> None:
         await self.until(
@@ -101,6 +116,29 @@ class Studio:
 
     async def resized(self, width: int, height: int) -> None:
         await self.pilot.resize_terminal(width, height)
+
+
+def animated(frames: Sequence[str]) -> str:
+    """Screens of one size as an SVG that shows them in turn, the last one longest, and begins again."""
+    shares = [1.0] * (len(frames) - 1) + [LAST_FRAME_SHARE]
+    total, begins = sum(shares), 0.0
+    parts, rules = [], []
+    for number, (frame, share) in enumerate(zip(frames, shares, strict=True)):
+        body = frame[frame.index(">") + 1 : frame.rindex("</svg>")]
+        body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+        body = re.sub(r' clip-path="url\(#[\w-]+-line-\d+\)"| textLength="[\d.]+"', "", body)
+        body = re.sub(r"<clipPath id=\"[\w-]+-line-\d+\">.*?</clipPath>", "", body, flags=re.DOTALL)
+        body = re.sub(r"terminal-\d+", f"t{number}", body)
+        at, until = 100 * begins / total, 100 * (begins + share) / total
+        begins += share
+        rules.append(
+            f"@keyframes f{number}{{0%{{visibility:hidden}}{at:.3f}%{{visibility:visible}}"
+            f"{until:.3f}%{{visibility:hidden}}}}"
+            f".f{number}{{animation:f{number} {total * FRAME_SECONDS:g}s step-end infinite}}"
+        )
+        body = re.sub(r"\s*\n\s*", " ", body)
+        parts.append(f'<g class="f{number}">{body}</g>')
+    return f"{frames[0][: frames[0].index('>') + 1]}<style>{''.join(rules)}</style>{''.join(parts)}</svg>"
 
 
 @asynccontextmanager
@@ -122,8 +160,7 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
     async with studio(folder) as it:
         await it.trained(FIRST_STEPS)
         await it.press("n")
-        await it.trained(1)
-        await it.trained(STEPS)
+        await it.film("training", FILMED)
         await it.press("space")
         await it.until(lambda: it.manager.handles[PRESET].state.status is Status.PAUSED, "the pause")
         step = it.manager.handles[PRESET].state.step

@@ -30,7 +30,7 @@ _DARK_ANCHORS = ("#10306b", "#1f8a8c", "#fde725")
 _LIGHT_ANCHORS = ("#f4f3c8", "#58a9a0", "#13245e")
 _GROUND_SHARE = 0.72
 _FIRST_STEP = 0.04
-"""How far the first shade's lightness is from the ground's; from there it moves evenly to the last anchor's."""
+"""How far the first shade's lightness is from the ground's; from there it moves evenly to the last."""
 
 DIFFERENCE_BITS = 4.0
 N_DIFFERENCES = 7
