@@ -14,7 +14,7 @@ from femtotui.core.config import MuonConfig, RunConfig
 from femtotui.core.events import StepInspected, StreamStatistics
 
 LEAST_CARRYING = 0.2
-"""Share of the width; independent normal coordinates give 1/3, and a third of them is lost below this."""
+"""Share of the width: independent normal coordinates give 1/3."""
 
 LEAST_GRADIENT = 0.01
 """Gradient of the stream after a layer, relative to that after the last."""
@@ -30,10 +30,17 @@ LEAST_ENTROPY_BITS = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong at some depths, in a sentence; what comes after a semicolon can be left out."""
+    """Something wrong at some depths: what, and why or with what effect, in words of several lengths."""
 
     depths: tuple[int, ...]
-    words: str
+    what: str
+    why: tuple[str, ...] = ()
+
+    def words(self, width: int | None = None) -> str:
+        """The longest form that fits into `width` cells, or else the shortest."""
+        named = f"{_layers(self.depths)}: {self.what}"
+        forms = (*(f"{named}; {why}" for why in self.why), named)
+        return next((form for form in forms if width is None or len(form) <= width), named)
 
 
 @dataclass(frozen=True)
@@ -113,45 +120,39 @@ def _findings(inspected: Sequence[StepInspected], config: RunConfig) -> Iterator
     limit = MOST_UPDATE["muon" if isinstance(config.recipe.optimizer, MuonConfig) else "adamw"]
     high = tuple(depth for depth in depths if updates[depth] > limit)
     most = scientific(max((updates[depth] for depth in high), default=0.0))
-    yield Finding(high, f"{_layers(high)}: update/weight {most}; the learning rate is too high")
+    yield Finding(high, f"update/weight {most}", ("the learning rate is too high", "rate too high"))
 
     large = tuple(depth for depth in depths if e.streams[depth].rms > MOST_RMS)
     rms = max((e.streams[depth].rms for depth in large), default=0.0)
-    yield Finding(
-        large, f"{_layers(large)}: the stream has grown to an RMS of {rms:.0f}; the rate is or was too high"
-    )
+    why = "the rate is or was too high", "rate too high"
+    yield Finding(large, f"the stream has grown to an RMS of {rms:.0f}", why)
 
     few = tuple(depth for depth in depths if e.streams[depth].carrying < LEAST_CARRYING * width)
     counts = sorted({round(e.streams[depth].carrying) for depth in few})
-    because = (
-        "the LayerNorm gains start near 0" if _gains_near_0(config) else "a few have outgrown the others"
-    )
-    span = " to ".join(map(str, dict.fromkeys([*counts[:1], *counts[-1:]])))
-    yield Finding(few, f"{_layers(few)}: {span} of {width} coordinates carry the stream; {because}")
+    why = "a few have outgrown the others", "a few dominate"
+    if config.recipe.wiring == "journal" and config.recipe.init.gain == "normal":
+        why = "the LayerNorm gains start near 0", "gains start near 0"
+    yield Finding(few, f"{_span(counts)} of {width} coordinates carry the stream", why)
 
     faint = tuple(d for d in depths if _gradient(e.streams[d]) < LEAST_GRADIENT * _gradient(top))
     least = min((_gradient(e.streams[depth]) / _gradient(top) for depth in faint), default=0.0)
-    yield Finding(
-        faint, f"{_layers(faint)}: {scientific(least)} of the last layer's gradient arrives; hardly learning"
-    )
+    yield Finding(faint, f"{scientific(least)} of the last layer's gradient arrives", ("hardly learning",))
 
     silent = tuple(depth for depth in depths if e.layers[depth - 1].silent >= MOST_SILENT)
     share = max((e.layers[depth - 1].silent for depth in silent), default=0.0)
-    yield Finding(silent, f"{_layers(silent)}: {share:.0%} of the feed-forward units never fire")
+    yield Finding(silent, f"{share:.0%} of the feed-forward units never fire")
 
     narrow = tuple(depth for depth in depths if max(e.layers[depth - 1].entropies) < LEAST_ENTROPY_BITS)
-    yield Finding(narrow, f"{_layers(narrow)}: attention has collapsed; a token looks at one or two others")
+    yield Finding(narrow, "attention has collapsed", ("a token looks at one or two others",))
 
 
-def _gains_near_0(config: RunConfig) -> bool:
-    return config.recipe.wiring == "journal" and config.recipe.init.gain == "normal"
+def _span(numbers: Sequence[int]) -> str:
+    """`2–10`, or one number."""
+    return "–".join(map(str, dict.fromkeys([*numbers[:1], *numbers[-1:]])))
 
 
 def _layers(depths: Iterable[int]) -> str:
-    """`layer 2`, `layers 1 to 3`, `layers 1, 3 to 5`."""
-    parts = []
-    for _, run in groupby(enumerate(depths), key=lambda pair: pair[1] - pair[0]):
-        first, *rest = (depth for _, depth in run)
-        parts.append(f"{first} to {rest[-1]}" if rest else str(first))
-    is_one = len(parts) == 1 and parts[0].isdigit()
-    return f"layer{'' if is_one else 's'} {', '.join(parts)}"
+    """`layer 2`, `layers 1–3`, `layers 1, 3–5`."""
+    runs = groupby(enumerate(depths), key=lambda pair: pair[1] - pair[0])
+    parts = [_span([depth for _, depth in run]) for _, run in runs]
+    return f"layer{'' if len(parts) == 1 and parts[0].isdigit() else 's'} {', '.join(parts)}"

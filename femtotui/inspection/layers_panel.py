@@ -105,11 +105,12 @@ class LayersPanel(Widget, can_focus=True):
             config = self._state.config
             found, depths = findings(inspected, config), len(inspected[-1].streams)
             cursor = min(self._cursor, depths - 1)
-            below = [line for f in found for line in Content.styled(f.words, WARNING).wrap(max(width, 1))]
+            below = [
+                line for f in found for line in Content.styled(f.words(width), WARNING).wrap(max(width, 1))
+            ]
             free = height - 1 - depths
             if not below or len(below) > free:
-                subtitle, tone = (found[0].words, WARNING) if found else ("nothing stands out", MUTED)
-                subtitle = subtitle if len(subtitle) <= width else subtitle.partition("; ")[0]
+                subtitle, tone = (found[0].words(width), WARNING) if found else ("nothing stands out", MUTED)
                 below = []
             detail = detail_lines(inspected[-1], cursor, width)[: max(free - len(below), 0)]
             detail = detail if len(detail) > MOST_HEADINGS else []
