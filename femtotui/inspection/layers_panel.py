@@ -17,7 +17,7 @@ from ..runs.state import RunState, Status
 from ..text.formats import TONES, fitted, sparkline
 from ..text.safe import one_line
 from ..widgets import framed
-from .layers import Column, Finding, columns, depth_name, evenly, findings, scientific, tensor_rows
+from .layer_report import Column, Finding, columns, depth_name, evenly, findings, scientific, tensor_rows
 
 INTERVAL_SECONDS = 2.0
 LEAST_STEPS = 30

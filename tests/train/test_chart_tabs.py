@@ -61,6 +61,8 @@ async def test_a_click_on_a_name_chooses_its_panel(runs: Path, size: tuple[int, 
         await it.playing(20)
         for number in (2, 4, 0):
             shown = pane(it).shown_panel
+            await it.until(lambda shown=shown: shown.region.area > 0 and bool(shown.border_title))  # type: ignore[misc]
+            await it.pilot.pause()
             line = tab_line(pane(it).tab, pane(it).size.width - 6).plain
             name = TABS[number].name if TABS[number].name in line else TABS[number].short
             region = shown.region

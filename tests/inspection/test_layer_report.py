@@ -12,7 +12,7 @@ from textual.content import Content
 
 from femtotui.core.config import RunConfig
 from femtotui.core.events import Paused, StepInspected
-from femtotui.inspection.layers import columns, evenly, findings, scientific, tensor_rows
+from femtotui.inspection.layer_report import columns, evenly, findings, scientific, tensor_rows
 from femtotui.inspection.layers_panel import InspectionPace, detail_lines, table_lines, waiting_words
 from femtotui.presets import load_preset, run_config
 from femtotui.runs.state import RunState
