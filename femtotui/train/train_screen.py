@@ -49,6 +49,7 @@ from .run_pane import LiveSamples, RunPane
 
 _Found = TypeVar("_Found")
 _hidden = partial(Binding, show=False)
+NEXT_PANEL = "In the chart's place: loss, learning rate, gradient norm, throughput, layers"
 
 
 class TrainScreen(Screen[None]):
@@ -69,6 +70,8 @@ class TrainScreen(Screen[None]):
         Binding(
             "question_mark", "help", "help", key_display="?", id="help", tooltip="Explain the focused panel"
         ),
+        Binding("t", "next_panel(1)", "panel", id="panel-next", tooltip=NEXT_PANEL),
+        _hidden("T", "next_panel(-1)", id="panel-previous", tooltip="Back to the previous of these panels"),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Save and leave"),
         Binding("c", "checkpoint", "checkpoint", id="checkpoint", tooltip="Save a checkpoint now"),
         Binding("d", "steer('detach')", "detach", id="detach", tooltip="Leave; the training continues"),
@@ -166,6 +169,8 @@ class TrainScreen(Screen[None]):
                 self._list.point_at(state.config.preset)
             self.query_one(Header).show_run(state)
             self._pane.show(state)
+        if self._pane.inspection_pace.due(state, in_sight=self._pane.shown_panel is self._pane.layers_panel):
+            self.actions.manager.inspect_step()
         if self._pane.show_slowly(state, self.presets.get(state.config.preset)):
             self.query_one(StatusLine).show_figures(figures_line(state))
 
@@ -229,7 +234,14 @@ class TrainScreen(Screen[None]):
         getattr(self._pane.chart, f"action_{action}")(*arguments)
 
     def action_chart_focus(self) -> None:
-        self._pane.chart.focus()
+        self._pane.shown_panel.focus()
+
+    def action_panel(self, number: int) -> None:
+        self._pane.choose_tab(number)
+        self.tick()
+
+    def action_next_panel(self, by: int) -> None:
+        self.action_panel(self._pane.tab + by)
 
     def action_leave(self) -> None:
         """Back from whichever widget has the focus, to the list of presets where that is in sight."""
