@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,25 +66,23 @@ def inspect(
         raise DataError(f"{svg} does not end in .svg: a picture is written there")
     flags = {"attention": attention, "lens": lens, "layers": layers, "weights": weights is not None}
     views = [view for view, asked in flags.items() if asked] or ["attention", "lens", "layers"]
-    if "attention" not in views and (layer or head) is not None:
+    if "attention" not in views and (layer, head) != (None, None):
         raise click.UsageError("--layer and --head choose among --attention: add it")
     prepare_blas()
     from rich.console import Console  # noqa: PLC0415
 
     from femtotui.core.run_folder.saved_model import open_saved  # noqa: PLC0415
 
-    from ..inspection.report import Reading, layers_part, text_parts, weights_part  # noqa: PLC0415
+    from ..inspection.report import Reading, text_parts, weights_part  # noqa: PLC0415
     from ..tokens.colours import console_ground  # noqa: PLC0415
     from ..tokens.export_formats import SVG_GROUND  # noqa: PLC0415
 
     saved = open_saved(runs, run, checkpoint)
     notes, parts = [*saved.notes], []
-    reading = Reading.of(saved.sampler, text, token) if views != ["weights"] else None
-    if reading is not None and {"attention", "lens"} & set(views):
-        parts += text_parts(reading, layer, head, views)
-        notes += reading.notes
-    if reading is not None and "layers" in views:
-        parts.append(layers_part(saved, reading))
+    if views != ["weights"]:
+        reading = Reading.of(saved.sampler, text, token)
+        parts = text_parts(saved, reading, views, layer, head)
+        notes += reading.notes if views != ["layers"] or parts[0].note else ()
     if weights is not None:
         width = _SVG_WIDTH if picture is not None else min(terminal_width(), _MAP_WIDTH)
         ground = SVG_GROUND if picture is not None else console_ground(Console())
@@ -95,10 +94,8 @@ def inspect(
         _write_picture(picture, title, _renderables(parts))
     try:
         if as_json:
-            for row in (
-                {"view": "model", "model": saved.name},
-                *(row for part in parts for row in part.rows),
-            ):
+            print_json_line({"view": "model", "model": saved.name})
+            for row in chain.from_iterable(part.rows for part in parts):
                 print_json_line(row)
         elif picture is not None:
             print_path(picture)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from itertools import product
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from rich.text import Text
 from textual.color import Color
 
-from femtotui.core.errors import ConfigError, FemtoError, TokenizerError
+from femtotui.core.errors import OUT_OF_MEMORY, ConfigError, FemtoError, TokenizerError
 from femtotui.core.events import StepInspected
 from femtotui.core.model.inspection import stream_by_depth
 from femtotui.core.run_folder.saved_model import SavedModel
@@ -93,17 +93,22 @@ def _numbered(name: str, number: int | None, n: int) -> range:
 # -- a text --------------------------------------------------------------------------------------------
 
 
-def text_parts(reading: Reading, layer: int | None, head: int | None, views: Sequence[str]) -> list[Part]:
-    """Those of `attention`, of all heads or the chosen ones, and `lens` that are asked for.
+@np.errstate(all="ignore")  # what is not finite is shown as such
+def text_parts(
+    saved: SavedModel, reading: Reading, views: Collection[str], layer: int | None, head: int | None
+) -> list[Part]:
+    """The `attention` (of one layer or head, or of all), `lens` and `layers` that are among the views.
 
     Raises: ConfigError.
     """
-    config = reading.sampler.config
+    config, parts = saved.sampler.config, []
     chosen = _numbered("--layer", layer, config.n_layers), _numbered("--head", head, config.n_heads)
-    inspection = reading.sampler.inspect(np.array(reading.ids, np.int32))
-    parts = [attention_part(reading, inspection.attention_LHTT[:, :, -1], *chosen)]
-    parts = parts if "attention" in views else []
-    return [*parts, lens_part(reading, inspection.lens(-1))] if "lens" in views else parts
+    if "attention" in views or "lens" in views:
+        inspection = saved.sampler.inspect(np.array(reading.ids, np.int32))
+        weights_LHT = inspection.attention_LHTT[:, :, -1]
+        parts += [attention_part(reading, weights_LHT, *chosen)] if "attention" in views else []
+        parts += [lens_part(reading, inspection.lens(-1))] if "lens" in views else []
+    return [*parts, layers_part(saved, reading)] if "layers" in views else parts
 
 
 def attention_part(reading: Reading, weights_LHT: Floats, layers: range, heads: range) -> Part:
@@ -124,9 +129,8 @@ def attention_part(reading: Reading, weights_LHT: Floats, layers: range, heads: 
 
 def lens_part(reading: Reading, logits_KV: Floats) -> Part:
     """The next token as it would be at each depth."""
-    with np.errstate(all="ignore"):
-        p_KV = np.exp(logits_KV - logits_KV.max(axis=1, keepdims=True), dtype=np.float64)
-        p_KV /= p_KV.sum(axis=1, keepdims=True)
+    p_KV = np.exp(logits_KV - logits_KV.max(axis=1, keepdims=True), dtype=np.float64)
+    p_KV /= p_KV.sum(axis=1, keepdims=True)
     rows: list[JsonRow] = []
     cells = []
     for depth, p_V in enumerate(p_KV):
@@ -194,8 +198,9 @@ def _inspected_step(saved: SavedModel) -> tuple[StepInspected | None, str]:
             training.inspect_next()
             training.advance()
             return training.inspected, ""
-    except FemtoError as error:
-        return None, f"no training step can be measured, so this is the text's stream alone: {error}"
+    except (FemtoError, MemoryError) as error:
+        why = str(error) or OUT_OF_MEMORY[1]
+        return None, f"no training step can be measured, so this is the text's stream alone: {why}"
 
 
 def _figure(name: str, value: object) -> str:

@@ -125,14 +125,15 @@ class TensorFigures(NamedTuple):
 
     @classmethod
     def of(cls, tensor: Floats, n_bins: int) -> TensorFigures:
-        finite_N = tensor[np.isfinite(tensor)].astype(np.float64)
-        if not finite_N.size:
-            return cls(tensor.shape, *[math.nan] * 4, tensor.size, (), ())
-        counts, edges = np.histogram(finite_N, n_bins)
-        largest = finite_N[np.abs(finite_N).argmax()]
-        figures = map(float, (np.linalg.norm(finite_N), finite_N.mean(), finite_N.std(), largest))
+        finite_N, edges, counts = tensor[np.isfinite(tensor)].astype(np.float64), np.empty(0), np.empty(0)
+        norm = mean = std = largest = math.nan
+        if finite_N.size:
+            counts, edges = np.histogram(finite_N, n_bins)
+            norm, mean, std = float(np.linalg.norm(finite_N)), float(finite_N.mean()), float(finite_N.std())
+            largest = float(finite_N[np.abs(finite_N).argmax()])
         middles = tuple(map(float, (edges[1:] + edges[:-1]) / 2))
-        return cls(tensor.shape, *figures, tensor.size - finite_N.size, middles, tuple(map(int, counts)))
+        n_lost, histogram = tensor.size - finite_N.size, tuple(map(int, counts))
+        return cls(tensor.shape, norm, mean, std, largest, n_lost, middles, histogram)
 
     def lines(self, width: int) -> list[str]:
         """The figures, and the histogram with a bar a line."""
