@@ -103,7 +103,7 @@ class WeightsScreen(InTurn[None]):
         _hidden("down", "move('kind', 1)", tooltip=_KINDS),
         Binding("h", "move('head')", "head", tooltip="the next attention head alone; after the last, all"),
         Binding("question_mark", "help", "help", key_display="?", tooltip="this help"),
-        Binding("escape,q,W,upper_w", "dismiss", "back"),
+        Binding("escape,q,W", "dismiss", "back"),
     ]
 
     def __init__(self, actions: RunActions) -> None:

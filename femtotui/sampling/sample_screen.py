@@ -78,7 +78,7 @@ class SampleScreen(InTurn[None]):
         Binding("e", "export", "export", tooltip="save as text, JSON, log-probs, SVG or HTML"),
         Binding("y", "copy('text')", "copy", tooltip="copy the text"),
         _hidden("Y,upper_y", "copy('text and log-probs')", tooltip="copy the text with log-probs"),
-        _hidden("W,upper_w", "weights", "weights", id="weights", tooltip="the weights: a map of any tensor"),
+        _hidden("W", "weights", "weights", id="weights", tooltip="the weights: a map of any tensor"),
         _hidden("v", "every", tooltip="how often the time-lapse gets a frame"),
         _hidden("minus", "move('temperature', -1)", tooltip=_SETTINGS),
         _hidden("plus,equals_sign", "move('temperature', 1)", tooltip=_SETTINGS),

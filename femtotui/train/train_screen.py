@@ -81,7 +81,7 @@ class TrainScreen(Screen[None]):
         _hidden(
             "w", "why_layers", "why layers", id="why-layers", tooltip="Why did more layers make it worse?"
         ),
-        _hidden("W,upper_w", "weights", "weights", id="weights", tooltip="The weights: a map of any tensor"),
+        _hidden("W", "weights", "weights", id="weights", tooltip="The weights: a map of any tensor"),
         _hidden("m", "sweep", "sweep", id="sweep", tooltip="Watch the newest sweep: many runs, best first"),
         _hidden("g", "chart_focus", "chart", id="chart", tooltip="Move to the chart: zoom, read, pan"),
         _hidden("l", "chart('toggle_log_y')", "linear/log", id="loss-log", tooltip="Linear or log loss"),
