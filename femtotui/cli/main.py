@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": ("doctor", "doctor", "Check this machine and its speed."),
     "eval": ("runs", "evaluate", "Score a run on the task of its data."),
     "export": ("runs", "export", "Write the weights of a run to a file."),
+    "inspect": ("inspect", "inspect", "Look inside a model: attention, logit lens, layers, weights."),
     "journal": ("runs", "journal", "Print the journal of all runs, or the entry of one."),
     "presets": ("presets", "presets", "List the presets with the journal's results."),
     "reproduce": ("reproduce", "reproduce", "Train the journal's entries again and compare."),

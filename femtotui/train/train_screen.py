@@ -18,6 +18,7 @@ from femtotui.presets import Preset
 
 from ..chart.chart_model import Overlay
 from ..chart.glyphs import Glyphs
+from ..inspection.weights_screen import WeightsScreen
 from ..runs.actions import RunActions, StatusMessage
 from ..runs.journal_screen import JournalScreen
 from ..runs.library import RunRow, read_rows
@@ -83,6 +84,7 @@ class TrainScreen(Screen[None]):
         _hidden(
             "w", "why_layers", "why layers", id="why-layers", tooltip="Why did more layers make it worse?"
         ),
+        _hidden("W", "weights", "weights", id="weights", tooltip="The weights: a map of any tensor"),
         _hidden("m", "sweep", "sweep", id="sweep", tooltip="Watch the newest sweep: many runs, best first"),
         _hidden("g", "chart_focus", "chart", id="chart", tooltip="Move to the chart: zoom, read, pan"),
         _hidden("l", "chart('toggle_log_y')", "linear/log", id="loss-log", tooltip="Linear or log loss"),
@@ -378,6 +380,9 @@ class TrainScreen(Screen[None]):
         screen = self.experiments.newest_sweep()
         if screen is not None:
             self.app.push_screen(screen)
+
+    def action_weights(self) -> None:
+        self.app.push_screen(WeightsScreen(self.actions))
 
     def action_journal(self) -> None:
         folder, current = self.actions.manager.current_folder, self.actions.current
