@@ -40,17 +40,21 @@ class SavedModel:
         return f"#{self.config.preset} {self.config.title}, step {self.step:,}"
 
 
-def open_saved(runs: Path, name: str) -> SavedModel:
-    """The checkpoint file `name`, or the newest undamaged checkpoint of the run that `find_run` finds.
+def open_saved(runs: Path, name: str, which: str = "latest") -> SavedModel:
+    """The checkpoint file `name`, or a checkpoint of the run that `find_run` finds.
+
+    `which` is the newest undamaged one (`latest`), `best`, or a step.
 
     Raises: CheckpointError, RunError, TokenizerError.
     """
     if name.endswith(CHECKPOINT_SUFFIX):
+        if which != "latest":
+            raise CheckpointError(f"{name} is one checkpoint: give its run to choose `{which}`")
         path = _checkpoint_path(runs, name)
         loaded = load_weights(path, read_config(path).model)
         return _saved(path, loaded, _tokenizer_near(path, loaded.config.tokenizer))
     run = RunFolder.open(find_run(runs, name))
-    return newest_saved(run)
+    return newest_saved(run) if which == "latest" else open_saved(runs, str(run.find_checkpoint(which)))
 
 
 def _checkpoint_path(runs: Path, name: str) -> Path:

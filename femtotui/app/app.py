@@ -23,11 +23,13 @@ from femtotui.presets.toml_file import did_you_mean
 from ..chart.glyphs import ASCII, choose_glyphs
 from ..chart.loss_chart import LossChart
 from ..experiments.experiment_screen import ExperimentScreen
+from ..inspection.layers_panel import LayersPanel
 from ..runs.actions import RunActions
 from ..runs.compare_screen import CompareScreen
 from ..runs.runs_screen import RunsScreen
 from ..text.formats import local_now
 from ..text.safe import one_line, unwrapped
+from ..train.chart_tabs import TABS
 from ..train.train_screen import TrainScreen
 from ..widgets.dialogs import InTurn
 from ..widgets.tick import MessagesWaiting, TickingApp
@@ -48,7 +50,8 @@ class FemtoCommands(Provider):
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
         """Name, help and callable of each command."""
         screen = self.screen
-        owners: list[DOMNode] = [*screen.query("LossChart"), screen, self.app]
+        panels = (panel for panel in screen.query("LossChart, LayersPanel") if panel.display)
+        owners: list[DOMNode] = [*panels, screen, self.app]
         seen: set[str] = set()
         for owner in owners:
             bindings = chain.from_iterable(owner._bindings.key_to_bindings.values())  # there is no public way
@@ -58,6 +61,8 @@ class FemtoCommands(Provider):
                     name, key = words[0].lower() + words[1:], binding.key_display or binding.key
                     yield name, f"key {key}", partial(self._run, binding.action, owner)
         if isinstance(screen, TrainScreen):
+            for number, tab in enumerate(TABS):
+                yield f"show {tab.name}", "in the chart's place", partial(screen.action_panel, number)
             for key, preset in screen.presets.items():
                 name = f"train #{key} {unwrapped(preset.title)}"
                 help_text = f"{preset.tokenizer.kind} · {preset.data.source}"
@@ -232,6 +237,6 @@ class FemtoApp(TickingApp):
         self._actions.manager.close()
 
 
-_OWNERS = (FemtoApp, TrainScreen, RunsScreen, CompareScreen, ExperimentScreen, LossChart)
+_OWNERS = (FemtoApp, TrainScreen, RunsScreen, CompareScreen, ExperimentScreen, LossChart, LayersPanel)
 KNOWN_ACTIONS = frozenset(name for owner in _OWNERS for name, _, _ in key_actions(owner.BINDINGS))
 """The actions that the settings file can assign keys to."""

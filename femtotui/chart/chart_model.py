@@ -1,4 +1,4 @@
-"""The data and the view settings of a loss chart, and the frame to draw; without widget and terminal.
+"""The data and the view settings of a chart, and the frame to draw; without widget and terminal.
 
 Losses are kept in nats per token; bits per byte is a view of them, in which runs with different tokenizers
 compare.
@@ -17,6 +17,7 @@ from ..text.safe import narrow_line
 from .braille import Window
 from .frame_data import MAX_OVERLAYS, CursorReading, Curve, Floats, FrameData, Ink, Level, XAxis, plotted_one
 from .glyphs import BRAILLE, Glyphs
+from .quantities import LOSS, Quantity
 from .series import LossSeries, newest_finite, settle, x_range, y_range
 from .viewport import Range, Viewport
 
@@ -27,9 +28,10 @@ NAME_WIDTH = 16
 
 @dataclass(frozen=True)
 class ChartData:
-    """The run on a chart. Losses in nats per token.
+    """The run on a chart: its losses in nats per token, or another `quantity` with nothing beside it.
 
-    `series` is drawn as it is now, so it may grow; `evals` are (step, validation loss), `baselines` named
+    `series` is drawn as it is now, so it may grow; where it holds another quantity, `losses` are the run's
+    own: the view stays as long as they are the same. `evals` are (step, validation loss), `baselines` named
     levels, `goal` the step, loss and name of the point where an earlier run ended. `bytes_per_token` is None
     where that is unknown.
     """
@@ -39,6 +41,8 @@ class ChartData:
     baselines: Sequence[tuple[str, float]] = ()
     goal: tuple[float, float, str] | None = None
     bytes_per_token: float | None = 1.0
+    quantity: Quantity = LOSS
+    losses: LossSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class ChartModel:
         self.view = Viewport()
         self.cursor_step: float | None = None
         self.data = ChartData()
-        self.overlays: tuple[Overlay, ...] = ()
+        self._overlays: tuple[Overlay, ...] = ()
+        self._losses = self.data.series
         self._rewritten = 0
         self._settled: Range | None = None
         self._validation_steps = self._validation_losses = np.empty(0)
@@ -76,11 +81,19 @@ class ChartModel:
     def series(self) -> LossSeries:
         return self.data.series
 
+    @property
+    def overlays(self) -> tuple[Overlay, ...]:
+        """The runs laid over this one: their losses."""
+        return self._overlays if self.data.quantity is LOSS else ()
+
     def show(self, data: ChartData) -> None:
         """Show a run. A different run, or one resumed from an earlier step, resets the view."""
-        if data.series is not self.series or data.series.rewritten != self._rewritten:
+        losses = data.losses if data.losses is not None else data.series
+        if losses is not self._losses or losses.rewritten != self._rewritten:
             self.view, self.cursor_step, self._settled = Viewport(), None, None
-        self._rewritten = data.series.rewritten
+        elif data.quantity is not self.data.quantity:
+            self.forget_range()
+        self._losses, self._rewritten = losses, losses.rewritten
         baselines = [
             (narrow_line(name, NAME_WIDTH), float(v)) for name, v in data.baselines if math.isfinite(v)
         ]
@@ -92,13 +105,13 @@ class ChartModel:
 
     def set_overlays(self, overlays: Sequence[Overlay]) -> None:
         """Draw other runs over this one, at most as many as there are colours."""
-        self.overlays = tuple(overlays[:MAX_OVERLAYS])
+        self._overlays = tuple(overlays[:MAX_OVERLAYS])
         self.smooth(self.smoothing)
 
     def smooth(self, beta: float) -> None:
         """Average over more or fewer steps."""
         self.smoothing = beta
-        for series in (self.series, *(overlay.series for overlay in self.overlays)):
+        for series in (self.series, *(overlay.series for overlay in self._overlays)):
             series.smooth(beta)
 
     def forget_range(self) -> None:
@@ -110,7 +123,7 @@ class ChartModel:
 
     def _scale(self, bytes_per_token: float | None) -> float:
         """The factor from nats per token to the unit shown; NaN if unknown."""
-        if self.unit == "nats":
+        if self.unit == "nats" or self.data.quantity is not LOSS:
             return 1.0
         return math.nan if bytes_per_token is None else 1 / (math.log(2) * bytes_per_token)
 
@@ -172,6 +185,8 @@ class ChartModel:
         wanted = y_range(*arrays)
         if wanted is None:
             return (0.1, 1.0) if self.log_y else (0.0, 1.0)
+        if self.data.quantity.is_exact:
+            wanted = min(wanted[0], float(np.nanmin(arrays[0]))), max(wanted[1], float(np.nanmax(arrays[0])))
         self._settled = settled = settle(wanted, self._settled)
         if self.log_y and settled[0] <= 0:
             return max(wanted[0], wanted[1] * 1e-3), settled[1]
@@ -244,7 +259,7 @@ class ChartModel:
         """Everything to draw; None before the first point."""
         if not len(self.series) and not len(self._validation_steps) and not self.overlays:
             return None
-        scale, newest = self.scale, self.latest_smoothed * self.scale
+        scale, newest, quantity = self.scale, self.latest_smoothed * self.scale, self.data.quantity
         return FrameData(
             x_K=self._x_of(self.series),
             raw_K=_scaled(self.series.losses, scale),
@@ -257,13 +272,14 @@ class ChartModel:
             levels=tuple(
                 Level(f"{name} {value * scale:.3f}", value * scale) for name, value in self.data.baselines
             ),
-            newest=Level(f"{newest:.4f}", newest) if math.isfinite(newest) else None,
+            newest=Level(quantity.words(newest), newest) if math.isfinite(newest) else None,
             goal=self._goal(),
             settings=self._settings(),
             overlays=self._curves(),
             cursor=self.cursor_x,
             reading=self.reading(),
             glyphs=glyphs,
+            quantity=quantity,
         )
 
     def _settings(self) -> tuple[str, str]:
@@ -271,10 +287,11 @@ class ChartModel:
         changed = [
             "" if self.view.is_whole else "zoomed",
             "log y" if self.log_y else "",
-            "bits per byte" if self.unit == "bits" else "",
+            "bits per byte" if self.unit == "bits" and self.data.quantity is LOSS else "",
             "time" if self.by_time else "",
         ]
-        complete = [*changed, "" if self.by_time else "steps", f"smoothing {self.smoothing:g}"]
+        smoothing = "" if self.data.quantity.is_exact else f"smoothing {self.smoothing:g}"
+        complete = [*changed, "" if self.by_time else "steps", smoothing]
         return " · ".join(filter(None, complete)), " · ".join(filter(None, changed))
 
     def _curves(self) -> tuple[Curve, ...]:

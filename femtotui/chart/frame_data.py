@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .braille import Window
 from .glyphs import BRAILLE, Glyphs
+from .quantities import LOSS, Quantity
 
 Floats = NDArray[np.float64]
 XAxis = Literal["steps", "time"]
@@ -83,7 +84,8 @@ class CursorReading:
 
 @dataclass(frozen=True)
 class FrameData:
-    """Everything to draw. x is in steps or seconds according to `x_axis`, and never decreases; y is loss.
+    """Everything to draw. x is in steps or seconds according to `x_axis`, and never decreases; y is loss, or
+    another `quantity`.
 
     `goal` is where an earlier run ended, and the words about it. `cursor` is the x that is being read; the
     legend then shows `reading`, the values there. `settings` are the view settings in words, the longest
@@ -106,6 +108,7 @@ class FrameData:
     cursor: float | None = None
     reading: CursorReading | None = None
     glyphs: Glyphs = field(default=BRAILLE)
+    quantity: Quantity = LOSS
 
 
 @dataclass(frozen=True)

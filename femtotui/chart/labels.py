@@ -12,6 +12,7 @@ from ..text.formats import duration
 from .braille import dot_row
 from .frame_data import CursorReading, Curve, FrameData, Ink, Layout, LegendItem, plot_window, plotted_one
 from .glyphs import CellGrid
+from .quantities import LOSS, Quantity
 from .series import newest_finite
 
 
@@ -91,10 +92,8 @@ def legend(frame: FrameData) -> list[LegendItem]:
     if frame.reading is not None:
         return _reading_legend(frame.reading, frame)
     smoothed, raw = newest_finite(frame.smoothed_K), newest_finite(frame.raw_K)
-    items = [
-        LegendItem("━━", f"smoothed {smoothed:.4f}", Ink.SMOOTHED, rank=1),
-        LegendItem("━━", f"loss {raw:.4f}", Ink.RAW, rank=4),
-    ] * bool(len(frame.raw_K))  # none where other runs are shown alone
+    # None where other runs are shown alone.
+    items = _run_items(frame.quantity, smoothed, raw, raw_rank=4) if len(frame.raw_K) else []
     bad = int(np.count_nonzero(~np.isfinite(frame.raw_K)))
     if bad:
         items.insert(0, LegendItem("!", f"{bad} not a number", Ink.WARNING))
@@ -110,8 +109,7 @@ def _reading_legend(reading: CursorReading, frame: FrameData) -> list[LegendItem
     when = f" · {duration(reading.elapsed_s)}" if math.isfinite(reading.elapsed_s) else ""
     items = [
         LegendItem("┊", f"step {reading.step:,.0f}{when}", Ink.CURSOR),
-        LegendItem("━━", _value("smoothed", reading.smoothed), Ink.SMOOTHED, rank=1),
-        LegendItem("━━", _value("loss", reading.raw), Ink.RAW, rank=2),
+        *_run_items(frame.quantity, reading.smoothed, reading.raw, raw_rank=2),
     ]
     if math.isfinite(reading.validation):
         items.append(LegendItem("•", _value("validation", reading.validation), Ink.VALIDATION, rank=3))
@@ -120,5 +118,14 @@ def _reading_legend(reading: CursorReading, frame: FrameData) -> list[LegendItem
     return items
 
 
-def _value(name: str, value: float) -> str:
-    return f"{name} {value:.4f}" if math.isfinite(value) else f"{name} –"
+def _run_items(quantity: Quantity, smoothed: float, raw: float, raw_rank: int) -> list[LegendItem]:
+    if quantity.is_exact:
+        return [LegendItem("━━", _value(quantity.name, raw, quantity), Ink.SMOOTHED, rank=1)]
+    return [
+        LegendItem("━━", _value("smoothed", smoothed, quantity), Ink.SMOOTHED, rank=1),
+        LegendItem("━━", _value(quantity.name, raw, quantity), Ink.RAW, rank=raw_rank),
+    ]
+
+
+def _value(name: str, value: float, quantity: Quantity = LOSS) -> str:
+    return f"{name} {quantity.words(value) if math.isfinite(value) else '–'}"

@@ -59,17 +59,17 @@ class Smoother:
 
 
 class LossSeries:
-    """The training loss of one run, raw and smoothed.
+    """The training loss of one run, or another number per step, raw and smoothed.
 
     Steps never decrease: points that go back to an earlier step (a run resumed from a checkpoint) replace
     everything from that step on. `rewritten` counts the calls of `forget_after`.
     """
 
-    def __init__(self, beta: float = 0.9) -> None:
+    def __init__(self, beta: float = 0.9, smoother: type[Smoother] = Smoother) -> None:
         # Rows: steps, losses, times, averages. Twice as long whenever it is full, so that appending is cheap.
         self._room = np.empty((4, _FIRST_CAPACITY))
         self._size = 0
-        self._smoother = Smoother(beta)
+        self._smoother = smoother(beta)
         self.rewritten = 0
 
     @classmethod
@@ -131,7 +131,7 @@ class LossSeries:
             self._smooth_again(beta)
 
     def _smooth_again(self, beta: float) -> None:
-        self._smoother = Smoother(beta)
+        self._smoother = type(self._smoother)(beta)
         self._room[3, : self._size] = self._smoother.extend(self.losses)
 
     def forget_after(self, step: float) -> None:

@@ -35,6 +35,7 @@ GROUPS = {
         "runs": ("runs", "runs", "List the runs, newest first."),
         "sample": ("sample", "sample", "Continue a prompt with a trained model, or score a text."),
         "eval": ("runs", "evaluate", "Score a run on the task of its data."),
+        "inspect": ("inspect", "inspect", "Look inside a model: attention, logit lens, layers, weights."),
         "journal": ("runs", "journal", "Print the journal of all runs, or the entry of one."),
         "export": ("runs", "export", "Write the weights of a run to a file."),
     },

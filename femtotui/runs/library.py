@@ -20,6 +20,7 @@ from femtotui.core.run_folder.logs import read_history, read_scores
 from femtotui.presets import Preset
 
 from ..chart.chart_model import ChartData, Overlay
+from ..chart.quantities import Quantity
 from .state import RunState, Status
 
 TITLE_FORMAT = 1
@@ -144,6 +145,12 @@ def chart_data(state: RunState, preset: Preset | None) -> ChartData:
     record = preset.journal if preset is not None else None
     goal = (record.step, record.loss, f"journal #{record.entry}") if record is not None else None
     return ChartData(state.curve, state.evals, levels, goal, bytes_of_a_token)
+
+
+def quantity_data(state: RunState, quantity: Quantity) -> ChartData:
+    """A quantity of a run of this session other than its loss, for a chart."""
+    tokens = state.config.train.batch * state.config.model.context
+    return ChartData(state.history.series(quantity, tokens), quantity=quantity, losses=state.curve)
 
 
 def state_overlay(name: str, state: RunState) -> Overlay:

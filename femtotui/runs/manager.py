@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from femtotui.core.commands import Command, Pause, Resume, SaveCheckpoint, Snapshot
+from femtotui.core.commands import Command, InspectStep, Pause, Resume, SaveCheckpoint, Snapshot
 from femtotui.core.config import RunConfig
 
 from ..trainer.protocol import (
@@ -291,6 +291,9 @@ class RunManager:
 
     def ask_snapshot(self) -> bool:
         return self._send(Snapshot())
+
+    def inspect_step(self) -> bool:
+        return self._send(InspectStep())
 
     # -- the end ---------------------------------------------------------------------------------------
 

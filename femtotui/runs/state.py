@@ -56,14 +56,17 @@ class Status(Enum):
 class RunState:
     """One run, as its events describe it.
 
-    `curve` holds the training losses, raw and smoothed, in the arrays that charts draw from; `evals` are
+    `curve` holds the training losses, raw and smoothed, in the arrays that charts draw from, `history` what
+    else is known of every step; `inspected` are steps measured from within, the newest last; `evals` are
     (step, validation loss), `scores` the results of the run's evaluator. Losses are in nats per token, memory
     in MiB, `elapsed_s` in seconds of training. `version` counts changes. `folder` is where the run lies
     before its trainer says so, `forecast_mib` the memory that was expected of it.
     """
 
     def __init__(self, config: RunConfig) -> None:
-        from ..chart.series import LossSeries  # noqa: PLC0415  (NumPy: after the first trainer is spawned)
+        # NumPy: after the first trainer is spawned.
+        from ..chart.quantities import StepHistory  # noqa: PLC0415
+        from ..chart.series import LossSeries  # noqa: PLC0415
 
         self.config = config
         self.status = Status.STARTING
@@ -83,6 +86,7 @@ class RunState:
         self.evals: list[tuple[int, float]] = []
         self.inspected: deque[StepInspected] = deque(maxlen=KEPT_INSPECTIONS)
         self.curve = LossSeries()
+        self.history = StepHistory()
         self.version = 0
         self._new_steps: list[StepDone] = []
         self._recent: deque[StepDone] = deque(maxlen=SPEED_STEPS)
@@ -144,6 +148,9 @@ class RunState:
         """Drop what lies after `step`: a run resumed from a checkpoint goes over those steps again."""
         self._extend_curve()
         self.curve.forget_after(step)
+        self.history.forget_after(step)
+        while self.inspected and self.inspected[-1].step > step:
+            self.inspected.pop()
         self.evals = [(at, value) for at, value in self.evals if at <= step]
         self.scores = [score for score in self.scores if score.step <= step]
 
@@ -158,8 +165,10 @@ class RunState:
         """Append the steps of a batch in one go."""
         new, self._new_steps = self._new_steps, []
         if new:
-            columns = zip(*((event.step, event.loss, event.elapsed_s) for event in new), strict=True)
-            self.curve.extend(*columns)
+            rows = [(e.step, e.elapsed_s, e.lr, e.grad_norm, e.ms) for e in new]
+            steps, elapsed_s, *others = zip(*rows, strict=True)
+            self.curve.extend(steps, [event.loss for event in new], elapsed_s)
+            self.history.extend(steps, elapsed_s, *others)
 
     def record_memory(self, app_mib: float) -> None:
         """Add the app's memory to the trainer's, as long as there is a trainer."""

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static, TextArea
 
 from femtotui.core.errors import FemtoError
 
+from ..inspection.weights_screen import WeightsScreen
 from ..runs.actions import RunActions
 from ..text.safe import one_line, plain_text
 from ..tokens.alternatives import NextToken
@@ -77,6 +78,7 @@ class SampleScreen(InTurn[None]):
         Binding("e", "export", "export", tooltip="save as text, JSON, log-probs, SVG or HTML"),
         Binding("y", "copy('text')", "copy", tooltip="copy the text"),
         _hidden("Y,upper_y", "copy('text and log-probs')", tooltip="copy the text with log-probs"),
+        _hidden("W", "weights", "weights", id="weights", tooltip="the weights: a map of any tensor"),
         _hidden("v", "every", tooltip="how often the time-lapse gets a frame"),
         _hidden("minus", "move('temperature', -1)", tooltip=_SETTINGS),
         _hidden("plus,equals_sign", "move('temperature', 1)", tooltip=_SETTINGS),
@@ -426,6 +428,9 @@ class SampleScreen(InTurn[None]):
             self._read_user_text()
         else:
             self.write_new()
+
+    def action_weights(self) -> None:
+        self.app.push_screen(WeightsScreen(self.actions))
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen.for_screen(self, MEANINGS))

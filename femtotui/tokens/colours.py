@@ -227,6 +227,15 @@ def _from_oklab(lab: _Lab) -> Color:
 # -- text for Rich ---------------------------------------------------------------------------------------
 
 
+def console_ground(console: Console) -> Color | None:
+    """The terminal's background as far as it is known; None where it has 16 colours, or none."""
+    if console.color_system in (None, "standard", "windows") or console.no_color:
+        return None
+    # Some terminals set "15;0": the last number is the background.
+    is_light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_COLORFGBG
+    return LIGHT_GROUND if is_light else DARK_GROUND
+
+
 class TokenPaint:
     """Turns tokens into styled text as they arrive; a character waits until its last byte is there."""
 
@@ -237,10 +246,8 @@ class TokenPaint:
     @classmethod
     def for_console(cls, console: Console) -> TokenPaint:
         """Colours as far as the terminal has them; attributes where it has 16 of them, or none."""
-        few = console.color_system in (None, "standard", "windows")
-        # Some terminals set "15;0": the last number is the background.
-        is_light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_COLORFGBG
-        return cls(ground=LIGHT_GROUND if is_light else DARK_GROUND, in_colour=not (few or console.no_color))
+        ground = console_ground(console)
+        return cls(ground=ground or DARK_GROUND, in_colour=ground is not None)
 
     def prompt(self, prompt: bytes) -> Text:
         return _styled_text(prompt, PROMPT_STYLE)

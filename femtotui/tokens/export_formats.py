@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
+from textual.color import Color
 
 from femtotui.core.errors import DataError
 from femtotui.core.files import os_error_words, write_atomically
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from femtotui.core.sampling.distribution import SampledToken
 
 WIDTH = 100
+SVG_GROUND = Color(*SVG_EXPORT_THEME.background_color)
 _LIGHT_THEME = TerminalTheme((255, 255, 255), (20, 20, 20), [(20, 20, 20)] * 8, [(90, 90, 90)] * 8)
 
 
@@ -59,10 +61,16 @@ def export(sample: Sample, name: str) -> Path:
 
 
 def as_svg(sample: Sample) -> str:
-    """The coloured text as a picture, with no font fetched from elsewhere."""
-    svg = _painted(sample).export_svg(title=sample.title, theme=_theme(sample))
-    # Rich's two rules for a web font come first; the sample's own text comes after them, and stays.
-    return re.sub(r"@font-face \{.*?\}", "", svg, count=2, flags=re.DOTALL)
+    """The coloured text as a picture."""
+    return recorded_svg(_painted(sample), sample.title, _theme(sample))
+
+
+def recorded_svg(console: Console, title: str, theme: TerminalTheme = SVG_EXPORT_THEME) -> str:
+    """What a recording console has printed as a picture, with no font fetched from elsewhere."""
+    svg = console.export_svg(title=title, theme=theme)
+    # Rich's two rules for a web font come first; the console's own text comes after them, and stays.
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, count=2, flags=re.DOTALL)
+    return svg.replace("<text ", '<text xml:space="preserve" ')  # some viewers drop spaces otherwise
 
 
 def as_html(sample: Sample) -> str:

@@ -1,18 +1,21 @@
-"""The middle of the Train screen: panels, notice, chart and scores of one run, and its samples."""
+"""The middle of the Train screen: panels, notice, charts or layers, scores of one run, and its samples."""
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.widget import Widget
 
 from femtotui.core.machine import available_mib
 from femtotui.presets import Preset
 
 from ..chart.glyphs import Glyphs
 from ..chart.loss_chart import LossChart
+from ..chart.quantities import LOSS
+from ..inspection.layers_panel import InspectionPace, LayersPanel
 from ..runs.actions import RunActions, StatusMessage
-from ..runs.library import chart_data
+from ..runs.library import chart_data, quantity_data
 from ..runs.manager import RunHandle, RunManager
 from ..runs.state import RunState, Status
 from ..runs.verdict import Judge
@@ -21,8 +24,12 @@ from ..sampling.stream import Pace
 from ..text.formats import local_now
 from ..trainer.protocol import SnapshotArrived
 from ..widgets.tick import SLOW_TICKS
+from .chart_tabs import TABS, tab_line
 from .header import Notice, Summary
 from .panels import PANELS, ScoreLine, StatPanel, panel_lines, ram_words, summary_facts
+
+TITLE_MARGIN = 6
+"""Cells of a frame's top that its title cannot take."""
 
 
 class RunPane(Vertical):
@@ -31,6 +38,9 @@ class RunPane(Vertical):
     def __init__(self, actions: RunActions, glyphs: Glyphs) -> None:
         super().__init__(id="main")
         self.chart = LossChart("chart", glyphs)
+        self.layers_panel = LayersPanel("layers")
+        self.tab = 0
+        self.inspection_pace = InspectionPace()
         self.samples = SamplePane(actions)
         self._judge = Judge()
         self._drawn: tuple[RunState | None, int] = (None, -1)
@@ -43,8 +53,33 @@ class RunPane(Vertical):
         yield Summary()
         yield Notice()
         yield self.chart
+        yield self.layers_panel
         yield ScoreLine()
         yield self.samples
+
+    def on_mount(self) -> None:
+        self.choose_tab(self.tab)
+
+    def on_resize(self) -> None:
+        self._name_tabs()
+
+    @property
+    def shown_panel(self) -> Widget:
+        return self.layers_panel if TABS[self.tab].quantity is None else self.chart
+
+    def choose_tab(self, number: int) -> None:
+        """Show another panel in the place of the chart; it takes the focus over."""
+        had_focus, self.tab = self.shown_panel.has_focus, number % len(TABS)
+        self._drawn = (None, -1)
+        for panel in (self.chart, self.layers_panel):
+            panel.display = panel is self.shown_panel
+        self._name_tabs()
+        if had_focus:
+            self.shown_panel.focus()
+
+    def _name_tabs(self) -> None:
+        room = self.size.width - TITLE_MARGIN
+        self.shown_panel.border_title = tab_line(self.tab, room)
 
     def show(self, state: RunState) -> None:
         self.query_one(Notice).show_run(state)
@@ -56,15 +91,19 @@ class RunPane(Vertical):
         self.query_one(ScoreLine).show_scores(state.scores)
 
     def show_slowly(self, state: RunState, preset: Preset | None) -> bool:
-        """Draw chart and verdict every few ticks, at once if the run does not train; whether it did."""
+        """Draw chart or layers every few ticks, at once if the run does not train; whether it did."""
         self._ticks += 1
         resting = self._ticks % SLOW_TICKS and state.status is Status.TRAINING
         if self._drawn == (state, state.version) or (self._drawn[0] is state and resting):
             return False
         self._drawn = (state, state.version)
+        quantity = TABS[self.tab].quantity
+        if quantity is None:
+            self.layers_panel.show(state)
+            return True
         verdict = self._judge.verdict(state, preset)
         self.chart.show_verdict(verdict.words, verdict.tone)
-        self.chart.show(chart_data(state, preset))
+        self.chart.show(chart_data(state, preset) if quantity is LOSS else quantity_data(state, quantity))
         return True
 
 

@@ -18,6 +18,7 @@ from femtotui.presets import Preset
 
 from ..chart.chart_model import Overlay
 from ..chart.glyphs import Glyphs
+from ..inspection.weights_screen import WeightsScreen
 from ..runs.actions import RunActions, StatusMessage
 from ..runs.journal_screen import JournalScreen
 from ..runs.library import RunRow, read_rows
@@ -49,6 +50,7 @@ from .run_pane import LiveSamples, RunPane
 
 _Found = TypeVar("_Found")
 _hidden = partial(Binding, show=False)
+NEXT_PANEL = "In the chart's place: loss, learning rate, gradient norm, throughput, layers"
 
 
 class TrainScreen(Screen[None]):
@@ -69,6 +71,8 @@ class TrainScreen(Screen[None]):
         Binding(
             "question_mark", "help", "help", key_display="?", id="help", tooltip="Explain the focused panel"
         ),
+        Binding("t", "next_panel(1)", "panel", id="panel-next", tooltip=NEXT_PANEL),
+        _hidden("T", "next_panel(-1)", id="panel-previous", tooltip="Back to the previous of these panels"),
         Binding("q", "app.quit", "quit", id="quit", tooltip="Save and leave"),
         Binding("c", "checkpoint", "checkpoint", id="checkpoint", tooltip="Save a checkpoint now"),
         Binding("d", "steer('detach')", "detach", id="detach", tooltip="Leave; the training continues"),
@@ -80,6 +84,7 @@ class TrainScreen(Screen[None]):
         _hidden(
             "w", "why_layers", "why layers", id="why-layers", tooltip="Why did more layers make it worse?"
         ),
+        _hidden("W", "weights", "weights", id="weights", tooltip="The weights: a map of any tensor"),
         _hidden("m", "sweep", "sweep", id="sweep", tooltip="Watch the newest sweep: many runs, best first"),
         _hidden("g", "chart_focus", "chart", id="chart", tooltip="Move to the chart: zoom, read, pan"),
         _hidden("l", "chart('toggle_log_y')", "linear/log", id="loss-log", tooltip="Linear or log loss"),
@@ -169,6 +174,8 @@ class TrainScreen(Screen[None]):
                 self._list.point_at(state.config.preset)
             self.query_one(Header).show_run(state)
             self._pane.show(state)
+        if self._pane.inspection_pace.due(state, in_sight=self._pane.shown_panel is self._pane.layers_panel):
+            self.actions.manager.inspect_step()
         if self._pane.show_slowly(state, self.presets.get(state.config.preset)):
             self.query_one(StatusLine).show_figures(figures_line(state))
 
@@ -232,7 +239,14 @@ class TrainScreen(Screen[None]):
         getattr(self._pane.chart, f"action_{action}")(*arguments)
 
     def action_chart_focus(self) -> None:
-        self._pane.chart.focus()
+        self._pane.shown_panel.focus()
+
+    def action_panel(self, number: int) -> None:
+        self._pane.choose_tab(number)
+        self.tick()
+
+    def action_next_panel(self, by: int) -> None:
+        self.action_panel(self._pane.tab + by)
 
     def action_leave(self) -> None:
         """Back from whichever widget has the focus, to the list of presets where that is in sight."""
@@ -372,6 +386,9 @@ class TrainScreen(Screen[None]):
         screen = self.experiments.newest_sweep()
         if screen is not None:
             self.app.push_screen(screen)
+
+    def action_weights(self) -> None:
+        self.app.push_screen(WeightsScreen(self.actions))
 
     def action_journal(self) -> None:
         folder, current = self.actions.manager.current_folder, self.actions.current

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from inspected_steps import inspected
 from run_folders import make_run, trial_on_disk
 from screen_text import check, screen_text
 from stage import Stage, training
@@ -22,6 +23,7 @@ from femtotui.chart.loss_chart import LossChart
 from femtotui.edit.edit_screen import EditScreen
 from femtotui.experiments.experiment import trial_configs
 from femtotui.experiments.experiment_screen import ExperimentScreen
+from femtotui.inspection.layers_panel import LayersPanel
 from femtotui.presets import load_preset
 from femtotui.runs.compare_screen import CompareScreen
 from femtotui.runs.run_list import RunList
@@ -117,6 +119,26 @@ async def test_the_screens_look_as_they_did(size: tuple[int, int], theme: str, t
         await it.until(lambda: "space trains" in screen_text(it.app))
         await settled(it)
         check(f"race-{kind}", screen_text(it.app))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_layers_look_as_they_did(size: tuple[int, int], theme: str, tmp_path: Path) -> None:
+    async with training(tmp_path / "runs", size=size, settings=Settings(theme=theme)) as it:
+        it.trainer.play(450)
+        await it.until(lambda: it.panel("step")[0] == "450")
+        await it.pilot.press("space")
+        await it.until(lambda: "paused" in it.header())
+        it.app.train.say("paused", "warning")
+        for step in (50, 150, 300, 440):
+            few = {1: 9.0 - step / 100, 2: 3.0, 3: 4.0 + step / 50}
+            it.trainer.say(inspected(step, carrying=few, gradient={1: 1e-3 * step / 100}, silent={4: 0.7}))
+        await it.pilot.press("T")
+        panel = it.app.train.query_one(LayersPanel)
+        await it.until(lambda: "step 440" in panel.render().plain)
+        await settled(it)
+        kind = f"{size[0]}x{size[1]}-{theme.removeprefix('textual-')}"
+        check(f"layers-{kind}", screen_text(it.app, _all_but(panel.region, it.app.size)))
 
 
 def _all_but(region: Region, size: tuple[int, int]) -> tuple[Region, ...]:
