@@ -21,7 +21,7 @@ from ..blas.kernel import limited_blas
 from ..text.formats import memory, milliseconds, rate
 from ..text.safe import one_line, say
 from .options import (
-    Command,
+    CliCommand,
     json_lines_option,
     preset_argument,
     recipe_option,
@@ -52,7 +52,7 @@ class BenchError(FemtoError):
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={"bench": "one of each size in the journal", "bench 2 5 --optimizer adamw": "two of them"},
 )
 @preset_argument("presets", metavar="[PRESET]...", nargs=-1)

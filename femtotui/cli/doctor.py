@@ -37,7 +37,7 @@ from ..blas.kernel import (
 from ..blas.probe import Probe
 from ..installation import CACHE_VARIABLE, RUNS_VARIABLE, cache_folder, runs_folder
 from ..text.formats import UNKNOWN, memory
-from .options import Command, json_option
+from .options import CliCommand, json_option
 from .output import print_json, print_rich, styled, table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _LIBRARIES = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS", "flexiblas":
 _MIB = 1024 * 1024
 
 
-@click.command(cls=Command, examples={"doctor": "what this machine trains with, and what would help"})
+@click.command(cls=CliCommand, examples={"doctor": "what this machine trains with, and what would help"})
 @json_option
 def doctor(as_json: bool) -> int:
     """Check this machine: its speed, what femtotui needs, and what is wrong with it."""

@@ -17,7 +17,7 @@ from femtotui.core.files import reraise_os_errors, write_atomically
 from ..blas.kernel import prepare_blas
 from ..installation import lasting_path
 from ..text.safe import say, unwrapped
-from .options import Command, checkpoint_option, json_lines_option, run_argument, runs_option
+from .options import CliCommand, checkpoint_option, json_lines_option, run_argument, runs_option
 from .output import discard_output, print_json_line, print_path, print_rich, styled, table, terminal_width
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _SVG_WIDTH, _MAP_WIDTH = 100, 128
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={
         "inspect --text '13 + 29 = '": "the latest run",
         "inspect latest --layers --json": "the layers, for programs",

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 from click import option
 
-from .options import Command, complete_target, data_option, recipe_option, require_terminal, runs_option
+from .options import CliCommand, complete_target, data_option, recipe_option, require_terminal, runs_option
 
 
 @click.command(
     "open",
-    cls=Command,
+    cls=CliCommand,
     examples={
         "": "resume what was left, or begin entry 2",
         "7": "train entry 7",

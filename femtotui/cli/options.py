@@ -42,7 +42,7 @@ def spread_values(command: click.Command, arguments: Sequence[str], stops: Colle
     return spread
 
 
-class Command(click.Command):
+class CliCommand(click.Command):
     """A command with examples in its help; its options with a metavar `NAME...` take several values.
 
     `examples` are command lines, without the program's name, and what each is for.

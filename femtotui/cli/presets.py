@@ -12,7 +12,7 @@ from femtotui.presets import Preset, list_presets
 
 from ..text.formats import UNKNOWN, duration, loss, preset_parameters
 from ..text.safe import say
-from .options import Command, json_option
+from .options import CliCommand, json_option
 from .output import download_bar, print_json, print_rich, styled, table, terminal_width
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _NARROW_HEADERS = (
 )
 
 
-@click.command(cls=Command, examples={"presets": "a line each", "presets --json": "for programs"})
+@click.command(cls=CliCommand, examples={"presets": "a line each", "presets --json": "for programs"})
 @json_option
 def presets(as_json: bool) -> None:
     """List the presets: the journal's twelve entries with their author's results, and two others."""

@@ -20,7 +20,7 @@ from femtotui.presets import list_presets, load_preset
 from ..blas.kernel import prepare_blas
 from ..text.formats import UNKNOWN, duration, loss, score
 from ..text.safe import say
-from .options import Command, json_lines_option, preset_argument, runs_option
+from .options import CliCommand, json_lines_option, preset_argument, runs_option
 from .output import print_json_line, print_rich, styled, table, terminal_width
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _HEADERS = (">#", "journal", "recipe", "at its step", "success after", "end", "v
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={
         "reproduce 2 10 --seeds 3": "two entries",
         "reproduce --recipe modern --json": "all, by our recipe",
@@ -119,7 +119,7 @@ class ProgressLines:
             say(f"  {event.step:,} steps in {event.elapsed_s:.0f} s, validation {event.val_loss:.4f}")
 
 
-@click.command("why-layers", cls=Command, examples={"why-layers": "about a minute"})
+@click.command("why-layers", cls=CliCommand, examples={"why-layers": "about a minute"})
 @option("--steps", type=IntRange(1, 1_000_000), default=600, show_default=True, help="How many steps each.")
 @option("--seed", type=int, default=1, show_default=True, help="A seed gives the same runs on this machine.")
 @runs_option

@@ -21,7 +21,7 @@ from ..installation import lasting_path
 from ..text.formats import UNKNOWN, duration, loss, short_title
 from ..text.safe import one_line, say
 from .options import (
-    Command,
+    CliCommand,
     checkpoint_option,
     json_option,
     require_terminal,
@@ -47,7 +47,7 @@ _N_FIGURES = 6
 _LEAST_WORDS = 8
 
 
-@click.command(cls=Command, examples={"runs": "a line each", "runs | cut -f1,7": "tab-separated in a pipe"})
+@click.command(cls=CliCommand, examples={"runs": "a line each", "runs | cut -f1,7": "tabs in a pipe"})
 @runs_option
 @json_option
 def runs(runs: Path, as_json: bool) -> None:
@@ -135,7 +135,7 @@ def _cells(run: RunSummary) -> Sequence[Cell]:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={
         "journal > journal.md": "all runs as one document",
         "journal latest --note 'more steps next time'": "a note of your own",
@@ -174,7 +174,7 @@ def journal(run: str | None, note: str | None, runs: Path, as_json: bool) -> Non
         say(f"no entries in {runs} yet; `femtotui train 2` makes one")
 
 
-@click.command("eval", cls=Command, examples={"eval": "the latest run", "eval latest --json": "for programs"})
+@click.command("eval", cls=CliCommand, examples={"eval": "the latest run", "eval --json": "for programs"})
 @run_argument()
 @checkpoint_option
 @runs_option
@@ -229,7 +229,7 @@ def _figure(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
 
 
-@click.command(cls=Command, examples={"export latest --format npz": "for NumPy: np.load(...)"})
+@click.command(cls=CliCommand, examples={"export latest --format npz": "for NumPy: np.load(...)"})
 @run_argument()
 @checkpoint_option
 @option(
@@ -264,7 +264,7 @@ def export(
     print_path(target)
 
 
-@click.command(cls=Command, examples={"attach": "back to the training that you left with d"})
+@click.command(cls=CliCommand, examples={"attach": "back to the training that you left with d"})
 @run_argument(required=False, default=None)
 @runs_option
 def attach(run: str | None, runs: Path) -> int:

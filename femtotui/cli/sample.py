@@ -15,7 +15,7 @@ from femtotui.core.errors import ConfigError, DataError, TokenizerError
 from femtotui.core.files import os_error_words
 
 from ..text.safe import incomplete_tail, plain_text, say
-from .options import Command, run_argument, runs_option
+from .options import CliCommand, run_argument, runs_option
 from .output import discard_output
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _PROMPT_HELP = (
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={
         "sample --prompt ba": "the latest run, coloured by probability on a terminal",
         "sample latest --logprobs 5": "each token with the five most probable",

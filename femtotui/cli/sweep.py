@@ -21,7 +21,7 @@ from ..sweep.spec import SweepError, SweepSpec, Value, differing_settings, read_
 from ..text.formats import UNKNOWN, duration, loss
 from ..text.safe import say
 from .options import (
-    Command,
+    CliCommand,
     data_option,
     json_lines_option,
     preset_argument,
@@ -64,7 +64,7 @@ def _value(text: str) -> Value:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={
         "sweep 2 10 --seeds 3 --set lr=3e-3,6e-3": "12 runs, ranked",
         "sweep 2 --set n_layers=4,6 --seconds 60 --rank score": "a minute each; the best at its task",

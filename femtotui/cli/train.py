@@ -22,7 +22,7 @@ from ..blas.kernel import prepare_blas
 from ..text.formats import duration
 from ..text.safe import say
 from .options import (
-    Command,
+    CliCommand,
     complete_runs,
     data_option,
     json_lines_option,
@@ -52,7 +52,7 @@ _MPI_HELP = (
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     examples={
         "train 3 --recipe journal": "as the journal did",
         "train 4 --data 'src/**/*.rs'": "on your own text",
