@@ -102,13 +102,17 @@ def head_rows(
 def _strip(
     sight: TokenSight, shown: HeadChoice, choice: HeadChoice, letters: str, width: int, in_colour: bool
 ) -> Row:
-    mark, part = ("▸", "marked") if shown == choice else (" ", "muted")
     name = "mean" if shown.head is None else f"{shown.layer + 1}.{shown.head + 1}"
     weights = pooled(sight.weights(*shown), len(letters))
     cells = [Ink(text, "text", WEIGHT.shade_of(w)) for text, w in zip(letters, weights, strict=True)]
     cells = cells if in_colour else [Ink("".join(map(weight_digit, weights)))]
-    label = Ink(f"{mark}{name:<{_LABEL_WIDTH - 1}}", "marked" if part == "marked" else "muted")
-    return [label, *cells, Ink(" " * max(width - _LABEL_WIDTH - len(letters), 0))]
+    label = f"{'▸' if shown == choice else ' '}{name:<{_LABEL_WIDTH - 1}}"
+    is_marked = shown.layer == choice.layer and choice.head in (shown.head, None)
+    return [
+        Ink(label, "marked" if is_marked else "muted"),
+        *cells,
+        Ink(" " * max(width - _LABEL_WIDTH - len(letters), 0)),
+    ]
 
 
 def _letters(pieces: Sequence[bytes], n_cells: int) -> str:

@@ -80,10 +80,8 @@ def inside_rows(
     def heads(n_rows: int, everything: bool) -> list[Row]:
         return head_rows(sight, choice, width, n_rows, everything=everything, in_colour=in_colour)
 
-    least, n_heads = len(sight.ranks()) + 1, len(heads(1000, everything=True))
-    if everything or n_heads + least <= left:
-        strips = heads(left, everything=True)
-    else:
+    least, strips = len(sight.ranks()) + 1, heads(left, everything=True)
+    if not everything and len(strips) + least > left:
         strips = heads(max(left - least, 2 + (not in_colour)), everything=False)
     lens = lens_rows(sight, width, left - len(strips)) if left - len(strips) > 1 else []
     return [*rows, *gap, *strips, *gap, *lens][:height]
@@ -108,6 +106,7 @@ class InsidePanel(Widget):
         super().__init__()
         self._state: tuple[Seen, HeadChoice, bool] = (Seen(), HeadChoice(), False)
         self._drawn: tuple[Size, list[Row]] | None = None
+        self._styles: dict[tuple[str, int | None], Style] = {}
 
     def show(self, seen: Seen, choice: HeadChoice, everything: bool, mark: str) -> None:
         """Show a prediction; without one, words instead. `everything`: all heads."""
@@ -117,7 +116,7 @@ class InsidePanel(Widget):
         self.refresh()
 
     def notify_style_update(self) -> None:
-        self._drawn = None
+        self._drawn, self._styles = None, {}
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
@@ -125,7 +124,8 @@ class InsidePanel(Widget):
         if self._drawn is None or self._drawn[0] != size:
             self._drawn = size, self._rows(size)
         _, rows = self._drawn
-        segments = [Segment(ink.text, self._style(ink)) for ink in (rows[y] if y < len(rows) else [])]
+        row = rows[y] if y < len(rows) else []
+        segments = [Segment(text, self._style(part, shade)) for text, part, shade in row]
         return Strip(segments).simplify().adjust_cell_length(size.width, self.rich_style).crop(0, size.width)
 
     def _rows(self, size: Size) -> list[Row]:
@@ -136,11 +136,14 @@ class InsidePanel(Widget):
         in_colour = shows_scales(self.app)
         return inside_rows(seen.sight, choice, size, everything=everything, in_colour=in_colour)
 
-    def _style(self, ink: Ink) -> Style:
-        if ink.shade is None or not shows_scales(self.app):
-            return self.get_component_rich_style(f"inside-panel--{ink.part}")
-        bold = Style(bold=ink.part == "marked" or None)
-        return WEIGHT.style(ink.shade, self.background_colors[1]) + bold
+    def _style(self, part: str, shade: int | None) -> Style:
+        if (part, shade) not in self._styles:
+            style = self.get_component_rich_style(f"inside-panel--{part}")
+            if shade is not None and shows_scales(self.app):
+                bold = Style(bold=part == "marked" or None)
+                style = WEIGHT.style(shade, self.background_colors[1]) + bold
+            self._styles[part, shade] = style
+        return self._styles[part, shade]
 
 
 class InsidePanels(Container):

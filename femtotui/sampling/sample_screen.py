@@ -380,8 +380,10 @@ class SampleScreen(InTurn[None]):
             self.inside.show_newest()
             self._view.tint(None)
             self._show_figures()
-        elif self._view.cursor is None:
-            self._view.cursor = 0
+        else:
+            self._view.cursor = self._view.cursor or 0
+            if self._mode is Mode.TIMELAPSE:
+                self.say("frames of the time-lapse keep no parameters: the newest model reads their text")
         self._show_alternatives()
         self.refresh_bindings()
 
@@ -516,9 +518,8 @@ class SampleScreen(InTurn[None]):
             self.write_new()
 
     def action_help(self) -> None:
-        self.app.push_screen(
-            HelpScreen.for_screen(self, inside_view.MEANINGS if self._is_inside else MEANINGS)
-        )
+        meanings = inside_view.MEANINGS if self._is_inside else MEANINGS
+        self.app.push_screen(HelpScreen.for_screen(self, meanings))
 
     def action_leave(self) -> None:
         """Leave a field for the tokens, Inside for the alternatives, and the tokens for the training."""

@@ -126,8 +126,9 @@ class TokenView(ScrollView, can_focus=True):
 
         Bytes without a weight, or with NaN, have no colour.
         """
+        if (weights is None) != (self._weights is None):
+            self._styles_of_looks = {}
         self._weights = weights
-        self._styles_of_looks = {}
         self.refresh()
 
     # -- cursor ----------------------------------------------------------------------------------------
