@@ -65,14 +65,9 @@ async def measure(context: int, presses: int) -> None:
                 assert isinstance(screen, SampleScreen)
                 screen.reader.model = saved
                 screen.look_into(PROMPT, tokens, at)
-                await it.until(lambda: bool(screen.inside._windows))
+                await it.until(lambda: bool(screen.inside._windows))  # noqa: B023
                 await it.pilot.pause()
-                keys: dict[str, Callable[[int], object]] = {
-                    "cursor": lambda n: (screen._view.action_move(-1 if n % 2 else 1), screen._show_inside()),
-                    "head": lambda n: screen.action_look("head", -1 if n % 2 else 1),
-                    "all heads": lambda _: screen.action_all_heads(),
-                }
-                for name, press in keys.items():
+                for name, press in keys_of(screen).items():
                     times = []
                     for n in range(presses):
                         begin = time.perf_counter()
@@ -81,6 +76,14 @@ async def measure(context: int, presses: int) -> None:
                         times.append(1000 * (time.perf_counter() - begin))
                     figures = f"median {median(times):5.1f} ms, at most {max(times):5.1f} ms of {presses}"
                     print(f"  {size[0]}x{size[1]} {name:9} {figures}", flush=True)
+
+
+def keys_of(screen: SampleScreen) -> dict[str, Callable[[int], object]]:
+    return {
+        "cursor": lambda n: (screen._view.action_move(-1 if n % 2 else 1), screen._show_inside()),
+        "head": lambda n: screen.action_look("head", -1 if n % 2 else 1),
+        "all heads": lambda _: screen.action_all_heads(),
+    }
 
 
 def main() -> None:
