@@ -19,7 +19,7 @@ from ..tokens.alternatives import quoted
 from ..tokens.colours import WEIGHT, shows_scales
 from ..widgets import framed
 from ..widgets.help_screen import Rows
-from .attention import HeadChoice, Ink, Row, head_rows, looked_at
+from .head_strips import HeadChoice, Painted, Row, head_rows, looked_at
 from .lens import lens_rows
 from .text_window import TokenSight
 
@@ -60,7 +60,7 @@ def inside_rows(
     choice = choice.moved("", 0, sight)
     rows: list[Row] = [
         [
-            Ink(
+            Painted(
                 one_line(
                     f"to predict {quoted(sight.chosen)}, {quoted(sight.pieces[-1])} before it looked at",
                     width,
@@ -71,9 +71,9 @@ def inside_rows(
     if window.start:
         n_before = window.n_prompt + sight.at
         words = f"its context of {window.context} holds {sight.n_seen} of {n_before} tokens"
-        rows.append([Ink(one_line(words, width), "muted")])
+        rows.append([Painted(one_line(words, width), "muted")])
     lead = f"{choice.words}: "
-    rows.append([Ink(lead, "marked"), Ink(looked_at(sight, choice, width - len(lead)))])
+    rows.append([Painted(lead, "marked"), Painted(looked_at(sight, choice, width - len(lead)))])
     gap: list[Row] = [[]] if height >= _SPACIOUS else []
     left = height - len(rows) - 2 * len(gap)
 
@@ -132,7 +132,7 @@ class InsidePanel(Widget):
         seen, choice, everything = self._state
         if seen.sight is None:
             lines = Content(one_line(seen.words)).wrap(max(size.width, 1))
-            return [[Ink(line.plain, "muted")] for line in lines]
+            return [[Painted(line.plain, "muted")] for line in lines]
         in_colour = shows_scales(self.app)
         return inside_rows(seen.sight, choice, size, everything=everything, in_colour=in_colour)
 

@@ -22,7 +22,7 @@ _LEAST_NAMED = 0.05
 """Tokens that were looked at less are not named."""
 
 
-class Ink(NamedTuple):
+class Painted(NamedTuple):
     """Some characters and their look; a shade of WEIGHT is their background."""
 
     text: str
@@ -30,7 +30,7 @@ class Ink(NamedTuple):
     shade: int | None = None
 
 
-Row = list[Ink]
+Row = list[Painted]
 
 
 class HeadChoice(NamedTuple):
@@ -75,7 +75,7 @@ def head_rows(
     Where they do not fit, those around the choice are drawn. Without colours, digits stand for tenths.
     """
     layers = range(sight.n_layers) if everything else [choice.layer]
-    heads = [*([] if everything else [None]), *range(sight.n_heads)]
+    heads: list[int | None] = [*([] if everything else [None]), *range(sight.n_heads)]
     n_columns = width // (_LABEL_WIDTH + sight.n_seen + 2)
     if math.ceil(len(layers) / max(n_columns, 1)) * len(heads) > height:
         n_columns = width // (_LABEL_WIDTH + _LEAST_CELLS)
@@ -92,9 +92,10 @@ def head_rows(
         for begin in range(0, len(layers), per_column)
     ]
     rows = [list(chain(*row)) for row in zip_longest(*columns, fillvalue=[])]
-    legend = [] if in_colour else [[Ink(" " * _LABEL_WIDTH), Ink(letters, "muted")]]
+    legend = [] if in_colour else [[Painted(" " * _LABEL_WIDTH), Painted(letters, "muted")]]
     n_shown = max(height - len(legend), 0)
-    marked = layers.index(choice.layer) % per_column * len(heads) + (choice.head or 0)
+    at_head = heads.index(choice.head) if choice.head in heads else 0
+    marked = layers.index(choice.layer) % per_column * len(heads) + at_head
     top = min(max(marked - n_shown // 2, 0), max(len(rows) - n_shown, 0))
     return [*legend, *rows[top : top + n_shown]][:height]
 
@@ -104,14 +105,14 @@ def _strip(
 ) -> Row:
     name = "mean" if shown.head is None else f"{shown.layer + 1}.{shown.head + 1}"
     weights = pooled(sight.weights(*shown), len(letters))
-    cells = [Ink(text, "text", WEIGHT.shade_of(w)) for text, w in zip(letters, weights, strict=True)]
-    cells = cells if in_colour else [Ink("".join(map(weight_digit, weights)))]
+    cells = [Painted(text, "text", WEIGHT.shade_of(w)) for text, w in zip(letters, weights, strict=True)]
+    cells = cells if in_colour else [Painted("".join(map(weight_digit, weights)))]
     label = f"{'▸' if shown == choice else ' '}{name:<{_LABEL_WIDTH - 1}}"
     is_marked = shown.layer == choice.layer and choice.head in (shown.head, None)
     return [
-        Ink(label, "marked" if is_marked else "muted"),
+        Painted(label, "marked" if is_marked else "muted"),
         *cells,
-        Ink(" " * max(width - _LABEL_WIDTH - len(letters), 0)),
+        Painted(" " * max(width - _LABEL_WIDTH - len(letters), 0)),
     ]
 
 
