@@ -24,8 +24,6 @@ MOST_UPDATE = {"adamw": 0.03, "muon": 0.1}
 
 MOST_RMS = 30.0
 MOST_SILENT = 0.6
-LEAST_ENTROPY_BITS = 1.0
-"""Of all heads of a layer: below, every token looks at one or two others."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +139,6 @@ def _findings(inspected: Sequence[StepInspected], config: RunConfig) -> Iterator
     silent = tuple(depth for depth in depths if e.layers[depth - 1].silent >= MOST_SILENT)
     share = max((e.layers[depth - 1].silent for depth in silent), default=0.0)
     yield Finding(silent, f"{share:.0%} of the feed-forward units never fire")
-
-    narrow = tuple(depth for depth in depths if max(e.layers[depth - 1].entropies) < LEAST_ENTROPY_BITS)
-    yield Finding(narrow, "attention has collapsed", ("a token looks at one or two others",))
 
 
 def _span(numbers: Sequence[int]) -> str:

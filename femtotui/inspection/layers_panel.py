@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import ClassVar
 
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -26,6 +27,7 @@ LEAST_STEPS = 30
 LABEL_WIDTH, FIGURE_WIDTH, MOST_SPARKS = 11, 8, 16
 COLUMN_WIDTH, LEAST_COLUMNS = 16, 4
 MOST_HEADINGS = 3
+Steps = Sequence[StepInspected]
 MUTED, WARNING = "$foreground-muted", TONES["warning"]
 
 
@@ -44,9 +46,8 @@ class InspectionPace:
         if not in_sight or state.status is not Status.TRAINING:
             self._state = None
             return False
-        interval = max(
-            min(INTERVAL_SECONDS, state.elapsed_s / 5), LEAST_STEPS * (state.ms_per_step or 0) / 1e3
-        )
+        least_s = LEAST_STEPS * (state.ms_per_step or 0) / 1e3
+        interval = max(min(INTERVAL_SECONDS, state.elapsed_s / 5), least_s)
         due = state is not self._state or not 0 <= state.elapsed_s - self._asked_s < interval
         if due:
             self._state, self._asked_s = state, state.elapsed_s
@@ -76,15 +77,6 @@ class LayersPanel(Widget, can_focus=True):
             self._shown, self._state = shown, state
             self._lay_out()
 
-    def on_resize(self) -> None:
-        self._lay_out()
-
-    def on_focus(self) -> None:
-        self._lay_out()
-
-    def on_blur(self) -> None:
-        self._lay_out()
-
     def action_move(self, by: int) -> None:
         if self._state is not None and self._state.inspected:
             depths = len(self._state.inspected[-1].streams)
@@ -94,6 +86,9 @@ class LayersPanel(Widget, can_focus=True):
     def render(self) -> Content:
         return self._content
 
+    @on(events.Resize)
+    @on(events.Focus)
+    @on(events.Blur)
     def _lay_out(self) -> None:
         """Rows first, then the sentences, in the frame where there is no room, then the weights."""
         width, height = self.content_size
@@ -105,9 +100,8 @@ class LayersPanel(Widget, can_focus=True):
             config = self._state.config
             found, depths = findings(inspected, config), len(inspected[-1].streams)
             cursor = min(self._cursor, depths - 1)
-            below = [
-                line for f in found for line in Content.styled(f.words(width), WARNING).wrap(max(width, 1))
-            ]
+            sentences = (Content.styled(finding.words(width), WARNING) for finding in found)
+            below = [line for sentence in sentences for line in sentence.wrap(max(width, 1))]
             free = height - 1 - depths
             if not below or len(below) > free:
                 subtitle, tone = (found[0].words(width), WARNING) if found else ("nothing stands out", MUTED)
@@ -126,25 +120,19 @@ class LayersPanel(Widget, can_focus=True):
 
 def waiting_words(state: RunState | None) -> str:
     """Why there is nothing to see, and what to do."""
-    match state.status if state is not None else Status.STARTING:
-        case Status.STARTING | Status.TRAINING:
-            return "waiting for the next measurement…"
-        case Status.PAUSED:
-            return "no step was measured: space resumes the training, and the next one is"
+    if state is None or state.status in {Status.STARTING, Status.TRAINING}:
+        return "waiting for the next measurement…"
+    if state.status is Status.PAUSED:
+        return "no step was measured: space resumes the training, and the next one is"
     return "no step was measured: that is done while a run trains and this panel is shown; n starts a new run"
 
 
 def table_lines(
-    inspected: Sequence[StepInspected],
-    shown: Sequence[Column],
-    found: Sequence[Finding],
-    cursor: int | None,
-    width: int,
+    inspected: Steps, shown: Sequence[Column], found: Sequence[Finding], cursor: int | None, width: int
 ) -> list[Content]:
     """A header and a row for each depth: the newest figures, with their past as bars where there is room."""
     newest, room = inspected[-1], max(width - LABEL_WIDTH, 0)
-    n = max(room // COLUMN_WIDTH, min(LEAST_COLUMNS, room // (FIGURE_WIDTH + 1)))
-    shown = shown[:n]
+    shown = shown[: max(room // COLUMN_WIDTH, min(LEAST_COLUMNS, room // (FIGURE_WIDTH + 1)))]
     cell = room // len(shown) if shown else 0
     sparks = min(max(cell - FIGURE_WIDTH - 2, 0), MOST_SPARKS)
     cell = FIGURE_WIDTH + 1 + (sparks + 1 if sparks else 0)
@@ -153,18 +141,15 @@ def table_lines(
     lines = [Content.styled(fitted(f"step {newest.step:,}", LABEL_WIDTH - 1) + " " + titles, MUTED)]
     wrong = set(chain.from_iterable(finding.depths for finding in found))
     for depth in range(len(newest.streams)):
-        is_wrong = depth in wrong
-        label = f"{'!' if is_wrong else ' '} {depth_name(depth)}".ljust(LABEL_WIDTH)
-        reverse = "reverse" if depth == cursor else ""
-        parts = [(label, f"{WARNING if is_wrong else MUTED} {reverse}")]
+        mark, tone = ("!", WARNING) if depth in wrong else (" ", MUTED)
+        label = f"{mark} {depth_name(depth)}".ljust(LABEL_WIDTH)
+        parts = [(label, f"{tone} reverse" if depth == cursor else tone)]
         for column in shown:
             value = column.of(newest, depth)
             figure = column.words(value) if not math.isnan(value) else ""
             bars = sparkline([column.of(e, depth) for e in past], sparks) if figure else ""
-            parts += [
-                (f"{figure:>{FIGURE_WIDTH}} ", "$text"),
-                (f"{bars:<{cell - FIGURE_WIDTH - 1}}", "$text-primary"),
-            ]
+            parts.append((f"{figure:>{FIGURE_WIDTH}} ", "$text"))
+            parts.append((f"{bars:<{cell - FIGURE_WIDTH - 1}}", "$text-primary"))
         lines.append(Content.assemble(*parts))
     return lines
 
@@ -175,9 +160,8 @@ def detail_lines(e: StepInspected, depth: int, width: int) -> list[Content]:
     if depth:
         layer = e.layers[depth - 1]
         heads = " ".join(f"{bits:.1f}" for bits in layer.entropies)
-        about += (
-            f": entropy of its heads {heads} bits · units always off {layer.silent:.0%}, on {layer.open:.0%}"
-        )
+        about += f": entropy of its heads {heads} bits"
+        about += f" · units always off {layer.silent:.0%}, on {layer.open:.0%}"
     header = f"  {'weights':<28}{'norm':>9}{'gradient':>10}{'update/weight':>15}"
     lines = [Content(""), Content(one_line(about, width)), Content.styled(header, MUTED)]
     for name, norm, gradient, ratio in sorted(tensor_rows(e, depth), key=lambda row: ".weight" not in row[0]):

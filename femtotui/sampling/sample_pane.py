@@ -71,6 +71,12 @@ class SamplePane(Horizontal):
         return self._view.has_focus
 
     @property
+    def shown(self) -> tuple[bytes, list[SampledToken], int] | None:
+        """The prompt and the tokens of the sample, and the number of the one under the cursor, if any."""
+        view = self._view
+        return (view.prompt, list(view.tokens), view.cursor or 0) if view.tokens else None
+
+    @property
     def can_show(self) -> bool:
         return self.display and self.size.height > 0
 

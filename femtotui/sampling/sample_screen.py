@@ -1,8 +1,9 @@
-"""The Sample screen: write, branch, score a text of yours, scrub the time-lapse, compare, export."""
+"""The Sample screen: write, branch, score a text, scrub the time-lapse, compare, look inside, export."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from typing import ClassVar
@@ -15,7 +16,10 @@ from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 
 from femtotui.core.errors import FemtoError
+from femtotui.core.sampling.sampler import SampledToken
 
+from ..inspection import inside_view
+from ..inspection.inside_view import InsidePanels
 from ..inspection.weights_screen import WeightsScreen
 from ..runs.actions import RunActions
 from ..text.safe import one_line, plain_text
@@ -28,6 +32,7 @@ from ..widgets.help_screen import HelpScreen, Rows
 from ..widgets.key_line import KeyLine
 from .branches import Branches, BranchList
 from .fields import VERSUS, ModelSuggester, Prompt, SamplingFields, UserText
+from .inside import InsideRead, InsideReader
 from .models import LEAVE_OUT_HINT, ModelOpened, ModelReader, NewestModel, SampleGrew, TextRead
 from .stream import Pace, prompt_bytes
 from .timelapse import Timelapse, TimelapsePlayer
@@ -36,6 +41,9 @@ FIGURES_SECONDS = 1.0
 """Figures in frames are drawn at most this often: all that is framed is drawn with them."""
 
 _UNDO = "undo and redo: the branches that were shown before"
+_LAYER = "inside: the next layer, the one before"
+_HEAD = "inside: the head before, the next; before the first, their mean"
+_THROUGH = "inside: an earlier checkpoint of the run, a later one"
 _SCRUB = "scrub the time-lapse back and forth, into earlier sessions, too"
 _hidden = partial(Binding, show=False)
 _SETTINGS = "temperature down and up, top-p down and up, top-k down and up: the bars follow at once"
@@ -66,8 +74,17 @@ class SampleScreen(InTurn[None]):
     """One prompt, or one text, in detail. The training continues meanwhile."""
 
     AUTO_FOCUS = "#prompt"
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i", "inside", "inside", tooltip="look inside the model: what it looked at, and its layers"),
+        Binding("j", "look('layer', 1)", "layer", key_display="j k", tooltip=_LAYER),
+        _hidden("k", "look('layer', -1)", tooltip=_LAYER),
+        Binding("l", "look('head', 1)", "head", key_display="h l", tooltip=_HEAD),
+        _hidden("h", "look('head', -1)", tooltip=_HEAD),
+        Binding("a", "all_heads", "all heads", tooltip="the heads of all layers, or of one"),
+        Binding("left_square_bracket", "through(-1)", "step", key_display="[ ]", tooltip=_THROUGH),
+        _hidden("right_square_bracket", "through(1)", tooltip=_THROUGH),
+        Binding("o", "other", "other", tooltip="the text coloured by the other model"),
         Binding("p", "prompt", "prompt", tooltip="to the prompt"),
         Binding("t", "user_text", "your text", tooltip="type or paste a text to see its surprises"),
         Binding("u", "undo", "undo", tooltip=_UNDO),
@@ -98,6 +115,8 @@ class SampleScreen(InTurn[None]):
         super().__init__()
         self.actions = actions
         self.reader = ModelReader(actions, newest, self.post_message)
+        self.inside = InsideReader(self.reader, self.post_message)
+        self._is_inside = False
         self.player = TimelapsePlayer(timelapse)
         self._pace, self._first_prompt = pace, prompt
         self._mode = Mode.WRITE
@@ -120,6 +139,7 @@ class SampleScreen(InTurn[None]):
             with Vertical(id="sampling-side"):
                 yield NextToken(can_branch=True, id="sampling-next")
                 yield BranchList()
+            yield InsidePanels()
         yield AskRow()
         yield KeyLine()
 
@@ -129,6 +149,7 @@ class SampleScreen(InTurn[None]):
 
     def on_unmount(self) -> None:
         self.reader.close()
+        self.inside.close()
 
     def tick(self) -> None:
         """Follow the training: use its newest parameters, and show the newest frame of the time-lapse."""
@@ -137,6 +158,8 @@ class SampleScreen(InTurn[None]):
             self.write_new()
         elif is_newer and self._mode is Mode.READ:
             self._read_user_text()
+        elif is_newer:
+            self._show_inside()
         if self.player.follow() and self._mode is Mode.TIMELAPSE:
             self._show(self.player.text)
         if is_newer or time.monotonic() >= self._head_due:
@@ -198,12 +221,17 @@ class SampleScreen(InTurn[None]):
         self._figures_due = time.monotonic() + FIGURES_SECONDS
         if self._view.border_title != self._mode.value:
             self._view.border_title = self._mode.value
+        if self._is_inside:
+            return
         is_frame = self._mode is Mode.TIMELAPSE and not self._shown.others
         self._view.border_subtitle = Content(self.player.caption if is_frame else self._shown.figures)
 
     @on(TokenView.Highlighted)
     def _show_alternatives(self) -> None:
         """Show the alternatives under the cursor, after the current settings or beside the other model's."""
+        if self._is_inside:
+            self._show_inside()
+            return
         panel, at = self.query_one(NextToken), self._view.cursor or 0
         if at >= len(self._shown.tokens):
             panel.show(None)
@@ -324,7 +352,9 @@ class SampleScreen(InTurn[None]):
         if message.failure:
             return
         is_another = self.reader.compare_with(message.model, message.this)
+        self.inside.show_newest()
         self._show_head()
+        self.refresh_bindings()
         if self._mode is Mode.READ:
             self._read_user_text()
         elif is_another:
@@ -337,6 +367,63 @@ class SampleScreen(InTurn[None]):
         if self.reader.other is not None and self._shown.tokens and not self._shown.others:
             sampling = self._fields.request.sampling
             self.reader.read(self._shown.prompt, tuple(self._shown.tokens), sampling)
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    @property
+    def _panels(self) -> InsidePanels:
+        return self.query_one(InsidePanels)
+
+    def action_inside(self) -> None:
+        """Look inside the model that predicts the tokens, or no more."""
+        self._is_inside = not self._is_inside
+        self.set_class(self._is_inside, "-inside")
+        if not self._is_inside:
+            self.inside.show_newest()
+            self._view.tint(None)
+            self._show_figures()
+        else:
+            self._view.cursor = self._view.cursor or 0
+            if self._mode is Mode.TIMELAPSE:
+                self.say("frames of the time-lapse keep no parameters: the newest model reads their text")
+        self._show_alternatives()
+        self.refresh_bindings()
+
+    def look_into(self, prompt: bytes, tokens: Sequence[SampledToken], cursor: int) -> None:
+        """Show a sample that was written elsewhere, and look inside."""
+        self._branches = Branches(prompt, tokens)
+        self._show_branch(cursor)
+        self.action_inside()
+
+    def _show_inside(self) -> None:
+        """Show what the models saw at the cursor, as far as it is known."""
+        if self._is_inside:
+            self._panels.show(self.inside.see(self._shown, self._view.cursor or 0))
+            weights, caption = self._panels.weights_and_caption
+            self._view.tint(weights)
+            self._view.border_subtitle = Content(caption)
+
+    def on_inside_read(self, message: InsideRead) -> None:
+        words = self.inside.keep(message)
+        if words:
+            self.say(words)
+        self._show_inside()
+
+    def action_look(self, what: str, by: int) -> None:
+        self._panels.look(what, by)
+        self._show_inside()
+
+    def action_all_heads(self) -> None:
+        self._panels.everything = not self._panels.everything
+        self._show_inside()
+
+    def action_other(self) -> None:
+        self._panels.marked = 1 - self._panels.marked
+        self._show_inside()
+
+    def action_through(self, by: int) -> None:
+        self.say(self.inside.move(by))
+        self._show_inside()
 
     # -- time-lapse ------------------------------------------------------------------------------------
 
@@ -399,6 +486,9 @@ class SampleScreen(InTurn[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         del parameters
         offered = {
+            **dict.fromkeys(("look", "all_heads", "through"), self._is_inside),
+            "other": self._is_inside and self.reader.other is not None,
+            **dict.fromkeys(("scrub", "choose"), not self._is_inside),
             "undo": self._mode is Mode.WRITE and self._branches.can_undo,
             "redo": self._mode is Mode.WRITE and self._branches.can_redo,
             "leave_out": LEAVE_OUT_HINT in self._problem,
@@ -433,11 +523,14 @@ class SampleScreen(InTurn[None]):
         self.app.push_screen(WeightsScreen(self.actions))
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS))
+        meanings = inside_view.MEANINGS if self._is_inside else MEANINGS
+        self.app.push_screen(HelpScreen.for_screen(self, meanings))
 
     def action_leave(self) -> None:
-        """Leave a field for the tokens, and the tokens for the training."""
-        if self._view.has_focus or not self._shown.tokens:
+        """Leave a field for the tokens, Inside for the alternatives, and the tokens for the training."""
+        if self._is_inside and self._view.has_focus:
+            self.action_inside()
+        elif self._view.has_focus or not self._shown.tokens:
             self.dismiss()
         else:
             self._view.focus()

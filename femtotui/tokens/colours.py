@@ -21,6 +21,8 @@ from textual.color import Color
 from ..text.safe import glyphs, incomplete_tail
 
 if TYPE_CHECKING:
+    from textual.app import App
+
     from femtotui.core.sampling.distribution import SampledToken
 
 SCALE_BITS = 7.0
@@ -39,6 +41,10 @@ N_DIFFERENCES = 7
 # Blue and orange: kept apart by every common kind of colour vision.
 _DARK_SIDES = ("#f29a3f", "#4aa3ff")
 _LIGHT_SIDES = ("#b35806", "#1f5fb4")
+
+# From violet to pale orange: rising lightness, as in magma (S. van der Walt and N. Smith, matplotlib 2015).
+_DARK_WEIGHTS = ("#3b1d6e", "#b5367a", "#fecf92")
+_LIGHT_WEIGHTS = ("#f8dccb", "#d5548a", "#2c115f")
 
 DARK_GROUND = Color.parse("#121212")
 LIGHT_GROUND = Color.parse("#f5f5f5")
@@ -62,7 +68,10 @@ def shade_of(p: float) -> int:
 @lru_cache(maxsize=64)
 def shades(ground: Color) -> tuple[Color, ...]:
     """All shades on a theme's background colour; the first are close to it, the last stands out most."""
-    anchors = _DARK_ANCHORS if ground.brightness < 0.5 else _LIGHT_ANCHORS
+    return _even_shades(ground, _DARK_ANCHORS if ground.brightness < 0.5 else _LIGHT_ANCHORS)
+
+
+def _even_shades(ground: Color, anchors: tuple[str, ...]) -> tuple[Color, ...]:
     return tuple(_shade(ground, anchors, index / (N_SHADES - 1)) for index in range(N_SHADES))
 
 
@@ -98,6 +107,36 @@ def _plain_difference_style(shade: int) -> Style:
     return Style(underline=difference > 0, reverse=difference < 0, bold=abs(difference) > 4)
 
 
+def _weight_shade_of(weight: float) -> int:
+    """The shade for a weight, 0 to 1, by its square root, so that a twentieth can be seen."""
+    return round(math.sqrt(min(weight, 1.0)) * (N_SHADES - 1)) if weight > 0 else 0
+
+
+@lru_cache(maxsize=64)
+def _weight_shades(ground: Color) -> tuple[Color, ...]:
+    anchors = _DARK_WEIGHTS if ground.brightness < 0.5 else _LIGHT_WEIGHTS
+    return ground, *_even_shades(ground, anchors)[1:]
+
+
+def _plain_weight_style(shade: int) -> Style:
+    if shade >= _weight_shade_of(0.45):
+        return Style(reverse=True, bold=True)
+    return Style(
+        underline=shade >= _weight_shade_of(0.05) or None, bold=shade >= _weight_shade_of(0.2) or None
+    )
+
+
+def weight_digit(weight: float) -> str:
+    """A weight in tenths, for terminals without a scale of colours: `·` for none, 9 for all."""
+    return "·123456789"[min(int(10 * weight + 0.5), 9)] if weight > 0 else "·"
+
+
+def shows_scales(app: App[object]) -> bool:
+    """Whether the terminal shows a scale of colours; one with 16 of them does not."""
+    has_few = app.console.color_system == "standard" and not app.is_headless
+    return not (app.no_color or app.native_ansi_color or has_few)
+
+
 Legend = tuple[str, dict[str, float]]
 """A lead, and the samples after it: their names, with values on the scale."""
 
@@ -113,6 +152,14 @@ _PLAIN_PROBABILITY_LEGENDS: tuple[Legend, ...] = (
 _DIFFERENCE_LEGENDS: tuple[Legend, ...] = (
     ("predicted better by ", {"this": 4, "by 1 bit": 1, "both alike": 0, "1 bit": -1, "the other": -4}),
     ("", {"this": 4, "alike": 0, "other": -4}),
+)
+_WEIGHT_LEGENDS: tuple[Legend, ...] = (
+    ("looked at ", {"not": 0.0, "5%": 0.05, "20%": 0.2, "50%": 0.5, "all": 1.0}),
+    ("", {"0": 0.0, "5%": 0.05, "20": 0.2, "50": 0.5, "all": 1.0}),
+)
+_PLAIN_WEIGHT_LEGENDS: tuple[Legend, ...] = (
+    ("looked at ", {"less": 0.0, "over 5%": 0.06, "over 20%": 0.21, "over 45%": 1.0}),
+    ("", {">5%": 0.06, ">20": 0.21, ">45": 1.0}),
 )
 
 
@@ -152,6 +199,11 @@ DIFFERENCE = ColourScale(
     _DIFFERENCE_LEGENDS,
 )
 """Colours for the bits by which one model predicted a token better than another."""
+
+WEIGHT = ColourScale(
+    _weight_shade_of, _weight_shades, _plain_weight_style, _WEIGHT_LEGENDS, _PLAIN_WEIGHT_LEGENDS
+)
+"""Colours for a share, 0 to 1: an attention weight, or a probability that a layer gives."""
 
 
 # -- mixing --------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from ..text.safe import Glyph
 from ..widgets import framed
-from .colours import DIFFERENCE, SURPRISE, ColourScale
+from .colours import DIFFERENCE, SURPRISE, WEIGHT, ColourScale, shows_scales
 from .layout import PROMPT, TokenLayout
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _LEGEND_MIN_HEIGHT = 4
 
 
 class _Look(NamedTuple):
-    """The look of a glyph; `shade` is None for the prompt."""
+    """The look of a glyph; `shade` is None for the prompt, and for what has no weight."""
 
     shade: int | None
     is_faint: bool = False
@@ -40,7 +40,8 @@ class TokenView(ScrollView, can_focus=True):
     """A prompt, plain, and the tokens that follow it, coloured; with a cursor that moves over the tokens.
 
     While the cursor is off the text (None), the view follows the end of a growing text if `follow` is set;
-    else it stays at the beginning of a new text. With differences, these colour the tokens.
+    else it stays at the beginning of a new text. With differences, these colour the tokens; with weights,
+    these colour the prompt, too.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"token-view--prompt", "token-view--cursor", "token-view--legend"}
@@ -83,8 +84,10 @@ class TokenView(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.follow = True
+        self.prompt = b""
         self.tokens: list[SampledToken] = []
         self._differences: tuple[float, ...] = ()
+        self._weights: Sequence[float] | None = None
         self._layout_of_tokens = TokenLayout()
         self._styles_of_looks: dict[_Look, Style] = {}
 
@@ -93,7 +96,7 @@ class TokenView(ScrollView, can_focus=True):
     def show(self, prompt: bytes, tokens: Iterable[SampledToken] = ()) -> None:
         """Replace the text by a prompt and tokens."""
         self.cursor = None
-        self.tokens, self._differences, self._styles_of_looks = [], (), {}
+        self.prompt, self.tokens, self._differences, self._styles_of_looks = prompt, [], (), {}
         self._layout_of_tokens.reset(prompt)
         self._text_changed(0)
         if self.is_attached:
@@ -117,6 +120,16 @@ class TokenView(ScrollView, can_focus=True):
         self._styles_of_looks = {}
         self.refresh()
         return True
+
+    def tint(self, weights: Sequence[float] | None) -> None:
+        """Colour by a weight for each byte, prompt included, which stay for the next text; None: no more.
+
+        Bytes without a weight, or with NaN, have no colour.
+        """
+        if (weights is None) != (self._weights is None):
+            self._styles_of_looks = {}
+        self._weights = weights
+        self.refresh()
 
     # -- cursor ----------------------------------------------------------------------------------------
 
@@ -150,9 +163,9 @@ class TokenView(ScrollView, can_focus=True):
             self._follow_end()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave Escape to the parents while the cursor is off the text."""
+        """Leave Escape to the parents while the cursor is off the text, or weights are shown."""
         del parameters
-        return action != "release" or self.cursor is not None
+        return action != "release" or (self.cursor is not None and self._weights is None)
 
     def on_click(self, event: Click) -> None:
         offset = event.get_content_offset(self)
@@ -230,13 +243,18 @@ class TokenView(ScrollView, can_focus=True):
 
     @property
     def _scale(self) -> ColourScale:
+        if self._weights is not None:
+            return WEIGHT
         return DIFFERENCE if self._differences else SURPRISE
 
     def _look(self, glyph: Glyph) -> _Look:
         """The look of a character; one of several tokens is as likely as all of them together."""
         tokens = self._layout_of_tokens.tokens_of(glyph)
         generated = [token for token in tokens if token != PROMPT]
-        if tokens[-1] == PROMPT:
+        if self._weights is not None:
+            known = [w for w in self._weights[glyph.start : glyph.stop] if not math.isnan(w)]
+            shade = self._scale.shade_of(max(known)) if known else None
+        elif tokens[-1] == PROMPT:
             shade = None
         elif self._differences:
             known = [self._differences[token] for token in generated if token < len(self._differences)]
@@ -248,10 +266,7 @@ class TokenView(ScrollView, can_focus=True):
 
     @property
     def _in_colour(self) -> bool:
-        """Whether the terminal shows a scale of colours; one with 16 of them does not."""
-        app = self.app
-        has_few = app.console.color_system == "standard" and not app.is_headless
-        return not (app.no_color or app.native_ansi_color or has_few)
+        return shows_scales(self.app)
 
     def _style(self, look: _Look) -> Style:
         if look not in self._styles_of_looks:

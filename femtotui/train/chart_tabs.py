@@ -19,15 +19,10 @@ class Tab:
 
 
 TABS = (
-    *(
-        Tab(quantity.name, short, quantity)
-        for quantity, short in (
-            (LOSS, "loss"),
-            (LEARNING_RATE, "rate"),
-            (GRADIENT_NORM, "gradient"),
-            (THROUGHPUT, "speed"),
-        )
-    ),
+    Tab(LOSS.name, "loss", LOSS),
+    Tab(LEARNING_RATE.name, "rate", LEARNING_RATE),
+    Tab(GRADIENT_NORM.name, "gradient", GRADIENT_NORM),
+    Tab(THROUGHPUT.name, "speed", THROUGHPUT),
     Tab("layers", "layers", None),
 )
 

@@ -263,7 +263,8 @@ MEANINGS: Rows = (
      "and the layers. A long run's gradient norm is the greatest of the steps that share a point"),
     ("layers", "what a model looks like inside: a row a layer, measured in one step every few seconds while "
      "this is shown. It says why a run learns badly, where the loss only says that it does. Read it from "
-     "the top: figures that hold or change gently with depth are healthy; what ! marks is explained below"),
+     "the top: figures that change gently with depth are healthy, what ! marks is explained below; the "
+     "bars are the steps measured so far. docs/inspection.md has figures of good and bad runs"),
     ("sample", "what the model writes. A token's colour is its probability; the arrows move through the "
      "tokens and show what else was likely. An empty prompt is a newline; \\n and \\t work"),
     ("presets", "↑ ↓ and enter choose one, so do the numbers 1 to 14. Left of the number: ‖ parked, ● this "
@@ -279,14 +280,12 @@ TOPICS: dict[str, tuple[str, Rows]] = {
         ("bits", "bits per byte compare runs with different tokenizers"),
     )),
     "layers": ("the layers", (
-        ("bars", "the same figure in the steps measured so far, the newest at the right"),
         ("stream", "RMS: the size of what the layers pass on, a row of numbers a token. It may grow gently"),
         ("carrying", "how many of its coordinates matter, a third or more. A few: little gets through"),
         ("gradient", "RMS of its gradient. Layers that get a hundredth of the last one's hardly learn"),
         ("update", "change of the weights in a step, relative to them: AdamW to 1e-2, Muon to 4e-2"),
         ("silent", "share of the feed-forward units that no token turned on"),
         ("entropy", "of attention, mean over heads: 0 bits look at one token, 4.6 evenly at 64 tokens' past"),
-        ("limits", "what is called wrong is measured: docs/inspection.md"),
     )),
     "presets": ("the presets", (
         ("↑ ↓", "highlight a preset: the line below says what it needs"),

@@ -28,9 +28,6 @@ from .chart_tabs import TABS, tab_line
 from .header import Notice, Summary
 from .panels import PANELS, ScoreLine, StatPanel, panel_lines, ram_words, summary_facts
 
-TITLE_MARGIN = 6
-"""Cells of a frame's top that its title cannot take."""
-
 
 class RunPane(Vertical):
     """Shows a RunState: the numbers with `show`, whatever takes longer to draw with `show_slowly`."""
@@ -39,6 +36,7 @@ class RunPane(Vertical):
         super().__init__(id="main")
         self.chart = LossChart("chart", glyphs)
         self.layers_panel = LayersPanel("layers")
+        self.layers_panel.display = False
         self.tab = 0
         self.inspection_pace = InspectionPace()
         self.samples = SamplePane(actions)
@@ -57,11 +55,9 @@ class RunPane(Vertical):
         yield ScoreLine()
         yield self.samples
 
-    def on_mount(self) -> None:
-        self.choose_tab(self.tab)
-
     def on_resize(self) -> None:
-        self._name_tabs()
+        corners = 6
+        self.shown_panel.border_title = tab_line(self.tab, self.size.width - corners)
 
     @property
     def shown_panel(self) -> Widget:
@@ -73,13 +69,9 @@ class RunPane(Vertical):
         self._drawn = (None, -1)
         for panel in (self.chart, self.layers_panel):
             panel.display = panel is self.shown_panel
-        self._name_tabs()
+        self.on_resize()
         if had_focus:
             self.shown_panel.focus()
-
-    def _name_tabs(self) -> None:
-        room = self.size.width - TITLE_MARGIN
-        self.shown_panel.border_title = tab_line(self.tab, room)
 
     def show(self, state: RunState) -> None:
         self.query_one(Notice).show_run(state)

@@ -65,6 +65,9 @@ class TrainScreen(Screen[None]):
             "r", "steer('resume_failed')", "resume run", id="recover", tooltip="Resume from a checkpoint"
         ),
         Binding("s", "sample", "sample", id="sample", tooltip="The sampling screen"),
+        _hidden(
+            "i", "inside", "inside", id="inside", tooltip="Look inside the model at the sample shown here"
+        ),
         Binding("n", "steer('new_run')", "new run", id="new", tooltip="Start this preset with a new seed"),
         Binding("e", "edit", "edit", id="edit", tooltip="Edit this preset, and save it as a preset of yours"),
         Binding("u", "runs", "runs", id="runs", tooltip="All runs: compare, overlay, rename, resume"),
@@ -400,11 +403,20 @@ class TrainScreen(Screen[None]):
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen.for_screen(self, MEANINGS, TOPICS))
 
-    async def action_sample(self) -> None:
+    async def action_sample(self) -> SampleScreen:
         pane = self._pane.samples
         screen = SampleScreen(self.actions, pane.newest, pane.timelapse, self._samples.pace, pane.prompt)
         await self.app.push_screen(screen)  # keys typed meanwhile wait, and go to its prompt
         screen.query_one(Prompt).focus()
+        return screen
+
+    async def action_inside(self) -> None:
+        """Open the sampling screen on the sample that is shown, and look inside the model."""
+        shown = self._pane.samples.shown
+        if shown is None:
+            self.say("no sample yet to look into", "warning")
+        else:
+            (await self.action_sample()).look_into(*shown)
 
     def on_sample_asked(self, message: SampleAsked) -> None:
         message.stop()

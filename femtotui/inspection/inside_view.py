@@ -1,0 +1,188 @@
+"""Inside: what a model looked at when it predicted a token, and what it would have said after each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from ..text.safe import one_line
+from ..tokens.alternatives import quoted
+from ..tokens.colours import WEIGHT, shows_scales
+from ..widgets import framed
+from ..widgets.help_screen import Rows
+from .head_strips import HeadChoice, Painted, Row, head_rows, looked_at
+from .lens import lens_rows
+from .text_window import TokenSight
+
+_SPACIOUS = 26
+"""Rows from which sections stand apart."""
+
+MEANINGS: Rows = (
+    ("attention", "what the token before the cursor's looked at when the model predicted the cursor's: each "
+     "strip is the text as one head saw it. Looking back is the only way to use earlier tokens, so a head "
+     "that copies or adds is bright on what the answer needs. Brighter, or a higher digit (tenths), is more"),
+    ("lens", "what the model would say if it stopped after a layer. It shows which layer finds the answer, "
+     "and which only make it surer. Read along the layers: where the chosen token (▸) comes first, it is "
+     "found; its probability and rank stand at the end"),
+    ("time", "the same text in the run's kept checkpoints, and the newest model. One sees when a head or a "
+     "layer learnt its part. Step back with [ and watch what is gone; frames of the time-lapse keep samples "
+     "and no parameters, so the newest model reads their text"),
+    ("context", "tokens outside the window that the model read have no colour"),
+)  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A model's name, and its prediction; words say why there is none, or none of this model yet."""
+
+    title: str = ""
+    sight: TokenSight | None = None
+    words: str = ""
+
+
+def inside_rows(
+    sight: TokenSight, choice: HeadChoice, size: Size, *, everything: bool, in_colour: bool
+) -> list[Row]:
+    """A token's prediction: in words, as strips of heads, as lens.
+
+    All heads are drawn where they fit beside the lens, else those of a layer; for `everything`, as many as
+    fit, and the lens where it still does.
+    """
+    (width, height), window = size, sight.window
+    choice = choice.moved("", 0, sight)
+    rows: list[Row] = [
+        [
+            Painted(
+                one_line(
+                    f"to predict {quoted(sight.chosen)}, {quoted(sight.pieces[-1])} before it looked at",
+                    width,
+                )
+            )
+        ]
+    ]
+    if window.start:
+        n_before = window.n_prompt + sight.at
+        words = f"its context of {window.context} holds {sight.n_seen} of {n_before} tokens"
+        rows.append([Painted(one_line(words, width), "muted")])
+    lead = f"{choice.words}: "
+    rows.append([Painted(lead, "marked"), Painted(looked_at(sight, choice, width - len(lead)))])
+    gap: list[Row] = [[]] if height >= _SPACIOUS else []
+    left = height - len(rows) - 2 * len(gap)
+
+    def heads(n_rows: int, everything: bool) -> list[Row]:
+        return head_rows(sight, choice, width, n_rows, everything=everything, in_colour=in_colour)
+
+    least, strips = len(sight.ranks()) + 1, heads(left, everything=True)
+    if not everything and len(strips) + least > left:
+        strips = heads(max(left - least, 2 + (not in_colour)), everything=False)
+    lens = lens_rows(sight, width, left - len(strips)) if left - len(strips) > 1 else []
+    return [*rows, *gap, *strips, *gap, *lens][:height]
+
+
+class InsidePanel(Widget):
+    """One model's attention and lens for one token."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"inside-panel--{part}" for part in ("text", "muted", "marked")}
+    DEFAULT_CSS = framed(
+        "InsidePanel",
+        """
+        width: 1fr;
+        border-subtitle-color: $text-muted;
+        & > .inside-panel--text { color: $text; }
+        & > .inside-panel--muted { color: $text-muted; }
+        & > .inside-panel--marked { color: $text-accent; text-style: bold; }
+        """,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state: tuple[Seen, HeadChoice, bool] = (Seen(), HeadChoice(), False)
+        self._drawn: tuple[Size, list[Row]] | None = None
+        self._styles: dict[tuple[str, int | None], Style] = {}
+
+    def show(self, seen: Seen, choice: HeadChoice, everything: bool, mark: str) -> None:
+        """Show a prediction; without one, words instead. `everything`: all heads."""
+        self.border_title = Content(one_line(mark + seen.title))
+        self.border_subtitle = Content(one_line(seen.words) if seen.sight is not None else "")
+        self._state, self._drawn = (seen, choice, everything), None
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        self._drawn, self._styles = None, {}
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        size = self.content_size
+        if self._drawn is None or self._drawn[0] != size:
+            self._drawn = size, self._rows(size)
+        _, rows = self._drawn
+        row = rows[y] if y < len(rows) else []
+        segments = [Segment(text, self._style(part, shade)) for text, part, shade in row]
+        return Strip(segments).simplify().adjust_cell_length(size.width, self.rich_style).crop(0, size.width)
+
+    def _rows(self, size: Size) -> list[Row]:
+        seen, choice, everything = self._state
+        if seen.sight is None:
+            lines = Content(one_line(seen.words)).wrap(max(size.width, 1))
+            return [[Painted(line.plain, "muted")] for line in lines]
+        in_colour = shows_scales(self.app)
+        return inside_rows(seen.sight, choice, size, everything=everything, in_colour=in_colour)
+
+    def _style(self, part: str, shade: int | None) -> Style:
+        if (part, shade) not in self._styles:
+            style = self.get_component_rich_style(f"inside-panel--{part}")
+            if shade is not None and shows_scales(self.app):
+                bold = Style(bold=part == "marked" or None)
+                style = WEIGHT.style(shade, self.background_colors[1]) + bold
+            self._styles[part, shade] = style
+        return self._styles[part, shade]
+
+
+class InsidePanels(Container):
+    """The panels of this model and of the one to compare it with, on the same token, layer and head.
+
+    `marked` is the number of the panel whose weights colour the text, and the one that is seen where there
+    is no room for both.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="inside")
+        self.choice, self.everything, self.marked = HeadChoice(), False, 0
+        self._seen: Sequence[Seen] = (Seen(),)
+
+    def compose(self) -> ComposeResult:
+        yield InsidePanel()
+        yield InsidePanel()
+
+    def show(self, seen: Sequence[Seen]) -> None:
+        """Show what each model predicted, of one model or two."""
+        self._seen, self.marked = seen, min(self.marked, len(seen) - 1)
+        for number, panel in enumerate(self.query(InsidePanel)):
+            panel.set_class(number == self.marked, "-marked")
+            panel.set_class(number >= len(seen), "-unused")
+            if number < len(seen):
+                mark = "▸ " if number == self.marked and len(seen) > 1 else ""
+                panel.show(seen[number], self.choice, self.everything, mark)
+
+    def look(self, what: str, by: int) -> None:
+        """Move to another layer or head."""
+        sight = self._seen[self.marked].sight
+        if sight is not None:
+            self.choice = self.choice.moved(what, by, sight)
+
+    @property
+    def weights_and_caption(self) -> tuple[list[float], str]:
+        """The weights that colour the text, for each of its bytes, and the head and model they are of."""
+        title, sight, words = self._seen[self.marked]
+        if sight is None:
+            return [], one_line(words)
+        choice = self.choice.moved("", 0, sight)
+        return sight.byte_weights(*choice), one_line(f"{choice.words} · {title}")
