@@ -1,4 +1,4 @@
-"""`make pictures`: the README's pictures, made from the running app. Takes about a minute.
+"""`make pictures`: the pictures of README and docs, made from the running app. Takes about two minutes.
 
 The pictures are Textual's own SVG, without the fonts that it would fetch from elsewhere. With a folder as an
 argument they go there instead, and with them more screens, in other sizes and themes, to look at.
@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from textual import events
@@ -30,7 +31,7 @@ from femtotui.runs.choices import Choices
 from femtotui.runs.compare_screen import CompareScreen
 from femtotui.runs.manager import RunManager
 from femtotui.runs.runs_screen import RunsScreen
-from femtotui.runs.state import Status
+from femtotui.runs.state import RunState, Status
 from femtotui.sampling.fields import Prompt
 from femtotui.sampling.sample_screen import SampleScreen
 from femtotui.tokens.token_view import TokenView
@@ -51,6 +52,8 @@ FRAME_SECONDS, LAST_FRAME_SHARE = 0.8, 4.0
 FIRST_STEPS = 150
 """How far the run goes that is compared with."""
 
+LAYERS_STEPS = 300
+SUM = "13 + 29 = "
 SAMPLE_LENGTH = 100
 """What the sampling screen writes unless it is told otherwise."""
 
@@ -66,6 +69,11 @@ class Studio:
     pilot: Pilot[None]
     manager: RunManager
     folder: Path
+    preset: str
+
+    @property
+    def state(self) -> RunState | None:
+        return self.manager.handles[self.preset].state if self.preset in self.manager.handles else None
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -75,10 +83,7 @@ class Studio:
             await asyncio.sleep(0.05)
 
     async def trained(self, step: int) -> None:
-        await self.until(
-            lambda: PRESET in self.manager.handles and self.manager.handles[PRESET].state.step >= step,
-            f"step {step}",
-        )
+        await self.until(lambda: self.state is not None and self.state.step >= step, f"step {step}")
 
     async def press(self, *keys: str) -> None:
         """Press keys as a terminal does, without waiting for a screen that never comes to rest."""
@@ -142,15 +147,15 @@ def animated(frames: Sequence[str]) -> str:
 
 
 @asynccontextmanager
-async def studio(folder: Path) -> AsyncIterator[Studio]:
+async def studio(folder: Path, preset: str = PRESET, recipe: str | None = None) -> AsyncIterator[Studio]:
     """The app in a terminal that does not exist, with trainers that do."""
     with tempfile.TemporaryDirectory() as runs:
         manager = RunManager(Path(runs), Trainer)
         manager.warm_up()
-        app = FemtoApp(RunActions(manager, Choices(load_preset(PRESET))), Settings())
+        app = FemtoApp(RunActions(manager, Choices(load_preset(preset), recipe=recipe)), Settings())
         try:
             async with app.run_test(size=SIZE) as pilot:
-                yield Studio(app, pilot, manager, folder)
+                yield Studio(app, pilot, manager, folder, preset)
         finally:
             manager.close()
 
@@ -162,7 +167,7 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
         await it.press("n")
         await it.film("training", FILMED)
         await it.press("space")
-        await it.until(lambda: it.manager.handles[PRESET].state.status is Status.PAUSED, "the pause")
+        await it.until(lambda: it.state is not None and it.state.status is Status.PAUSED, "the pause")
         step = it.manager.handles[PRESET].state.step
         await it.until(
             lambda: f"step {step:,}" in str(it.app.train.query_one("#sample").border_subtitle), "a sample"
@@ -191,6 +196,35 @@ async def take_pictures(folder: Path, *, more: bool) -> None:
             await take_more(it)
 
 
+async def take_layers(folder: Path) -> None:
+    """The layers of entry 3 by the journal's recipe, and with gains of 1."""
+    for recipe in ("journal", "journal-gains-1"):
+        async with studio(folder, "3", recipe) as it:
+            await it.trained(1)
+            await it.press("T")
+            await it.trained(LAYERS_STEPS)
+            await it.until(
+                lambda it=it: it.state.inspected and it.state.inspected[-1].step >= LAYERS_STEPS - 100,
+                "a measurement",
+            )
+            await it.keep(f"layers-{recipe}")
+
+
+async def take_inside(folder: Path) -> None:
+    """Inside an addition model, at the token that answers."""
+    async with studio(folder, "7") as it:
+        await it.until(lambda: it.state is not None and it.state.status is Status.FINISHED, "the end")
+        await it.press("s")
+        await it.opened(SampleScreen)
+        await it.until(lambda: isinstance(it.app.focused, Prompt), "a prompt")
+        it.app.screen.query_one(Prompt).value = SUM
+        await it.press("enter")
+        tokens = it.app.screen.query_one(TokenView)
+        await it.until(lambda: len(tokens.tokens) >= SAMPLE_LENGTH, "a text")
+        await it.press("escape", "right", "i")
+        await it.keep("inside")
+
+
 async def take_more(it: Studio) -> None:
     """The same in other sizes and themes, and what opens over it."""
     for width, height in SIZES:
@@ -214,7 +248,8 @@ def main() -> None:
     limit_blas_threads()
     folder = arguments.folder or DOCS
     folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(take_pictures(folder, more=arguments.folder is not None))
+    for take in (partial(take_pictures, more=arguments.folder is not None), take_layers, take_inside):
+        asyncio.run(take(folder))
 
 
 if __name__ == "__main__":
