@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -11,7 +12,7 @@ from textual.widgets import Static
 from ..runs.actions import StatusMessage
 from ..runs.state import RunState, Status
 from ..runs.verdict import too_early_words
-from ..text.formats import TONES, Tone
+from ..text.formats import TONES, Tone, duration
 from ..text.safe import unwrapped
 
 NAME = "femtotui"
@@ -116,8 +117,11 @@ class Summary(Static):
         self.update(Content(text), layout=self._height != before)
 
 
-def notice_text(state: RunState) -> tuple[str, bool]:
-    """The text, and whether it is about a failure."""
+NoticeKind = Literal["note", "failed", "finished"]
+
+
+def notice_text(state: RunState) -> tuple[str, NoticeKind]:
+    """The text, and what it is about."""
     if state.status is Status.FAILED and state.failure is not None:
         failure = state.failure
         what_next = (
@@ -125,11 +129,20 @@ def notice_text(state: RunState) -> tuple[str, bool]:
             if state.can_recover
             else "n tries again"
         )
-        return f"{unwrapped(failure.title)}: {unwrapped(failure.message)}\n{what_next}", True
+        return f"{unwrapped(failure.title)}: {unwrapped(failure.message)}\n{what_next}", "failed"
     if state.trouble:
-        return f"Not saved: {unwrapped(state.trouble)}\nTraining continues, and saving is tried again", True
+        return (
+            f"Not saved: {unwrapped(state.trouble)}\nTraining continues, and saving is tried again",
+            "failed",
+        )
+    if state.status is Status.FINISHED:
+        learnt = "" if state.score is None else f": {unwrapped(state.score.summary)}"
+        what_next = "s try a prompt · v race the journal's recipe · j its entry · n again with another seed"
+        return f"Finished after {duration(state.elapsed_s)}{learnt}\n{what_next}", "finished"
     notes = state.started.notes if state.started is not None else ()
-    return " · ".join(unwrapped(note) for note in notes), False
+    return "".join(
+        f"{'note: ' if n == 0 else ' · '}{unwrapped(note)}" for n, note in enumerate(notes)
+    ), "note"
 
 
 def cut_to(words: str, width: int, most: int) -> str:
@@ -159,11 +172,12 @@ class Notice(Static):
         self.display = False
 
     def show_run(self, state: RunState) -> None:
-        words, failed = notice_text(state)
+        words, kind = notice_text(state)
         if words == self._words:
             return
         self._words = words
-        self.set_class(failed, "-failed")
+        self.set_class(kind == "failed", "-failed")
+        self.set_class(kind == "finished", "-finished")
         self.display = bool(words)
         self.tooltip = Content(words) if words else None
         self._lay_out(self.app.size.width)

@@ -42,7 +42,7 @@ class RunPane(Vertical):
         self.samples = SamplePane(actions)
         self._judge = Judge()
         self._drawn: tuple[RunState | None, int] = (None, -1)
-        self._ticks = 0
+        self._ticks, self._has_points = 0, False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="panels"):
@@ -82,21 +82,21 @@ class RunPane(Vertical):
         self.query_one(Summary).show_facts(summary_facts(state))
         self.query_one(ScoreLine).show_scores(state.scores)
 
-    def show_slowly(self, state: RunState, preset: Preset | None) -> bool:
-        """Draw chart or layers every few ticks, at once if the run does not train; whether it did."""
+    def show_slowly(self, state: RunState, preset: Preset | None) -> None:
+        """Draw chart or layers every few ticks; at once the first points, and a run that does not train."""
         self._ticks += 1
         resting = self._ticks % SLOW_TICKS and state.status is Status.TRAINING
-        if self._drawn == (state, state.version) or (self._drawn[0] is state and resting):
-            return False
-        self._drawn = (state, state.version)
+        is_first = state.step > 0 and not self._has_points
+        if self._drawn == (state, state.version) or (self._drawn[0] is state and resting and not is_first):
+            return
+        self._drawn, self._has_points = (state, state.version), state.step > 0
         quantity = TABS[self.tab].quantity
         if quantity is None:
             self.layers_panel.show(state)
-            return True
+            return
         verdict = self._judge.verdict(state, preset)
         self.chart.show_verdict(verdict.words, verdict.tone)
         self.chart.show(chart_data(state, preset) if quantity is LOSS else quantity_data(state, quantity))
-        return True
 
 
 class LiveSamples:

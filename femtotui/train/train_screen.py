@@ -177,10 +177,10 @@ class TrainScreen(Screen[None]):
                 self._list.point_at(state.config.preset)
             self.query_one(Header).show_run(state)
             self._pane.show(state)
+            self.query_one(StatusLine).show_figures(figures_line(state))
         if self._pane.inspection_pace.due(state, in_sight=self._pane.shown_panel is self._pane.layers_panel):
             self.actions.manager.inspect_step()
-        if self._pane.show_slowly(state, self.presets.get(state.config.preset)):
-            self.query_one(StatusLine).show_figures(figures_line(state))
+        self._pane.show_slowly(state, self.presets.get(state.config.preset))
 
     def background_tick(self) -> None:
         """Continue under other screens: measure memory, draw samples, report a new status."""
@@ -197,7 +197,7 @@ class TrainScreen(Screen[None]):
             self.refresh_bindings()
             if before and state.status is Status.FINISHED:
                 self._marks.read_verdicts()
-            if before and state.status is Status.FAILED:
+            if before and state.status in {Status.FAILED, Status.FINISHED}:
                 self.app.bell()
 
     def on_screen_resume(self) -> None:

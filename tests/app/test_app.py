@@ -16,7 +16,7 @@ from stage import Stage, stage, training
 
 from femtotui.chart.loss_chart import LossChart
 from femtotui.core.commands import Pause, Resume, SaveCheckpoint, Snapshot
-from femtotui.core.events import RunFailed
+from femtotui.core.events import RunFailed, RunFinished
 from femtotui.core.sampling.sampler import SampledToken
 from femtotui.runs.state import Status
 from femtotui.sampling.fields import Prompt
@@ -303,3 +303,33 @@ async def test_every_key_at_every_moment_is_harmless(runs: Path) -> None:
         await it.until(lambda: "failed" in it.header())
         await it.pilot.press(*(key for key in keys if key != "r"))
         assert it.app.is_running
+
+
+async def test_the_end_says_what_was_learnt_and_what_to_do_next(runs: Path) -> None:
+    async with training(runs) as it:
+        await it.playing(20)
+        it.trainer.say(
+            RunFinished(
+                step=20,
+                train_loss=1.3,
+                val_loss=1.3,
+                elapsed_s=9.0,
+                peak_rss_mib=99.0,
+                parameters=232_320,
+                run=str(runs / "run-2"),
+                reason="finished",
+            )
+        )
+        notice = it.app.train.query_one(Notice)
+        await it.until(lambda: "Finished after" in str(notice.render()))
+        assert "s try a prompt" in str(notice.render()) and notice.has_class("-finished")
+        await it.pilot.press("n")
+        await it.until(lambda: not notice.display or "Finished" not in str(notice.render()))
+
+
+async def test_the_first_points_are_drawn_at_once(runs: Path) -> None:
+    async with training(runs) as it:
+        it.trainer.play(3)
+        chart = it.app.train.query_one(LossChart)
+        await it.until(lambda: it.panel("step")[0] == "3")
+        assert len(chart.model.series) == 3
