@@ -18,16 +18,16 @@ from .series import Floats, LossSeries, Smoother
 class Unsmoothed(Smoother):
     """No average: for values without noise, which an average would only show late."""
 
-    def extend(self, values_K: Floats) -> Floats:
+    def extend(self, values_K: Floats, steps_K: Floats) -> Floats:  # noqa: ARG002
         return values_K
 
 
 class HarmonicSmoother(Smoother):
     """The running average of rates: the reciprocal of the average time."""
 
-    def extend(self, values_K: Floats) -> Floats:
+    def extend(self, values_K: Floats, steps_K: Floats) -> Floats:
         with np.errstate(divide="ignore"):
-            return 1 / super().extend(1 / values_K)
+            return 1 / super().extend(1 / values_K, steps_K)
 
 
 @dataclass(frozen=True)

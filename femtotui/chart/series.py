@@ -22,40 +22,39 @@ _X_STEPS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.5, 6
 
 
 class Smoother:
-    """A running average with exponentially falling weights, corrected for its start at 0.
+    """A running average whose weights fall exponentially with the steps between, normalised by their sum.
 
-    `beta` is the weight of the past: 0 leaves the curve as it is, 0.99 averages about a hundred values.
-    Values that are not finite are skipped. Source: Kingma and Ba, "Adam" (2015),
-    section 3, for the correction.
+    `beta` is the weight of the step before: 0 leaves the curve as it is, 0.99 averages about a hundred steps,
+    however many of them are points. Values that are not finite are skipped.
     """
 
     def __init__(self, beta: float) -> None:
         self.beta = beta
-        self._sum = 0.0
-        self._count = 0
+        self._step = -math.inf
+        self._sums_2 = np.zeros(2)
 
-    def extend(self, values_K: Floats) -> Floats:
-        """Add values; the average after each, NaN where the value is not finite."""
+    def extend(self, values_K: Floats, steps_K: Floats) -> Floats:
+        """Add values at rising steps; the average after each, NaN where the value is not finite."""
         finite_K = np.isfinite(values_K)
-        sums = self._scan((1 - self.beta) * values_K[finite_K])
-        counts = self._count + 1 + np.arange(sums.size)
         averages_K = np.full(values_K.shape, np.nan)
-        averages_K[finite_K] = sums / -np.expm1(counts * math.log(self.beta)) if self.beta else sums
-        if sums.size:
-            self._sum, self._count = float(sums[-1]), int(counts[-1])
+        if finite_K.any():
+            kept_K = steps_K[finite_K]
+            decay_K = self.beta ** np.diff(kept_K, prepend=self._step)
+            sums_2K = np.stack([values_K[finite_K], np.ones(kept_K.size)])
+            sums_2K[:, 0] += decay_K[0] * self._sums_2
+            _accumulate(sums_2K, decay_K)
+            averages_K[finite_K] = sums_2K[0] / sums_2K[1]
+            self._step, self._sums_2 = float(kept_K[-1]), sums_2K[:, -1]
         return averages_K
 
-    def _scan(self, terms_K: Floats) -> Floats:
-        """s[k] = beta * s[k - 1] + terms[k], by doubling: after pass i each s holds 2 ** i terms."""
-        sums = terms_K.copy()
-        if not sums.size:
-            return sums
-        sums[0] += self.beta * self._sum
-        reach, weight = 1, self.beta
-        while reach < sums.size and weight > _NEGLIGIBLE:
-            sums[reach:] = sums[reach:] + weight * sums[:-reach]
-            reach, weight = 2 * reach, weight * weight
-        return sums
+
+def _accumulate(sums_2K: Floats, decay_K: Floats) -> None:
+    """s[k] += decay[k] * s[k - 1], in place, by doubling: after pass i each s holds 2 ** i terms."""
+    reach = 1
+    while reach < decay_K.size and decay_K[reach:].max() > _NEGLIGIBLE:
+        sums_2K[:, reach:] += decay_K[reach:] * sums_2K[:, :-reach]
+        decay_K[reach:] *= decay_K[:-reach].copy()
+        reach *= 2
 
 
 class LossSeries:
@@ -122,7 +121,7 @@ class LossSeries:
             room = np.empty((4, max(self._size, 2 * self._room.shape[1])))
             room[:, :start] = self._room[:, :start]
             self._room = room
-        averages_K = self._smoother.extend(losses_K[order])
+        averages_K = self._smoother.extend(losses_K[order], steps_K[order])
         self._room[:, start : self._size] = steps_K[order], losses_K[order], times_K[order], averages_K
 
     def smooth(self, beta: float) -> None:
@@ -132,7 +131,7 @@ class LossSeries:
 
     def _smooth_again(self, beta: float) -> None:
         self._smoother = type(self._smoother)(beta)
-        self._room[3, : self._size] = self._smoother.extend(self.losses)
+        self._room[3, : self._size] = self._smoother.extend(self.losses, self.steps)
 
     def forget_after(self, step: float) -> None:
         """Drop the points after `step`."""

@@ -73,7 +73,7 @@ def test_going_back_drops_what_lies_after_it() -> None:
 
 def test_rates_are_averaged_by_time() -> None:
     """Ten steps at 100 a second and one at 1: eleven in 1.1 seconds."""
-    speeds = HarmonicSmoother(0.999999).extend(np.array([100.0] * 10 + [1.0]))
+    speeds = HarmonicSmoother(0.999999).extend(np.array([100.0] * 10 + [1.0]), np.arange(11.0))
     assert speeds[-1] == pytest.approx(10, rel=1e-4)
 
 
