@@ -62,7 +62,7 @@ class ChartModel:
     """The run on the chart, the runs laid over it, and the view settings."""
 
     def __init__(self, smoothing: float = 0.9) -> None:
-        self.smoothing = smoothing
+        self.smoothing = self._usual_smoothing = smoothing
         self.log_y = False
         self.x_axis: XAxis = "steps"
         self.unit: Unit = "nats"
@@ -292,6 +292,7 @@ class ChartModel:
         ]
         smoothing = "" if self.data.quantity.is_exact else f"smoothing {self.smoothing:g}"
         complete = [*changed, "" if self.by_time else "steps", smoothing]
+        changed.append(smoothing if self.smoothing != self._usual_smoothing else "")
         return " · ".join(filter(None, complete)), " · ".join(filter(None, changed))
 
     def _curves(self) -> tuple[Curve, ...]:

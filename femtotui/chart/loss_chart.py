@@ -83,6 +83,7 @@ class LossChart(Widget, can_focus=True):
     def __init__(self, widget_id: str = "", glyphs: Glyphs = BRAILLE, smoothing: float = 0.9) -> None:
         super().__init__(id=widget_id or None)
         self.border_title = "loss"
+        self.empty_text = EMPTY_TEXT
         self.glyphs = glyphs
         self.model = ChartModel(smoothing)
         self._layout: Layout | None = None
@@ -153,7 +154,7 @@ class LossChart(Widget, can_focus=True):
         frame = self.model.frame(self.glyphs)
         if frame is None:
             self._layout = None
-            self._grid = compose_message(EMPTY_TEXT, size.height, size.width)
+            self._grid = compose_message(self.empty_text, size.height, size.width)
         else:
             self._layout = lay_out(frame, size.height, size.width)
             self._grid = compose(frame, size.height, size.width)

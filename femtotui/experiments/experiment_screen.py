@@ -130,6 +130,7 @@ class ExperimentScreen(InTurn[None]):
         self._runner, self._experiment, self._pause_current = runner, runner.experiment, pause_current
         self._ticks = 0
         self._chart = LossChart("experiment-chart", glyphs)
+        self._chart.empty_text = "space begins the trainings"
         self._table = Static(id="experiment-table")
 
     def compose(self) -> ComposeResult:

@@ -88,6 +88,7 @@ class RunsScreen(InTurn[RunsAnswer]):
         # Held, not looked up: a message of the table may come when the screen is being taken apart.
         self._table: DataTable[Text] = DataTable(id="runs-table", cursor_type="row", zebra_stripes=False)
         self._chart = LossChart("runs-chart", glyphs)
+        self._chart.empty_text = "this run has no steps"
 
     def compose(self) -> ComposeResult:
         with Vertical(id="runs-box") as box:
