@@ -45,9 +45,9 @@ class LossChart(Widget, can_focus=True):
         """
         border-subtitle-align: left;
         & > .loss-chart--text { color: $text-muted; }
-        & > .loss-chart--axis { color: $foreground 50%; }
-        & > .loss-chart--baseline { color: $foreground 60%; }
-        & > .loss-chart--raw { color: $primary 60%; }
+        & > .loss-chart--axis { color: $foreground 75%; }
+        & > .loss-chart--baseline { color: $foreground 80%; }
+        & > .loss-chart--raw { color: $text-primary 65%; }
         &:ansi > .loss-chart--raw { text-style: dim; }
         & > .loss-chart--smoothed { color: $text-primary; text-style: bold; }
         & > .loss-chart--validation { color: $text-warning; }
@@ -57,9 +57,9 @@ class LossChart(Widget, can_focus=True):
         & > .loss-chart--other-1 { color: $text-success; }
         & > .loss-chart--other-2 { color: $text-error; }
         & > .loss-chart--other-3 { color: $foreground 80%; }
-        & > .loss-chart--other-4 { color: $secondary; }
+        & > .loss-chart--other-4 { color: $text-secondary; }
         & > .loss-chart--other-5 { color: $text-accent; }
-        & > .loss-chart--other-6 { color: $accent; }
+        & > .loss-chart--other-6 { color: $foreground; }
         """,
     )
 

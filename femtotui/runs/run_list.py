@@ -23,7 +23,14 @@ NEWEST = 40
 
 NAME_WIDTH = 14
 _KEY_WIDTH = 8
-_OVERLAY_TONES = ("$text-success", "$text-error", "$foreground 80%", "$secondary", "$text-accent", "$accent")
+_OVERLAY_TONES = (
+    "$text-success",
+    "$text-error",
+    "$foreground 80%",
+    "$text-secondary",
+    "$text-accent",
+    "$foreground",
+)
 """The chart's colours for the runs laid over it, in order."""
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from fed_chart import FedChart
 from textual.app import App, ComposeResult
+from textual.color import Color
 from textual.geometry import Region
 
-from femtotui.chart.loss_chart import EMPTY_TEXT, LossChart
+from femtotui.chart.frame_data import Ink
+from femtotui.chart.loss_chart import EMPTY_TEXT, LossChart, _component
+from femtotui.tokens.colours import contrast
 
 
 class Host(App[None]):
@@ -350,3 +353,18 @@ async def test_colours_follow_the_theme(theme: str) -> None:
         await pilot.pause()
         after = [segment.style for segment in app.chart.render_line(0)]
         assert before != after
+
+
+async def test_every_line_stands_out_in_every_theme() -> None:
+    app = Host()
+    async with app.run_test(size=(100, 30)) as pilot:
+        for theme in app.available_themes:
+            if "ansi" in theme:
+                continue  # the terminal's own sixteen colours
+            app.theme = theme
+            await pilot.pause()
+            ground = app.chart.background_colors[1]
+            for ink in Ink:
+                drawn = app.chart.get_component_rich_style(_component(ink)).color
+                assert drawn is not None and drawn.triplet is not None
+                assert contrast(Color(*drawn.triplet), ground) >= 3, (theme, ink.name)
