@@ -22,6 +22,7 @@ from ..runs.state import Status
 from ..text.formats import TONES, UNKNOWN, Tone, duration, loss, score
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn
+from ..widgets.help_screen import HelpScreen, Rows
 from ..widgets.tick import LOOK_TICKS
 from .experiment import Experiment, ExperimentRunner, Trial
 
@@ -108,6 +109,13 @@ def _final_verdict(experiment: Experiment, trial: Trial) -> tuple[str, Tone]:
     return (f"success, over {duration(goal.seconds)}", "warning") if slow else ("success", "good")
 
 
+MEANINGS: Rows = (
+    ("a row", "a training: its step, losses in nats per token, what it can do by measure, its time"),
+    ("a curve", "the smoothed training loss; x shows it by time, which is what a race is about"),
+    ("leaving", "saves what trains here; space resumes it the next time"),
+)
+
+
 class ExperimentScreen(InTurn[None]):
     """Shows an experiment, and trains what is left of it: leaving saves it, space resumes it later.
 
@@ -122,6 +130,7 @@ class ExperimentScreen(InTurn[None]):
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
         Binding("plus", "chart('smooth', 1)", "smoother", show=False, id="loss-smoother"),
         Binding("minus", "chart('smooth', -1)", "rougher", show=False, id="loss-rougher"),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="This help"),
         Binding("escape,q", "leave", "back", id="experiment-back"),
     ]
 
@@ -218,6 +227,9 @@ class ExperimentScreen(InTurn[None]):
     def action_stop(self) -> None:
         self._runner.stop()
         self._show()
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS))
 
     def action_leave(self) -> None:
         self._runner.stop()

@@ -23,7 +23,7 @@ from ..text.formats import Tone
 from ..trainer.protocol import SnapshotArrived
 from .choices import Choices, wants_english
 from .forecast import Forecast, forecast
-from .library import RunRow, load_state
+from .library import load_state
 from .manager import RunHandle, RunManager
 from .state import Status
 from .verdict import too_early_words
@@ -70,15 +70,18 @@ class RunActions:
     def open(self) -> StatusMessage:
         """Begin as the command line asked: with a run, or with nothing yet."""
         if self.choices.run is not None:
-            return self._open_run(self.choices.run)
+            return self.open_run(self.choices.run, resumes=self.choices.trains)
         return StatusMessage("nothing trains yet: enter trains the preset under the cursor, u lists the runs")
 
-    def _open_run(self, run: RunSummary) -> StatusMessage:
+    def open_run(self, run: RunSummary, *, resumes: bool = True) -> StatusMessage:
         """Resume a run if it can be, else show it, with the parameters that it saved."""
-        state = load_state(run)
+        state = load_state(run, run.checkpoint_step or 0) if run.can_continue else load_state(run)
         name = f"#{state.config.preset} {state.config.title}"
+        handle = self.manager.handles.get(state.config.preset)
+        if handle is not None and handle.state.run == state.run and handle.state.status not in _AT_REST:
+            return self.start_preset(state.config.preset)
         self.manager.adopt(state)
-        if run.can_continue and self.choices.trains:
+        if run.can_continue and resumes:
             self.manager.resume_run(state.config.preset)
             return StatusMessage(
                 f"{name}: its run resumes from step {run.checkpoint_step or 0:,} · n starts a new one", "good"
@@ -180,16 +183,6 @@ class RunActions:
             return self.forecast(self.choices.config_of(preset)).words
         except FemtoError as error:
             return str(error)
-
-    def continue_run(self, row: RunRow) -> StatusMessage:
-        state = load_state(row.summary, row.summary.checkpoint_step or 0)
-        key = state.config.preset
-        handle = self.manager.handles.get(key)
-        if handle is not None and handle.state.run == state.run and handle.state.status not in _AT_REST:
-            return self.start_preset(key)
-        self.manager.adopt(state)
-        self.manager.resume_run(key)
-        return StatusMessage(f"{row.name} resumes from step {state.step:,}", "good")
 
     def start_edited(self, preset: Preset) -> StatusMessage:
         """Train a preset as it was edited, whatever runs under its key."""

@@ -25,6 +25,8 @@ from ..chart.loss_chart import LossChart
 from ..text.formats import duration, loss
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn, TextQuestion, YesNo
+from ..widgets.help_screen import HelpScreen
+from ..widgets.help_screen import Rows as HelpRows
 from ..widgets.key_line import KeyLine
 from .compare_screen import CompareScreen
 from .library import MAX_TITLE_LENGTH, RunRow, load_curve, load_overlay, write_title
@@ -34,12 +36,19 @@ COLUMNS = ("", "run", "when", "step", "loss", "val", "time", "note")
 Rows = Callable[[], list[RunRow]]
 
 
+MEANINGS: HelpRows = (
+    ("the table", "◆ laid over the chart, ● being trained now; … after a step: the run has steps left"),
+    ("loss, val", "in nats per token, of the text trained on and of the validation text"),
+    ("the chart", "the run under the cursor, with the marked ones laid over it"),
+)
+
+
 @dataclass(frozen=True)
 class RunsAnswer:
-    """The runs to lay over the chart, and one to resume."""
+    """The runs to lay over the chart, and one to resume, or to show if it has finished."""
 
     marked: tuple[RunRow, ...]
-    resume: RunRow | None = None
+    open: RunRow | None = None
 
 
 def _preset_order(row: RunRow) -> tuple[bool, str]:
@@ -64,6 +73,7 @@ class RunsScreen(InTurn[RunsAnswer]):
     """A table of runs over the curve of the one under the cursor, with the marked ones laid over it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", id="runs-open", tooltip="Show this run, and resume it if it can be"),
         Binding("space", "mark", "mark", id="runs-mark", tooltip="Overlay this run, or remove it"),
         Binding("c", "compare", "compare", id="runs-compare", tooltip="Compare with the marked run"),
         Binding("r", "resume", "resume", id="runs-resume", tooltip="Resume this run"),
@@ -75,7 +85,10 @@ class RunsScreen(InTurn[RunsAnswer]):
         Binding("l", "chart('toggle_log_y')", "linear/log", show=False, id="loss-log"),
         Binding("x", "chart('toggle_x_axis')", "steps/time", show=False, id="loss-time"),
         Binding("b", "chart('toggle_unit')", "nats/bits", show=False, id="loss-bits"),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="This help"),
         Binding("escape,q", "leave", "back", id="runs-back"),
+        Binding("home", "row(0)", show=False, priority=True, tooltip="The first run"),
+        Binding("end", "row(-1)", show=False, priority=True, tooltip="The last run"),
     ]
 
     def __init__(self, rows: Rows, trash: RunTrash, glyphs: Glyphs, marked: tuple[str, ...] = ()) -> None:
@@ -171,6 +184,16 @@ class RunsScreen(InTurn[RunsAnswer]):
         return self._show_curve()
 
     @on(DataTable.RowSelected)
+    def action_open(self) -> None:
+        """Show a run on the Train screen, and resume it if it can be."""
+        row = self._here
+        if row is not None and row.held:
+            self._refuse("this run is being trained already")
+        elif row is None or row.summary.info is None:
+            self._refuse("this run is damaged: it cannot be shown")
+        else:
+            self.action_leave(row)
+
     def action_compare(self) -> None:
         here = self._here
         others = self._marked_but(here.path.name) if here is not None else []
@@ -240,8 +263,14 @@ class RunsScreen(InTurn[RunsAnswer]):
     def action_chart(self, action: str) -> None:
         getattr(self._chart, f"action_{action}")()
 
-    def action_leave(self, resume: RunRow | None = None) -> None:
-        self.dismiss(RunsAnswer(tuple(self._marked_but()), resume))
+    def action_row(self, number: int) -> None:
+        self._table.move_cursor(row=number % max(1, len(self._rows)))
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS))
+
+    def action_leave(self, opened: RunRow | None = None) -> None:
+        self.dismiss(RunsAnswer(tuple(self._marked_but()), opened))
 
 
 def row_cells(row: RunRow, marked: bool) -> list[Text]:

@@ -24,6 +24,7 @@ from ..runs.library import chart_data, state_overlay
 from ..text.formats import duration, loss, score
 from ..text.safe import unwrapped
 from ..widgets.dialogs import InTurn, YesNo
+from ..widgets.help_screen import HelpScreen, Rows
 from ..widgets.tick import TickingApp
 from .messages import Outcome, RunFigures, SweepReport, ranked
 from .spec import SweepTrial, Value, differing_settings
@@ -94,6 +95,16 @@ def row_cells(row: SweepRow) -> list[Text]:
     ]
 
 
+MEANINGS: Rows = (
+    (
+        "a row",
+        "a run of the sweep: its settings, state, step, losses in nats per token, score, time left, worker",
+    ),
+    ("the order", "best first, by what the border says"),
+    ("leaving", "does not stop the sweep"),
+)
+
+
 class SweepScreen(InTurn[None]):
     """A row per run. A watcher can stop runs, and leave."""
 
@@ -102,6 +113,7 @@ class SweepScreen(InTurn[None]):
         Binding("S", "stop_all", "stop all", tooltip="Save all runs and end the sweep"),
         Binding("l", "chart('toggle_log_y')", "linear/log"),
         Binding("x", "chart('toggle_x_axis')", "steps/time"),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="This help"),
         Binding("escape,q", "leave", "leave", tooltip="The sweep continues without this screen"),
     ]
     DEFAULT_CSS = """
@@ -219,6 +231,9 @@ class SweepScreen(InTurn[None]):
 
     def action_chart(self, action: str) -> None:
         getattr(self._chart, f"action_{action}")()
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen.for_screen(self, MEANINGS))
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -216,6 +216,8 @@ class TrainScreen(Screen[None]):
             "resume_failed": self.actions.can_resume,
             "detach": status in {Status.TRAINING, Status.PAUSED},
         }
+        if action == "checkpoint":
+            return status in {Status.TRAINING, Status.PAUSED}
         return offered.get(str(parameters[0]), True) if action == "steer" else True
 
     def _do(self, action: Callable[[], StatusMessage]) -> bool:
@@ -321,8 +323,8 @@ class TrainScreen(Screen[None]):
             self.open_preset(message.key)
 
     def _selected_preset(self) -> Preset | None:
-        """The preset under the cursor, or else the one that trains; says so if there is none."""
-        key = self._list.highlighted_key
+        """The preset under the list's cursor, or the one that trains where that is elsewhere."""
+        key = self._list.highlighted_key if self._list.has_focus else ""
         if not key and self.actions.current is not None:
             key = self.actions.current.config.preset
         preset = self.presets.get(key)
@@ -370,8 +372,8 @@ class TrainScreen(Screen[None]):
         self._runs.reload()
         if answer is not None:
             self.overlays.show(answer.marked)
-            if answer.resume is not None:
-                self._do(partial(self.actions.continue_run, answer.resume))
+            if answer.open is not None:
+                self._do(partial(self.actions.open_run, answer.open.summary))
 
     # -- other screens ---------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from femtotui.runs.runs_screen import ORDERS, RunsScreen, in_order
 from femtotui.runs.trash import TRASH, RunTrash
 from femtotui.trainer.protocol import Continue
 from femtotui.widgets.dialogs import TextQuestion, YesNo
+from femtotui.widgets.help_screen import HelpScreen
 
 
 async def opened(it: Stage) -> RunsScreen:
@@ -241,3 +242,23 @@ def test_titles_are_one_line_and_a_view_has_the_whole_curve(runs: Path) -> None:
     row = read_rows(runs)[0]
     assert row.title == "" and len(load_state(row.summary).steps) == 130
     assert load_state(row.summary, 50).step == 50
+
+
+async def test_enter_opens_a_run_and_home_and_end_go_to_the_ends(runs: Path) -> None:
+    for seed in range(3):
+        make_run(runs, "10", 30, seed=seed)
+    make_run(runs, "9", 400)
+    async with training(runs) as it:
+        screen = await opened(it)
+        await it.pilot.press("end")
+        last = screen._here
+        await it.pilot.press("home")
+        assert screen._here is not last
+        await it.pilot.press("question_mark")
+        await it.until(lambda: isinstance(it.app.screen, HelpScreen))
+        await it.pilot.press("escape")
+        here = screen._here
+        assert here is not None
+        await it.pilot.press("enter")
+        await it.until(lambda: it.app.screen is it.app.train)
+        await it.until(lambda: f"#{here.preset} " in it.header())
