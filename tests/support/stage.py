@@ -70,7 +70,12 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    runs: Path, key: str = "2", size: tuple[int, int] = (120, 36), settings: Settings | None = None
+    runs: Path,
+    key: str = "2",
+    size: tuple[int, int] = (120, 36),
+    settings: Settings | None = None,
+    *,
+    trains: bool = True,
 ) -> AsyncIterator[Stage]:
     def run_of(preset: str) -> str:
         folder = runs / f"run-{preset}"
@@ -83,7 +88,7 @@ async def stage(
     fleet = FakeFleet(run_of)
     manager = RunManager(runs, fleet)
     manager.warm_up()
-    choices = Choices(load_preset(key), user_presets=UserPresets(runs.parent / "presets"))
+    choices = Choices(load_preset(key), trains=trains, user_presets=UserPresets(runs.parent / "presets"))
     app = FemtoApp(RunActions(manager, choices, runs.parent / "threads.json"), settings)
     async with app.run_test(size=size) as pilot:
         it = Stage(app, pilot, fleet, manager)
