@@ -16,6 +16,7 @@ from femtotui.core.sampling.sampler import JOURNAL_SAMPLING, SampledToken
 from ..runs.actions import RunActions
 from ..text.safe import unwrapped
 from ..tokens.alternatives import NextToken
+from ..tokens.scoring import ScoredText
 from ..tokens.token_view import TokenView
 from .fields import Prompt, SampleRequest
 from .models import LEAVE_OUT_HINT, LiveModel, ModelReader, NewestModel, SampleGrew
@@ -131,7 +132,7 @@ class SamplePane(Horizontal):
         elif piece.done and self._tokens:
             self._view.show(setup.prompt, self._tokens)
         if self._tokens and ((is_first and self._streams) or piece.done):
-            self.query_one(NextToken).show(self._tokens[0])
+            self._show_next(0)
         if piece.done:
             self.is_drawing = False
             self._is_empty = not self._tokens
@@ -160,4 +161,9 @@ class SamplePane(Horizontal):
         message.stop()
         if self._tokens:
             index = message.index or 0
-            self.query_one(NextToken).show(self._tokens[index if index < len(self._tokens) else 0])
+            self._show_next(index if index < len(self._tokens) else 0)
+
+    def _show_next(self, index: int) -> None:
+        prompt = self._frame[0].prompt if self._frame is not None else b""
+        before = ScoredText(prompt, self._tokens).before(index)
+        self.query_one(NextToken).show(self._tokens[index], before=before)

@@ -238,7 +238,7 @@ class SampleScreen(InTurn[None]):
             return
         panel.columns = ("this", "the other") if self._shown.others else ("raw", "after top-p")
         top = self._shown.alternatives(at, self._fields.request.sampling)
-        panel.show(self._shown.tokens[at], top)
+        panel.show(self._shown.tokens[at], top, self._shown.before(at))
 
     @on(SamplingFields.Changed)
     def _settings_changed(self) -> None:

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
@@ -89,17 +90,29 @@ class NextToken(Widget, can_focus=True):
     def __init__(self, *, can_branch: bool = False, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.can_focus = can_branch
-        self.border_title = "next token"
+        self.border_title = self._title = "next token"
         self.columns = ("raw", "after top-p")
         self._top: tuple[Alternative, ...] = ()
         self._token: SampledToken | None = None
         self._marked: int | None = None
+        self._largest = 1.0
 
-    def show(self, token: SampledToken | None, top: Sequence[Alternative] | None = None) -> None:
-        """Show a token and the alternatives to it, best first: its own, unless `top` has others."""
+    def show(
+        self, token: SampledToken | None, top: Sequence[Alternative] | None = None, before: bytes = b""
+    ) -> None:
+        """Show a token, the end of the text before it, and the alternatives to it, best first.
+
+        They are the token's own, unless `top` has others. Bars are scaled to the largest of them.
+        """
+        title = f"after {quoted(before)}" if before else "next token"
+        if title != self._title:
+            self._title = title
+            self.border_title = Content(title)
         alternatives = tuple(top if top is not None else token.top if token is not None else ())
         if alternatives != self._top or token is not self._token:
             self._top, self._token = alternatives, token
+            largest = max((max(entry.p, entry.p_cut) for entry in alternatives), default=0.0)
+            self._largest = largest if largest > 0 else 1.0
             if self._marked is not None:
                 self._marked = min(self._marked, max(len(alternatives) - 1, 0))
             self.refresh()
@@ -142,9 +155,10 @@ class NextToken(Widget, can_focus=True):
     def _columns(self, width: int) -> tuple[int, int]:
         """The cells for a name and for each bar."""
         if self._is_wide:
-            name_width = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
+            most = _NAME_WIDTH if width >= 44 else _SMALL_NAME_WIDTH
         else:
-            name_width = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
+            most = max(3, min(_NAME_WIDTH, width - _PERCENT_WIDTH - 3))
+        name_width = min(most, max((cell_len(quoted(entry.bytes)) for entry in self._top), default=3))
         return name_width, max((width - name_width) // (1 + self._is_wide) - 1 - _PERCENT_WIDTH, 0)
 
     def _heads(self, width: int) -> list[Segment]:
@@ -169,7 +183,9 @@ class NextToken(Widget, can_focus=True):
         if self._is_wide:
             columns.append((entry.p_cut, f"{'–':>{_PERCENT_WIDTH}}" if is_cut else percent(entry.p_cut)))
         for share, words in columns:
-            row.append(Segment(" " + bar(share, bar_width), self._style("cut" if is_cut else "bar")))
+            row.append(
+                Segment(" " + bar(share / self._largest, bar_width), self._style("cut" if is_cut else "bar"))
+            )
             row.append(Segment(words, number))
         return row
 

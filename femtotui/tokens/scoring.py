@@ -14,6 +14,9 @@ LEAST_SHOWN = 0.0005
 """Alternatives below this would all read 0.0%; the first ten are listed all the same."""
 
 
+TITLE_BYTES = 12
+
+
 class TextScore(NamedTuple):
     """A model's score of a text, in sums that can be added to."""
 
@@ -62,6 +65,12 @@ class ScoredText:
     def data(self) -> bytes:
         """The bytes after the prompt."""
         return b"".join(token.bytes for token in self.tokens)
+
+    def before(self, at: int) -> bytes:
+        """The end of the text before a token, as much as a title holds."""
+        tokens = self.tokens[max(0, at - TITLE_BYTES) : at]
+        text = self.prompt + b"".join(token.bytes for token in tokens)
+        return text[-TITLE_BYTES:]
 
     @property
     def differences(self) -> tuple[float, ...]:

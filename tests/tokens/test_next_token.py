@@ -152,3 +152,12 @@ async def test_any_size(size: tuple[int, int]) -> None:
         await pilot.pause()
         width, height = app.panel.content_size
         assert {app.panel.render_line(y).cell_length for y in range(height)} <= {width}
+
+
+async def test_the_title_says_after_what_and_obeys_no_markup_in_it() -> None:
+    app = Host()
+    async with app.run_test(size=(60, 20)) as pilot:
+        panel = app.query_one(NextToken)
+        panel.show(None, (), b"[bold]13 + 29 = ")
+        await pilot.pause()
+        assert str(panel.border_title) == r"after '\[bold]13·+·29·=·'"  # as markup, escaped
