@@ -14,7 +14,7 @@ from textual.color import Color
 
 from femtotui.core.errors import OUT_OF_MEMORY, ConfigError, FemtoError, TokenizerError
 from femtotui.core.events import StepInspected
-from femtotui.core.model.inspection import stream_by_depth
+from femtotui.core.model.inspection import stream_statistics
 from femtotui.core.run_folder.saved_model import SavedModel
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, Sampler
 from femtotui.core.tokenizers import characters_lacking, lacking_words
@@ -158,15 +158,13 @@ def layers_part(saved: SavedModel, reading: Reading) -> Part:
 
     Layer 0 is the embedding. Units never or always fire in the step's tokens.
     """
-    config, sampler = saved.config, saved.sampler
     step, note = _inspected_step(saved)
     title = f"layers: the stream of the text up to {reading.words}"
     if step is not None:
         title, streams = f"layers: step {step.step:,}, {step.n_tokens:,} tokens of its batch", step.streams
     else:
-        flat_P = np.concatenate([tensor.ravel() for tensor in sampler.parameters.values()])
-        ids_BT = np.array([reading.ids], np.int32)
-        streams = tuple(stream_by_depth(sampler.config, config.recipe, flat_P, ids_BT))
+        inspection = saved.sampler.inspect(np.array(reading.ids, np.int32))
+        streams = tuple(map(stream_statistics, inspection.streams_KTD))
     rows: list[JsonRow] = []
     for depth, stream in enumerate(streams):
         row = {"view": "layers", "depth": depth, **to_builtins(stream)}
@@ -176,7 +174,7 @@ def layers_part(saved: SavedModel, reading: Reading) -> Part:
             row |= to_builtins(step.layers[depth - 1]) if depth else {}
         rows.append(row)
     headers = {
-        "rms": ">stream\nRMS", "carrying": f">carrying\nof {config.model.width}",
+        "rms": ">stream\nRMS", "carrying": f">carrying\nof {saved.config.model.width}",
         "gradient_rms": ">gradient\nRMS", "weights_gradient_norm": ">weights'\ngradient",
         "update_ratio": ">update/\nweight", "silent": ">never\nfire", "open": ">always\nfire",
         "entropies": ">entropy by\nhead, bits",

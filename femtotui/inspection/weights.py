@@ -132,9 +132,9 @@ class TensorFigures(NamedTuple):
         else:
             finite_N = np.array([math.nan])
         largest = finite_N[np.abs(finite_N).argmax()]
-        values = map(float, (np.linalg.norm(finite_N), finite_N.mean(), finite_N.std(), largest))
-        middles = (edges[1:] + edges[:-1]) / 2
-        return cls(tensor.shape, *values, n_not_finite, tuple(middles.tolist()), tuple(counts.tolist()))
+        norm, mean, std = float(np.linalg.norm(finite_N)), float(finite_N.mean()), float(finite_N.std())
+        middles, histogram = tuple((edges[1:] / 2 + edges[:-1] / 2).tolist()), tuple(counts.tolist())
+        return cls(tensor.shape, norm, mean, std, float(largest), n_not_finite, middles, histogram)
 
     def lines(self, width: int) -> list[str]:
         """The figures, and the histogram with a bar a line."""
