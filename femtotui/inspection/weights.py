@@ -126,7 +126,7 @@ class TensorFigures(NamedTuple):
     @classmethod
     def of(cls, tensor: Floats, n_bins: int) -> TensorFigures:
         finite_N = tensor[np.isfinite(tensor)].astype(np.float64)
-        n_not_finite, counts, edges = tensor.size - finite_N.size, np.empty(0), np.empty(0)
+        n_not_finite, counts, edges = tensor.size - finite_N.size, np.empty(0, np.intp), np.empty(0)
         if finite_N.size:
             counts, edges = np.histogram(finite_N, n_bins)
         else:

@@ -8,10 +8,10 @@ import pytest
 from femtotui.core.config import ModelConfig
 from femtotui.core.model.gpt import Model
 from femtotui.core.model.inspection import (
-    stream_statistics,
     inspect_batch,
     inspect_text,
     stream_by_depth,
+    stream_statistics,
 )
 from femtotui.core.model.parameters import initial_parameters, named_tensors
 from femtotui.core.model.workspace import Pool, Workspace
