@@ -68,9 +68,9 @@ def inspect_batch(
     targets_N, gradient = targets_BT.reshape(-1), model.empty_gradient()
     with np.errstate(all="ignore"):
         model.embed(inputs_BT.reshape(-1), ws, training=True)
-        streams, layers = [_stream_statistics(ws.x_ND)], []
+        streams, layers = [stream_statistics(ws.x_ND)], []
         for cache in model.blocks_forward(ws, training=True):
-            streams.append(_stream_statistics(ws.x_ND))
+            streams.append(stream_statistics(ws.x_ND))
             layers.append(_layer_statistics(cache))
         model.read_out(ws)
         model.cross_entropy(targets_N, ws)
@@ -87,7 +87,7 @@ def stream_by_depth(
     model = Model(config, recipe, flat_P)
     ws = _workspace(model, *ids_BT.shape, training=False)
     model.embed(ids_BT.reshape(-1), ws)
-    return [_stream_statistics(ws.x_ND), *(_stream_statistics(ws.x_ND) for _ in model.blocks_forward(ws))]
+    return [stream_statistics(ws.x_ND), *(stream_statistics(ws.x_ND) for _ in model.blocks_forward(ws))]
 
 
 def _workspace(model: Model, b: int, t: int, *, training: bool) -> Workspace:
@@ -107,7 +107,8 @@ def _centred_rms(x_ND: FloatArray) -> float:
     return float(np.sqrt(np.square(x_ND - x_ND.mean(axis=1, keepdims=True), dtype=np.float64).mean()))
 
 
-def _stream_statistics(x_ND: FloatArray) -> StreamStatistics:
+def stream_statistics(x_ND: FloatArray) -> StreamStatistics:
+    """The statistics of N rows of the residual stream, without gradients."""
     squares_ND = np.square(x_ND - x_ND.mean(axis=1, keepdims=True), dtype=np.float64)
     carrying_N = squares_ND.sum(axis=1) ** 2 / np.square(squares_ND).sum(axis=1)
     return StreamStatistics(float(np.sqrt(squares_ND.mean())), float(carrying_N.mean()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -112,23 +112,21 @@ def inspect(
         discard_output()
 
 
-def _renderables(parts: Sequence[Part]) -> list[RenderableType]:
+def _renderables(parts: Sequence[Part]) -> Iterator[RenderableType]:
     """Each part below its title."""
-    shown: list[RenderableType] = []
     for part in parts:
-        shown += ["", styled(part.title, "bold underline")]
-        shown.append(part.lines if part.lines is not None else table(part.headers, part.cells, gap=part.gap))
-    return shown
+        yield from ("", styled(part.title, "bold underline"))
+        yield part.lines if part.lines is not None else table(part.headers, part.cells, gap=part.gap)
 
 
-def _write_picture(path: Path, title: str, shown: Sequence[RenderableType]) -> None:
+def _write_picture(path: Path, title: str, shown: Iterable[RenderableType]) -> None:
     """Raises: DataError."""
     from rich.console import Console  # noqa: PLC0415
 
     from ..tokens.export_formats import recorded_svg  # noqa: PLC0415
 
     console = Console(record=True, width=_SVG_WIDTH, file=StringIO(), color_system="truecolor", markup=False)
-    for each in shown[1:]:
+    for each in list(shown)[1:]:
         console.print(each, highlight=False, emoji=False)
     with reraise_os_errors(DataError, f"write {path}"):
         write_atomically(path, recorded_svg(console, title).encode("utf-8", "replace"))

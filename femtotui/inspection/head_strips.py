@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Literal, NamedTuple
 
@@ -82,7 +81,9 @@ def head_rows(
     per_column = math.ceil(len(layers) / min(max(n_columns, 1), len(layers)))
     column_width = width // math.ceil(len(layers) / per_column)
     n_cells = min(max(column_width - _LABEL_WIDTH - 1, 1), sight.n_seen)
-    letters = _letters(sight.pieces, n_cells)
+    letters = " " * n_cells  # no letters where a cell stands for several tokens
+    if n_cells == sight.n_seen:
+        letters = "".join((narrow_line(piece.strip(b" ")) or " ")[0] for piece in sight.pieces)
     columns = [
         [
             _strip(sight, HeadChoice(layer, head), choice, letters, column_width, in_colour)
@@ -104,19 +105,10 @@ def _strip(
     sight: TokenSight, shown: HeadChoice, choice: HeadChoice, letters: str, width: int, in_colour: bool
 ) -> Row:
     name = "mean" if shown.head is None else f"{shown.layer + 1}.{shown.head + 1}"
+    label = f"{'▸' if shown == choice else ' '}{name:<{_LABEL_WIDTH - 1}}"
+    is_marked = shown.layer == choice.layer and choice.head in (shown.head, None)
     weights = pooled(sight.weights(*shown), len(letters))
     cells = [Painted(text, "text", WEIGHT.shade_of(w)) for text, w in zip(letters, weights, strict=True)]
     cells = cells if in_colour else [Painted("".join(map(weight_digit, weights)))]
-    label = f"{'▸' if shown == choice else ' '}{name:<{_LABEL_WIDTH - 1}}"
-    is_marked = shown.layer == choice.layer and choice.head in (shown.head, None)
-    return [
-        Painted(label, "marked" if is_marked else "muted"),
-        *cells,
-        Painted(" " * max(width - _LABEL_WIDTH - len(letters), 0)),
-    ]
-
-
-def _letters(pieces: Sequence[bytes], n_cells: int) -> str:
-    """The first letter of each token, or none where a cell stands for several."""
-    firsts = [(narrow_line(piece.strip(b" ")) or " ")[0] for piece in pieces]
-    return "".join(firsts) if len(pieces) == n_cells else " " * n_cells
+    rest = Painted(" " * max(width - _LABEL_WIDTH - len(letters), 0))
+    return [Painted(label, "marked" if is_marked else "muted"), *cells, rest]

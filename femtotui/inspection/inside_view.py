@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events, on
 from textual.app import ComposeResult
+from textual.color import Color
 from textual.containers import Container
 from textual.content import Content
 from textual.geometry import Size
@@ -29,14 +32,14 @@ _SPACIOUS = 26
 MEANINGS: Rows = (
     ("attention", "what the token before the cursor's looked at when the model predicted the cursor's: each "
      "strip is the text as one head saw it. Looking back is the only way to use earlier tokens, so a head "
-     "that copies or adds is bright on what the answer needs. Brighter, or a higher digit (tenths), is more"),
+     "that copies or adds is bright on what the answer needs. Brighter, or a higher digit (tenths), is more; "
+     "what is outside the model's window has no colour"),
     ("lens", "what the model would say if it stopped after a layer. It shows which layer finds the answer, "
      "and which only make it surer. Read along the layers: where the chosen token (▸) comes first, it is "
      "found; its probability and rank stand at the end"),
     ("time", "the same text in the run's kept checkpoints, and the newest model. One sees when a head or a "
      "layer learnt its part. Step back with [ and watch what is gone; frames of the time-lapse keep samples "
      "and no parameters, so the newest model reads their text"),
-    ("context", "tokens outside the window that the model read have no colour"),
 )  # fmt: skip
 
 
@@ -58,29 +61,20 @@ def inside_rows(
     """
     (width, height), window = size, sight.window
     choice = choice.moved("", 0, sight)
-    rows: list[Row] = [
-        [
-            Painted(
-                one_line(
-                    f"to predict {quoted(sight.chosen)}, {quoted(sight.pieces[-1])} before it looked at",
-                    width,
-                )
-            )
-        ]
-    ]
+    words = f"to predict {quoted(sight.chosen)}, {quoted(sight.pieces[-1])} before it looked at"
+    rows: list[Row] = [[Painted(one_line(words, width))]]
     if window.start:
-        n_before = window.n_prompt + sight.at
-        words = f"its context of {window.context} holds {sight.n_seen} of {n_before} tokens"
+        words = (
+            f"its context of {window.context} holds {sight.n_seen} of {sight.n_seen + window.start} tokens"
+        )
         rows.append([Painted(one_line(words, width), "muted")])
     lead = f"{choice.words}: "
     rows.append([Painted(lead, "marked"), Painted(looked_at(sight, choice, width - len(lead)))])
     gap: list[Row] = [[]] if height >= _SPACIOUS else []
     left = height - len(rows) - 2 * len(gap)
 
-    def heads(n_rows: int, everything: bool) -> list[Row]:
-        return head_rows(sight, choice, width, n_rows, everything=everything, in_colour=in_colour)
-
-    least, strips = len(sight.ranks()) + 1, heads(left, everything=True)
+    heads, least = partial(head_rows, sight, choice, width, in_colour=in_colour), len(sight.ranks()) + 1
+    strips = heads(left, everything=True)
     if not everything and len(strips) + least > left:
         strips = heads(max(left - least, 2 + (not in_colour)), everything=False)
     lens = lens_rows(sight, width, left - len(strips)) if left - len(strips) > 1 else []
@@ -105,45 +99,40 @@ class InsidePanel(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._state: tuple[Seen, HeadChoice, bool] = (Seen(), HeadChoice(), False)
-        self._drawn: tuple[Size, list[Row]] | None = None
-        self._styles: dict[tuple[str, int | None], Style] = {}
+        self._rows: list[Row] = []
 
     def show(self, seen: Seen, choice: HeadChoice, everything: bool, mark: str) -> None:
         """Show a prediction; without one, words instead. `everything`: all heads."""
         self.border_title = Content(one_line(mark + seen.title))
         self.border_subtitle = Content(one_line(seen.words) if seen.sight is not None else "")
-        self._state, self._drawn = (seen, choice, everything), None
-        self.refresh()
+        self._state = seen, choice, everything
+        self._lay_out()
 
-    def notify_style_update(self) -> None:
-        self._drawn, self._styles = None, {}
-        super().notify_style_update()
-
-    def render_line(self, y: int) -> Strip:
-        size = self.content_size
-        if self._drawn is None or self._drawn[0] != size:
-            self._drawn = size, self._rows(size)
-        _, rows = self._drawn
-        row = rows[y] if y < len(rows) else []
-        segments = [Segment(text, self._style(part, shade)) for text, part, shade in row]
-        return Strip(segments).simplify().adjust_cell_length(size.width, self.rich_style).crop(0, size.width)
-
-    def _rows(self, size: Size) -> list[Row]:
-        seen, choice, everything = self._state
+    @on(events.Resize)
+    def _lay_out(self) -> None:
+        (seen, choice, everything), size = self._state, self.content_size
         if seen.sight is None:
             lines = Content(one_line(seen.words)).wrap(max(size.width, 1))
-            return [[Painted(line.plain, "muted")] for line in lines]
-        in_colour = shows_scales(self.app)
-        return inside_rows(seen.sight, choice, size, everything=everything, in_colour=in_colour)
+            self._rows = [[Painted(line.plain, "muted")] for line in lines]
+        else:
+            in_colour = shows_scales(self.app)
+            self._rows = inside_rows(seen.sight, choice, size, everything=everything, in_colour=in_colour)
+        self.refresh()
 
-    def _style(self, part: str, shade: int | None) -> Style:
-        if (part, shade) not in self._styles:
-            style = self.get_component_rich_style(f"inside-panel--{part}")
-            if shade is not None and shows_scales(self.app):
-                bold = Style(bold=part == "marked" or None)
-                style = WEIGHT.style(shade, self.background_colors[1]) + bold
-            self._styles[part, shade] = style
-        return self._styles[part, shade]
+    def render_line(self, y: int) -> Strip:
+        width = self.content_size.width
+        segments = [Segment(ink.text, self._style(ink)) for row in self._rows[y : y + 1] for ink in row]
+        return Strip(segments).simplify().adjust_cell_length(width, self.rich_style).crop(0, width)
+
+    def _style(self, ink: Painted) -> Style:
+        if ink.shade is None or not shows_scales(self.app):
+            return self.get_component_rich_style(f"inside-panel--{ink.part}")
+        return _shade_style(ink.shade, self.background_colors[1], ink.part == "marked")
+
+
+@lru_cache(maxsize=256)
+def _shade_style(shade: int, ground: Color, is_bold: bool) -> Style:
+    return WEIGHT.style(shade, ground) + Style(bold=is_bold or None)
 
 
 class InsidePanels(Container):

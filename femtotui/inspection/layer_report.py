@@ -34,11 +34,11 @@ class Finding:
     what: str
     why: tuple[str, ...] = ()
 
-    def words(self, width: int | None = None) -> str:
+    def words(self, width: float = math.inf) -> str:
         """The longest form that fits into `width` cells, or else the shortest."""
         named = f"{_layers(self.depths)}: {self.what}"
-        forms = (*(f"{named}; {why}" for why in self.why), named)
-        return next((form for form in forms if width is None or len(form) <= width), named)
+        forms = (f"{named}; {why}" for why in self.why)
+        return next((form for form in forms if len(form) <= width), named)
 
 
 @dataclass(frozen=True)
@@ -107,38 +107,32 @@ def findings(inspected: Sequence[StepInspected], config: RunConfig) -> list[Find
 
     An update must be large in the step inspected before it, too: the first steps off a plateau are.
     """
-    return [finding for finding in _findings(inspected, config) if finding.depths]
-
-
-def _findings(inspected: Sequence[StepInspected], config: RunConfig) -> Iterator[Finding]:
     before, e = inspected[-2:][0], inspected[-1]
-    depths, width, top = range(1, len(e.streams)), config.model.width, e.streams[-1]
-
-    updates = {depth: min(update_ratio(before, depth), update_ratio(e, depth)) for depth in depths}
+    depths, width, found = range(1, len(e.streams)), config.model.width, []
     limit = MOST_UPDATE["muon" if isinstance(config.recipe.optimizer, MuonConfig) else "adamw"]
-    high = tuple(depth for depth in depths if updates[depth] > limit)
-    most = scientific(max((updates[depth] for depth in high), default=0.0))
-    yield Finding(high, f"update/weight {most}", ("the learning rate is too high", "rate too high"))
-
-    large = tuple(depth for depth in depths if e.streams[depth].rms > MOST_RMS)
-    rms = max((e.streams[depth].rms for depth in large), default=0.0)
-    why = "the rate is or was too high", "rate too high"
-    yield Finding(large, f"the stream has grown to an RMS of {rms:.0f}", why)
-
-    few = tuple(depth for depth in depths if e.streams[depth].carrying < LEAST_CARRYING * width)
-    counts = sorted({round(e.streams[depth].carrying) for depth in few})
-    why = "a few have outgrown the others", "a few dominate"
-    if config.recipe.wiring == "journal" and config.recipe.init.gain == "normal":
-        why = "the LayerNorm gains start near 0", "gains start near 0"
-    yield Finding(few, f"{_span(counts)} of {width} coordinates carry the stream", why)
-
-    faint = tuple(d for d in depths if _gradient(e.streams[d]) < LEAST_GRADIENT * _gradient(top))
-    least = min((_gradient(e.streams[depth]) / _gradient(top) for depth in faint), default=0.0)
-    yield Finding(faint, f"{scientific(least)} of the last layer's gradient arrives", ("hardly learning",))
-
-    silent = tuple(depth for depth in depths if e.layers[depth - 1].silent >= MOST_SILENT)
-    share = max((e.layers[depth - 1].silent for depth in silent), default=0.0)
-    yield Finding(silent, f"{share:.0%} of the feed-forward units never fire")
+    updates = {depth: min(update_ratio(before, depth), update_ratio(e, depth)) for depth in depths}
+    if high := {depth: ratio for depth, ratio in updates.items() if ratio > limit}:
+        what = f"update/weight {scientific(max(high.values()))}"
+        found.append(Finding(tuple(high), what, ("the learning rate is too high", "rate too high")))
+    if large := {depth: e.streams[depth].rms for depth in depths if e.streams[depth].rms > MOST_RMS}:
+        what = f"the stream has grown to an RMS of {max(large.values()):.0f}"
+        found.append(Finding(tuple(large), what, ("the rate is or was too high", "rate too high")))
+    carrying = {depth: e.streams[depth].carrying for depth in depths}
+    if few := {depth: n for depth, n in carrying.items() if n < LEAST_CARRYING * width}:
+        why = "a few have outgrown the others", "a few dominate"
+        if config.recipe.wiring == "journal" and config.recipe.init.gain == "normal":
+            why = "the LayerNorm gains start near 0", "gains start near 0"
+        counts = sorted(map(round, few.values()))
+        found.append(Finding(tuple(few), f"{_span(counts)} of {width} coordinates carry the stream", why))
+    last = _gradient(e.streams[-1]) or math.nan
+    shares = {depth: _gradient(e.streams[depth]) / last for depth in depths}
+    if faint := {depth: share for depth, share in shares.items() if share < LEAST_GRADIENT}:
+        what = f"{scientific(min(faint.values()))} of the last layer's gradient arrives"
+        found.append(Finding(tuple(faint), what, ("hardly learning",)))
+    if silent := {d: e.layers[d - 1].silent for d in depths if e.layers[d - 1].silent >= MOST_SILENT}:
+        what = f"{max(silent.values()):.0%} of the feed-forward units never fire"
+        found.append(Finding(tuple(silent), what))
+    return found
 
 
 def _span(numbers: Sequence[int]) -> str:

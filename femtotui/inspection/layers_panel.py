@@ -91,30 +91,25 @@ class LayersPanel(Widget, can_focus=True):
     @on(events.Blur)
     def _lay_out(self) -> None:
         """Rows first, then the sentences, in the frame where there is no room, then the weights."""
-        width, height = self.content_size
-        inspected = tuple(self._state.inspected) if self._state is not None else ()
-        subtitle, tone = "", MUTED
-        if self._state is None or not inspected:
-            self._content = Content.styled(waiting_words(self._state), MUTED)
+        (width, height), state, subtitle = self.content_size, self._state, Content("")
+        if state is None or not state.inspected:
+            self._content = Content.styled(waiting_words(state), MUTED)
         else:
-            config = self._state.config
-            found, depths = findings(inspected, config), len(inspected[-1].streams)
-            cursor = min(self._cursor, depths - 1)
-            sentences = (Content.styled(finding.words(width), WARNING) for finding in found)
-            below = [line for sentence in sentences for line in sentence.wrap(max(width, 1))]
-            free = height - 1 - depths
-            if not below or len(below) > free:
-                subtitle, tone = (found[0].words(width), WARNING) if found else ("nothing stands out", MUTED)
-                below = []
+            inspected, depths = tuple(state.inspected), len(state.inspected[-1].streams)
+            found, cursor = findings(inspected, state.config), min(self._cursor, depths - 1)
+            sentences = Content("\n").join(Content.styled(each.words(width), WARNING) for each in found)
+            below, free = sentences.wrap(max(width, 1)) if found else [], height - 1 - depths
+            if not found or len(below) > free:
+                worst = (found[0].words(width), WARNING) if found else ("nothing stands out", MUTED)
+                subtitle, below = Content.assemble(" ", worst, " "), []
             detail = detail_lines(inspected[-1], cursor, width)[: max(free - len(below), 0)]
             detail = detail if len(detail) > MOST_HEADINGS else []
-            rows = max(height - 1, 0)
             marked = cursor if detail or self.has_focus else None
-            top = min(max(cursor + 1 - rows, 0), depths) if self.has_focus else 0
-            header, *table = table_lines(inspected, columns(config.model.width), found, marked, width)
-            lines = [header, *table[top : top + rows], *below, *detail]
+            top = max(cursor + 2 - height, 0) if self.has_focus else 0
+            header, *table = table_lines(inspected, columns(state.config.model.width), found, marked, width)
+            lines = [header, *table[top:][: max(height - 1, 0)], *below, *detail]
             self._content = Content("\n").join(lines[:height])
-        self.border_subtitle = Content.styled(f" {subtitle} ", tone) if subtitle else ""
+        self.border_subtitle = subtitle
         self.refresh()
 
 

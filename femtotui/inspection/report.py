@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from itertools import product
@@ -15,7 +14,7 @@ from textual.color import Color
 
 from femtotui.core.errors import OUT_OF_MEMORY, ConfigError, FemtoError, TokenizerError
 from femtotui.core.events import StepInspected
-from femtotui.core.model.inspection import stream_by_depth
+from femtotui.core.model.inspection import stream_statistics
 from femtotui.core.run_folder.saved_model import SavedModel
 from femtotui.core.sampling.sampler import JOURNAL_PROMPT, Sampler
 from femtotui.core.tokenizers import characters_lacking, lacking_words
@@ -24,13 +23,11 @@ from femtotui.presets.toml_file import did_you_mean
 from ..text.formats import UNKNOWN
 from ..tokens.export_formats import quoted_token, text_of
 from ..trainer.session import open_trained
+from .layer_report import depth_name
 from .weights import Floats, HeatMap, TensorFigures, viewed_tensors
 
 TOP = 5
 """Tokens that are listed at most for a head, or at a depth."""
-
-MAX_WEIGHTS = 2**27
-"""Attention weights of all heads together that a text may have: half a GiB."""
 
 _MAP_HEIGHT, _FIGURES_WIDTH, _BINS = 24, 60, 12
 
@@ -67,10 +64,11 @@ class Reading(NamedTuple):
         notes = [] if text else ["no text is given: a newline is read"]
         ids = sampler.encode(given)
         ids = ids[: _numbered("--token", token, len(ids))[-1] + 1]
-        most = min(config.context, max(1, math.isqrt(MAX_WEIGHTS // (config.n_layers * config.n_heads))))
-        if len(ids) > most:
-            notes.append(f"{len(ids):,} tokens are too many for the context: the last {most:,} are read")
-        return cls(sampler, ids[-most:], max(0, len(ids) - most), tuple(notes))
+        n_before = max(0, len(ids) - config.context)
+        if n_before:
+            words = f"{len(ids):,} tokens are too many for the context: the last {config.context:,} are read"
+            notes.append(words)
+        return cls(sampler, ids[n_before:], n_before, tuple(notes))
 
     @property
     def words(self) -> str:
@@ -113,15 +111,15 @@ def text_parts(
 
 def attention_part(reading: Reading, weights_LHT: Floats, layers: range, heads: range) -> Part:
     """The tokens that the last one looked at most, by head."""
-    rows: list[JsonRow] = []
-    cells, ids, last = [], reading.ids, len(reading.ids) - 1
+    rows, cells, n = [], [], len(reading.ids)
     for layer, head in product(layers, heads):
-        weights_T = weights_LHT[layer, head]
-        top = _top(weights_T)
-        looks = [(reading.n_before + t + 1, reading.named(ids[t]), float(weights_T[t])) for t in top]
-        looked_at = [{"position": at, **named, "weight": weight} for at, named, weight in looks]
-        rows.append({"view": "attention", "layer": layer + 1, "head": head + 1, "top": looked_at})
-        words = (f"{weights_T[t]:4.0%} {reading.quoted(ids[t])} {t - last}" for t in top)
+        top = _top(weights_LHT[layer, head])
+        looks = [
+            {"position": reading.n_before + t + 1, **reading.named(reading.ids[t]), "weight": weight}
+            for t, weight in top
+        ]
+        rows.append({"view": "attention", "layer": layer + 1, "head": head + 1, "top": looks})
+        words = (f"{weight:4.0%} {reading.quoted(reading.ids[t])} {t + 1 - n}" for t, weight in top)
         cells.append((f"{layer + 1}", f"{head + 1}", *_filled(words)))
     title = f"attention of {reading.words}: weight, token, its place from there"
     return Part(title, rows, (">layer", ">head", *[""] * TOP), cells)
@@ -131,22 +129,20 @@ def lens_part(reading: Reading, logits_KV: Floats) -> Part:
     """The next token as it would be at each depth."""
     p_KV = np.exp(logits_KV - logits_KV.max(axis=1, keepdims=True), dtype=np.float64)
     p_KV /= p_KV.sum(axis=1, keepdims=True)
-    rows: list[JsonRow] = []
-    cells = []
-    for depth, p_V in enumerate(p_KV):
-        top = _top(p_V)
-        found = [{**reading.named(index), "p": float(p_V[index])} for index in top]
+    rows, cells = [], []
+    for depth, top in enumerate(map(_top, p_KV)):
+        found = [{**reading.named(index), "p": p} for index, p in top]
         rows.append({"view": "lens", "depth": depth, "top": found})
-        words = (f"{p_V[index]:6.1%} {reading.quoted(index)}" for index in top)
-        cells.append((f"layer {depth}" if depth else "embedding", *_filled(words)))
+        words = (f"{p:6.1%} {reading.quoted(index)}" for index, p in top)
+        cells.append((depth_name(depth), *_filled(words)))
     title = f"logit lens: the token after {reading.words}, as it would be"
     return Part(title, rows, ("after", *[""] * TOP), cells)
 
 
-def _top(shares_N: Floats) -> list[int]:
-    """The indices of the largest shares, largest first; none where one is not finite."""
+def _top(shares_N: Floats) -> list[tuple[int, float]]:
+    """The largest shares and their indices, largest first; none where one is not finite."""
     largest_N = (-shares_N).argsort(kind="stable")[:TOP]
-    return list(map(int, largest_N)) if np.isfinite(shares_N).all() else []
+    return [(int(n), float(shares_N[n])) for n in largest_N] if np.isfinite(shares_N).all() else []
 
 
 def _filled(words: Iterable[str]) -> list[str]:
@@ -162,15 +158,13 @@ def layers_part(saved: SavedModel, reading: Reading) -> Part:
 
     Layer 0 is the embedding. Units never or always fire in the step's tokens.
     """
-    config, sampler = saved.config, saved.sampler
     step, note = _inspected_step(saved)
     title = f"layers: the stream of the text up to {reading.words}"
     if step is not None:
         title, streams = f"layers: step {step.step:,}, {step.n_tokens:,} tokens of its batch", step.streams
     else:
-        flat_P = np.concatenate([tensor.ravel() for tensor in sampler.parameters.values()])
-        ids_BT = np.array([reading.ids], np.int32)
-        streams = tuple(stream_by_depth(sampler.config, config.recipe, flat_P, ids_BT))
+        inspection = saved.sampler.inspect(np.array(reading.ids, np.int32))
+        streams = tuple(map(stream_statistics, inspection.streams_KTD))
     rows: list[JsonRow] = []
     for depth, stream in enumerate(streams):
         row = {"view": "layers", "depth": depth, **to_builtins(stream)}
@@ -180,7 +174,7 @@ def layers_part(saved: SavedModel, reading: Reading) -> Part:
             row |= to_builtins(step.layers[depth - 1]) if depth else {}
         rows.append(row)
     headers = {
-        "rms": ">stream\nRMS", "carrying": f">carrying\nof {config.model.width}",
+        "rms": ">stream\nRMS", "carrying": f">carrying\nof {saved.config.model.width}",
         "gradient_rms": ">gradient\nRMS", "weights_gradient_norm": ">weights'\ngradient",
         "update_ratio": ">update/\nweight", "silent": ">never\nfire", "open": ">always\nfire",
         "entropies": ">entropy by\nhead, bits",
@@ -206,9 +200,8 @@ def _inspected_step(saved: SavedModel) -> tuple[StepInspected | None, str]:
 def _figure(name: str, value: object) -> str:
     if isinstance(value, tuple | list):
         return " ".join(f"{each:.1f}" for each in value)
-    return (
-        f"{value:{'.1%' if name in ('silent', 'open') else '.3g'}}" if isinstance(value, float) else UNKNOWN
-    )
+    form = ".1%" if name in ("silent", "open") else ".3g"
+    return f"{value:{form}}" if isinstance(value, float) else UNKNOWN
 
 
 def weights_part(sampler: Sampler, name: str, width: int, ground: Color | None) -> Part:
@@ -221,10 +214,8 @@ def weights_part(sampler: Sampler, name: str, width: int, ground: Color | None) 
         raise ConfigError(f"`{name}` is no tensor of this model{did_you_mean(name, tensors)}")
     drawn = HeatMap.of(tensors[name], width, _MAP_HEIGHT, in_colour=ground is not None)
     figures = TensorFigures.of(tensors[name], _BINS)
-    lines = [drawn.line(y, ground) for y in range(len(drawn.shades_LRC))]
-    texts = [
-        Text.assemble(*((s.text, s.style or "") for s in line)) for line in (*lines, drawn.legend(ground))
-    ]
-    figure_lines = figures.lines(min(width, _FIGURES_WIDTH))
-    shown = Text("\n").join([*texts, *map(Text, (drawn.caption, "", *figure_lines))])
+    picture = [*(drawn.line(y, ground) for y in range(len(drawn.shades_LRC))), drawn.legend(ground)]
+    texts = [Text.assemble(*((s.text, s.style or "") for s in line)) for line in picture]
+    words = drawn.caption, "", *figures.lines(min(width, _FIGURES_WIDTH))
+    shown = Text("\n").join([*texts, *map(Text, words)])
     return Part(f"weights: {name}", [{"view": "weights", "name": name, **figures._asdict()}], lines=shown)

@@ -7,6 +7,7 @@ tokens at K depths. At entry 5 (8 layers of 8 heads, context 64) that is at most
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,11 +25,11 @@ N_GUESSES = 12
 class TextWindow:
     """The predictions of N tokens of a text, from its token `first` on, that share one window.
 
-    `start` counts the tokens before the window, also those of the prompt, of which there are `n_prompt`.
-    `ids` and `pieces` are the window's tokens, of which the last is predicted only; `edges` bound the bytes
-    of the pieces in the text. Row n of `attention_NLHT` is what the token before token `first` + n looked at.
-    `guesses_NKC` are the most probable ids after each depth with the probabilities `p_NKC`, the chosen token
-    behind them; `ranks_NK` are its ranks, from 1. `names` has the bytes of all ids.
+    `ids` are those of the text up to the window's end, the prompt's `n_prompt` first; `start` of them come
+    before the window, and the last is predicted only. Row n of `attention_NLHT` is what the token before
+    token `first` + n looked at. `guesses_NKC` are the most probable ids after each depth with the
+    probabilities `p_NKC`, the chosen token behind them; `ranks_NK` are its ranks, from 1. `names` has the
+    bytes of all ids.
     """
 
     prompt: bytes
@@ -37,8 +38,6 @@ class TextWindow:
     start: int
     first: int
     ids: list[int]
-    pieces: list[bytes]
-    edges: NDArray[np.int64]
     attention_NLHT: NDArray[np.float16]
     guesses_NKC: IdArray
     p_NKC: FloatArray
@@ -53,9 +52,9 @@ class TextWindow:
         """Whether it holds the prediction of token `at` of a text, which may have grown or branched since."""
         if prompt != self.prompt or not 0 <= at - self.first < len(self.attention_NLHT) or at >= len(tokens):
             return False
-        begin = self.start - self.n_prompt
-        ids = [token.id for token in tokens[max(begin, 0) : at + 1]]
-        return ids == self.ids[max(-begin, 0) : at + 1 - begin]
+        begin = max(self.start, self.n_prompt)
+        ids = [token.id for token in tokens[begin - self.n_prompt : at + 1]]
+        return ids == self.ids[begin : self.n_prompt + at + 1]
 
 
 class TokenSight:
@@ -63,9 +62,10 @@ class TokenSight:
 
     def __init__(self, window: TextWindow, at: int) -> None:
         self.window, self.at, self._row = window, at, at - window.first
-        self.n_seen = window.n_prompt + at - window.start
-        self.pieces, self.chosen = window.pieces[: self.n_seen], window.pieces[self.n_seen]
-        self.chosen_id = window.ids[self.n_seen]
+        end = window.n_prompt + at
+        self.n_seen, self.chosen_id = end - window.start, window.ids[end]
+        self.pieces = [window.names[i] for i in window.ids[window.start : end]]
+        self.chosen = window.names[self.chosen_id]
         _, self.n_layers, self.n_heads, _ = window.attention_NLHT.shape
 
     def weights(self, layer: int, head: int | None) -> FloatArray:
@@ -76,17 +76,16 @@ class TokenSight:
 
     def byte_weights(self, layer: int, head: int | None) -> list[float]:
         """The same for each byte of the text, up to the last one that was seen; NaN before the window."""
-        edges = self.window.edges[: self.n_seen + 1]
-        seen: list[float] = np.repeat(self.weights(layer, head), np.diff(edges)).tolist()
-        return [float("nan")] * int(edges[0]) + seen
+        n_before = sum(len(self.window.names[i]) for i in self.window.ids[: self.window.start])
+        seen: list[float] = np.repeat(self.weights(layer, head), list(map(len, self.pieces))).tolist()
+        return [math.nan] * n_before + seen
 
     def guesses(self, depth: int) -> list[tuple[int, bytes, float]]:
         """Ids, bytes and probabilities of the best tokens at a depth, and of the chosen one at the end."""
-        ids, p = (
-            self.window.guesses_NKC[self._row, depth].tolist(),
-            self.window.p_NKC[self._row, depth].tolist(),
+        both = zip(
+            self.window.guesses_NKC[self._row, depth], self.window.p_NKC[self._row, depth], strict=True
         )
-        return [(i, self.window.names[i], share) for i, share in zip(ids, p, strict=True)]
+        return [(int(i), self.window.names[int(i)], float(p)) for i, p in both]
 
     def ranks(self) -> list[int]:
         """The chosen token's rank at each depth."""
@@ -113,12 +112,9 @@ def read_window(sampler: Sampler, prompt: bytes, tokens: Sequence[SampledToken],
         lens = [_lens(inspection.lens(n - 1 - start), ids[n]) for n in predicted]
     guesses_NKC, p_NKC, ranks_NK = (np.stack(arrays) for arrays in zip(*lens, strict=True))
     names = {i: decode([i]) for i in {*ids[: last + 1], *guesses_NKC.ravel().tolist()}}
-    edges = np.cumsum([0, *(len(names[i]) for i in ids[: last + 1])])
     attention_NLHT = inspection.attention_LHTT[:, :, first - 1 - start :].transpose(2, 0, 1, 3)
-    pieces, half = [names[i] for i in ids[start : last + 1]], attention_NLHT.astype(np.float16)
-    which = prompt, context, n_prompt, start, first - n_prompt
-    read_ids = ids[start : last + 1]
-    return TextWindow(*which, read_ids, pieces, edges[start:], half, guesses_NKC, p_NKC, ranks_NK, names)
+    half, which = attention_NLHT.astype(np.float16), (prompt, context, n_prompt, start, first - n_prompt)
+    return TextWindow(*which, ids[: last + 1], half, guesses_NKC, p_NKC, ranks_NK, names)
 
 
 def _lens(logits_KV: FloatArray, chosen: int) -> tuple[IdArray, FloatArray, IdArray]:

@@ -1,7 +1,4 @@
-"""Weights as pictures: the way from tensor to tensor, a heat map in half blocks, figures and a histogram.
-
-No Textual in here but its colours.
-"""
+"""Weights as pictures: the way from tensor to tensor, a heat map in half blocks, figures and a histogram."""
 
 from __future__ import annotations
 
@@ -29,6 +26,7 @@ MAX_STRETCH, STRIP_STRETCH = 4, 16
 """A cell is drawn at most this many times as long as it is wide; that of a vector, so many times as high."""
 
 _NOT_FINITE = 2 * N_DIFFERENCES + 1
+_SIGNED_DIGITS = [*(f"{n:+d}" if n else " ·" for n in range(-N_DIFFERENCES, N_DIFFERENCES + 1)), " ?"]
 _PARTS = ("queries", "keys", "values")
 _WITH_HEADS = (*(f"attention.{part}" for part in _PARTS), "attention.projection.weight")
 
@@ -92,17 +90,19 @@ class WeightsWalk:
 
     def move_layer(self, by: int) -> None:
         """To another place, at the same kind where it has that."""
-        places = list(self._places)
-        self.place = places[min(max(places.index(self.place) + by, 0), len(places) - 1)]
+        self.place = _neighbour(list(self._places), self.place, by)
         self.kind = self.kind if self.kind in self.kinds else self.kinds[0]
 
     def move_kind(self, by: int) -> None:
-        kinds = self.kinds
-        self.kind = kinds[min(max(kinds.index(self.kind) + by, 0), len(kinds) - 1)]
+        self.kind = _neighbour(self.kinds, self.kind, by)
 
     def move_head(self) -> None:
         """To the next head; after the last one, to all of them."""
         self.head = (self.head + 2) % (self.n_heads + 1) - 1
+
+
+def _neighbour(names: list[str], name: str, by: int) -> str:
+    return names[min(max(names.index(name) + by, 0), len(names) - 1)]
 
 
 # -- pictures ------------------------------------------------------------------------------------------
@@ -125,27 +125,28 @@ class TensorFigures(NamedTuple):
 
     @classmethod
     def of(cls, tensor: Floats, n_bins: int) -> TensorFigures:
-        finite_N, edges, counts = tensor[np.isfinite(tensor)].astype(np.float64), np.empty(0), np.empty(0)
-        norm = mean = std = largest = math.nan
+        finite_N = tensor[np.isfinite(tensor)].astype(np.float64)
+        n_not_finite, counts, edges = tensor.size - finite_N.size, np.empty(0, np.intp), np.empty(0)
         if finite_N.size:
             counts, edges = np.histogram(finite_N, n_bins)
-            norm, mean, std = float(np.linalg.norm(finite_N)), float(finite_N.mean()), float(finite_N.std())
-            largest = float(finite_N[np.abs(finite_N).argmax()])
-        middles = tuple(map(float, (edges[1:] + edges[:-1]) / 2))
-        n_lost, histogram = tensor.size - finite_N.size, tuple(map(int, counts))
-        return cls(tensor.shape, norm, mean, std, largest, n_lost, middles, histogram)
+        else:
+            finite_N = np.array([math.nan])
+        largest = finite_N[np.abs(finite_N).argmax()]
+        norm, mean, std = float(np.linalg.norm(finite_N)), float(finite_N.mean()), float(finite_N.std())
+        middles, histogram = tuple((edges[1:] / 2 + edges[:-1] / 2).tolist()), tuple(counts.tolist())
+        return cls(tensor.shape, norm, mean, std, float(largest), n_not_finite, middles, histogram)
 
     def lines(self, width: int) -> list[str]:
         """The figures, and the histogram with a bar a line."""
-        facts = {name: f"{getattr(self, name):.4g}" for name in ("norm", "mean", "std", "largest")}
+        facts = {"shape": " × ".join(f"{n:,}" for n in self.shape)}
+        facts |= {name: f"{getattr(self, name):.4g}" for name in ("norm", "mean", "std", "largest")}
         facts |= {"not finite": f"{self.n_not_finite:,}"} if self.n_not_finite else {}
-        highest, room = max(self.counts, default=1), max(width - 10, 1)
-        bins = zip(self.middles, self.counts, strict=True)
+        bars = (bar(count / max(self.counts), max(width - 10, 1)) for count in self.counts)
+        bins = zip(self.middles, bars, strict=True)
         return [
-            f"{'shape':<10} {' × '.join(f'{n:,}' for n in self.shape)}",
             *(f"{name:<10} {value}" for name, value in facts.items()),
             "",
-            *(f"{value:>9.2g} {bar(count / highest, room)}" for value, count in bins),
+            *(f"{middle:>9.2g} {drawn}" for middle, drawn in bins),
         ]
 
 
@@ -178,7 +179,7 @@ class HeatMap:
         shades_RC = np.rint(shares_RC * N_DIFFERENCES).astype(int) + N_DIFFERENCES
         shades_RC[~is_finite_RC] = _NOT_FINITE
         if in_colour:
-            down, across = (max(most // n, 1) for most, n in zip(room, shades_RC.shape, strict=True))
+            down, across = (most // n for most, n in zip(room, shades_RC.shape, strict=True))
             stretch = MAX_STRETCH if len(tensor_RC) > 1 else STRIP_STRETCH
             down, across = min(down, stretch * across), min(across, MAX_STRETCH * down)
             shades_RC = shades_RC.repeat(down, axis=0).repeat(across, axis=1)
@@ -190,7 +191,7 @@ class HeatMap:
         """Line `y`, nothing below the map, on a background; as signs and digits without one."""
         rows = self.shades_LRC[y].tolist() if y < len(self.shades_LRC) else [[]]
         if ground is None:
-            return [Segment("".join(map(_signed_digit, rows[0])))]
+            return [Segment("".join(_SIGNED_DIGITS[shade] for shade in rows[0]))]
         colours = [color.rich_color for color in (*DIFFERENCE.shades(ground), text_on(ground))]
         return [
             Segment("▀" * len(list(same)), Style.from_color(*(colours[shade] for shade in pair)))
@@ -212,12 +213,6 @@ def _summed(x_RC: Floats, most: tuple[int, int]) -> Floats:
         with np.errstate(all="ignore"):
             x_RC = np.add.reduceat(x_RC, np.arange(n) * size // n, axis=axis, dtype=np.float64)
     return x_RC
-
-
-def _signed_digit(shade: int) -> str:
-    if shade == _NOT_FINITE:
-        return " ?"
-    return f"{shade - N_DIFFERENCES:+d}" if shade != N_DIFFERENCES else " ·"
 
 
 def _caption(shape: tuple[int, ...], cells: tuple[int, ...]) -> str:

@@ -22,6 +22,7 @@ from femtotui.core.model.parameters import named_tensors
 
 from ..runs.actions import RunActions
 from ..text.safe import one_line
+from ..tokens.colours import shows_scales
 from ..trainer.protocol import SnapshotArrived
 from ..widgets import framed
 from ..widgets.dialogs import InTurn
@@ -31,9 +32,6 @@ from .weights import HeatMap, TensorFigures, WeightsWalk
 
 MAX_BINS = 24
 _FACTS_HEIGHT = 8
-_TALL = 34
-"""From so many lines on, the kinds of tensors are listed under the figures."""
-
 _LAYERS, _KINDS = "the embedding, the layers, the output", "the kinds of tensors of a layer"
 _hidden = partial(Binding, show=False)
 
@@ -42,12 +40,10 @@ MEANINGS: Rows = (
      "orange below. Its patterns are what the model has learnt: a new model is noise, and a stripe is a "
      "coordinate or a unit that many others use. Look for rows and columns that stand out, and for a "
      "spread that changes from layer to layer"),
-    ("embedding", "a row a token, a column a coordinate of the stream; head.weight is the other way round"),
-    ("head", "each attention head has own columns of queries, keys and values, and own rows of projection"),
-    ("a cell", "the mean of the weights that share it where there is no room for each"),
-    ("colours", "a scale alike on both sides of 0, which ends where a hundredth of the cells lies beyond. "
-     "Where there are no colours: signs and digits, 7 at the end"),
-    ("not finite", "a weight that is no number any more is white, black in light themes, or a ?"),
+    ("rows", "embedding: a row a token, a column a coordinate of the stream; head.weight is the other way "
+     "round. Each attention head has own columns of queries, keys and values, and own rows of projection"),
+    ("colours", "a scale alike on both sides of 0, which ends where a hundredth of the cells lies beyond; 7 "
+     "where there are no colours. What is not finite any more is white, black in light themes, or a ?"),
 )  # fmt: skip
 
 
@@ -66,13 +62,6 @@ class WeightsMap(Widget, can_focus=True):
     DEFAULT_CSS = framed("WeightsMap", "width: 1fr; border-subtitle-color: $text-muted;")
     heat_map: HeatMap | None = None
 
-    @property
-    def in_colour(self) -> bool:
-        """Whether the terminal shows a scale of colours; one with 16 of them does not."""
-        app = self.app
-        has_few = app.console.color_system == "standard" and not app.is_headless
-        return not (app.no_color or app.native_ansi_color or has_few)
-
     def show(self, heat_map: HeatMap) -> None:
         self.heat_map, self.border_subtitle = heat_map, heat_map.caption
         self.refresh()
@@ -82,7 +71,7 @@ class WeightsMap(Widget, can_focus=True):
         (width, height), drawn = self.content_size, self.heat_map
         if drawn is None:
             return Strip.blank(width, self.rich_style)
-        ground = self.background_colors[1] if self.in_colour else None
+        ground = self.background_colors[1] if shows_scales(self.app) else None
         strip = Strip(drawn.legend(ground) if y == height - 1 else drawn.line(y, ground))
         return strip.apply_style(self.rich_style).adjust_cell_length(width, self.rich_style)
 
@@ -155,8 +144,8 @@ class WeightsScreen(InTurn[None]):
         self.refresh_bindings()
         self._say(f"{walk.words} · {self._model}")
         number, tensor, (width, height) = self._number, walk.tensor, view.content_size
-        draw = partial(HeatMap.of, tensor, width, height - 1, in_colour=view.in_colour)
-        rest = self.query_one("#weights-figures").content_size.height - _FACTS_HEIGHT - len(self._kinds)
+        draw = partial(HeatMap.of, tensor, width, height - 1, in_colour=shows_scales(self.app))
+        rest = self.query_one("#weights-figures").content_size.height - _FACTS_HEIGHT
 
         def work() -> None:
             with self._lock, suppress(RuntimeError):  # the app has just ended
@@ -166,20 +155,11 @@ class WeightsScreen(InTurn[None]):
 
         threading.Thread(target=work, name="weights", daemon=True).start()
 
-    @property
-    def _kinds(self) -> list[str]:
-        """The kinds of tensors of this place, where there is room for them below the figures."""
-        walk = self._walk
-        if walk is None or self.size.height < _TALL:
-            return []
-        return ["", *(f"{'▸' if kind == walk.kind else ' '} {kind}" for kind in walk.kinds)]
-
     def on_tensor_drawn(self, message: TensorDrawn) -> None:
         if message.number == self._number:
             self.query_one(WeightsMap).show(message.heat_map)
             panel = self.query_one("#weights-figures", Static)
-            lines = [*message.figures.lines(panel.content_size.width), *self._kinds]
-            panel.update(Content("\n".join(lines)))
+            panel.update(Content("\n".join(message.figures.lines(panel.content_size.width))))
 
     # -- keys ------------------------------------------------------------------------------------------
 

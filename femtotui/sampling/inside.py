@@ -2,7 +2,7 @@
 
 Of what they read, windows are kept, at most `MAX_KEPT_BYTES` of them (and always the newest two), so that a
 move of the cursor only reads arrays. Through time, the run's kept checkpoints take the model's place, one at
-a time: of all but the one that is shown, only the windows stay.
+a time; of them, nothing but windows is kept.
 """
 
 from __future__ import annotations
@@ -29,21 +29,16 @@ MAX_KEPT_BYTES = 64 * 1024 * 1024
 
 @dataclass(eq=False)
 class InsideSource:
-    """A model that reads texts: one that is there, or a checkpoint file, opened when it is needed.
+    """What reads texts: a model, or without one a checkpoint file, opened for each reading.
 
     `failure` is the prompt of a text that it could not read, and why; other texts are tried again.
     """
 
     step: int
-    title: str = ""
+    title: str
     model: LiveModel | SavedModel | None = None
     path: Path = Path()
-    failure: tuple[bytes, str] | None = None
-
-    def opened(self) -> LiveModel | SavedModel:
-        """Raises: FemtoError, OSError."""
-        self.model = self.model or open_saved(self.path.parent, str(self.path))
-        return self.model
+    failure: tuple[bytes, str] = b"", ""
 
 
 @dataclass
@@ -86,38 +81,32 @@ class InsideReader:
         """Go to an earlier (-1) or later checkpoint of the run, or back to its model; says what is wrong."""
         self._sources()
         newest = self._own[0]
-        if newest is None:
+        if newest is None or newest.model is None:
             return "there is no model yet"
+        model = newest.model
         try:
-            self._list_frames(newest)
+            run = RunFolder.open(
+                model.run if isinstance(model, LiveModel) else model.path.absolute().parents[1]
+            )
+            found = sorted((step, path) for step, path in run.checkpoints().items() if step < newest.step)
         except FemtoError as error:
             return f"{error.title}: {with_hint(error)}"
+        known, self._frames = self._frames, {}
+        for number, (step, path) in enumerate(found, start=1):
+            frame = self._frames[path] = known.get(path) or InsideSource(step, "", path=path)
+            frame.title = f"step {step:,} · checkpoint {number} of {len(found)} kept"
         here = self._frame.step if self._frame is not None else newest.step
         passed = [frame for frame in self._frames.values() if (frame.step - here) * by > 0]
         if by < 0 and not passed:
             return "no earlier checkpoint is kept: a run keeps the last few, and its best"
-        self._show(min(passed, key=lambda frame: abs(frame.step - here), default=None))
-        return ""
-
-    def _list_frames(self, newest: InsideSource) -> None:
-        """Find the run's checkpoints before the newest model. Raises: RunError."""
-        model = newest.opened()
-        run = model.run if isinstance(model, LiveModel) else model.path.absolute().parent.parent
-        kept = {step: path for step, path in RunFolder.open(run).checkpoints().items() if step < newest.step}
-        self._frames = {kept[step]: self._frames.get(kept[step], InsideSource(step)) for step in sorted(kept)}
-        for number, (path, frame) in enumerate(self._frames.items(), start=1):
-            frame.path, frame.title = path, f"step {frame.step:,} · checkpoint {number} of {len(kept)} kept"
-
-    def _show(self, frame: InsideSource | None) -> None:
+        self._frame = min(passed, key=lambda frame: abs(frame.step - here), default=None)
         if self._frame is not None:
-            self._frame.model = None  # its windows stay
-        if frame is not None:
-            frame.failure = None
-        self._frame = frame
+            self._frame.failure = b"", ""
+        return ""
 
     def show_newest(self) -> None:
         """Leave the checkpoints."""
-        self._show(None)
+        self._frame = None
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -128,16 +117,19 @@ class InsideReader:
         """
         sources, missing, found = self._sources(), [], []
         for number, source in enumerate(sources):
-            window = self._window(source, text, at)
+            seen, last = Seen(source.title), self._last.get(number)
+            prompt, failure = source.failure
             if at >= len(text.tokens):
-                seen = Seen(source.title, words="no token here to look into")
-            elif window is not None:
-                seen = Seen(source.title, TokenSight(window, at))
-            elif source.failure is not None and source.failure[0] == text.prompt:
-                seen = Seen(source.title, words=source.failure[1])
+                seen = seen._replace(words="no token here to look into")
+            elif window := self._window(source, text, at):
+                seen = seen._replace(sight=TokenSight(window, at))
+            elif failure and prompt == text.prompt:
+                seen = seen._replace(words=failure)
             else:
                 missing.append(source)
-                seen = self._meanwhile(number, source, text)
+                if last and last.sight and last.sight.window.covers(text.prompt, text.tokens, last.sight.at):
+                    seen = last
+                seen = seen._replace(words=f"reading step {source.step:,}…")
             self._last[number] = seen
             found.append(seen)
         if missing and not self._is_reading:
@@ -153,26 +145,17 @@ class InsideReader:
                 return kept[1]
         return None
 
-    def _meanwhile(self, number: int, source: InsideSource, text: ScoredText) -> Seen:
-        words, last = f"reading step {source.step:,}…", self._last.get(number)
-        if last and last.sight and last.sight.window.covers(text.prompt, text.tokens, last.sight.at):
-            return last._replace(words=words)
-        return Seen(source.title, words=words)
-
     def keep(self, read: InsideRead) -> str:
         """Keep what was read; a checkpoint that could not be is left for the newest model, with words."""
         self._is_reading = False
         self._windows += read.windows
         while len(self._windows) > 2 and sum(kept.n_bytes for _, kept in self._windows) > MAX_KEPT_BYTES:
             del self._windows[0]
-        for frame in self._frames.values():
-            if frame is not self._frame:
-                frame.model = None
-        if self._frame is None or self._frame.failure is None:
+        frame = self._frame
+        if frame is None or not frame.failure[1]:
             return ""
-        words = f"step {self._frame.step:,} cannot be shown: {self._frame.failure[1]}"
-        self.show_newest()
-        return words
+        self._frame = None
+        return f"step {frame.step:,} cannot be shown: {frame.failure[1]}"
 
     def close(self) -> None:
         self._tasks.close()
@@ -183,8 +166,8 @@ def _read(sources: list[InsideSource], text: ScoredText, at: int, post: Post, ca
     for source in sources:
         if not cancelled():
             try:
-                sampler = source.opened().sampler
-                windows.append((source, read_window(sampler, text.prompt, tuple(text.tokens), at)))
+                model = source.model or open_saved(source.path.parent, str(source.path))
+                windows.append((source, read_window(model.sampler, text.prompt, tuple(text.tokens), at)))
             except Exception as error:
                 words = with_hint(error) if isinstance(error, FemtoError) else failure_words(error)
                 source.failure = text.prompt, words

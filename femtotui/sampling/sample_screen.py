@@ -74,7 +74,7 @@ class SampleScreen(InTurn[None]):
     """One prompt, or one text, in detail. The training continues meanwhile."""
 
     AUTO_FOCUS = "#prompt"
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide"), (160, "-huge")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "inside", "inside", tooltip="look inside the model: what it looked at, and its layers"),
         Binding("j", "look('layer', 1)", "layer", key_display="j k", tooltip=_LAYER),

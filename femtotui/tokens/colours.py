@@ -119,11 +119,8 @@ def _weight_shades(ground: Color) -> tuple[Color, ...]:
 
 
 def _plain_weight_style(shade: int) -> Style:
-    if shade >= _weight_shade_of(0.45):
-        return Style(reverse=True, bold=True)
-    return Style(
-        underline=shade >= _weight_shade_of(0.05) or None, bold=shade >= _weight_shade_of(0.2) or None
-    )
+    seen, clear, most = (shade >= _weight_shade_of(weight) or None for weight in (0.05, 0.2, 0.45))
+    return Style(underline=None if most else seen, bold=clear, reverse=most)
 
 
 def weight_digit(weight: float) -> str:

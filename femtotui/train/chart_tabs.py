@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.content import Content
 
 from ..chart.quantities import GRADIENT_NORM, LEARNING_RATE, LOSS, THROUGHPUT, Quantity
 
 
-@dataclass(frozen=True)
-class Tab:
+class Tab(NamedTuple):
     """A panel: a chart of a quantity, or without one the layers. `short` is its name in a small terminal."""
 
     name: str
     short: str
-    quantity: Quantity | None
+    quantity: Quantity | None = None
 
 
-TABS = (
-    Tab(LOSS.name, "loss", LOSS),
-    Tab(LEARNING_RATE.name, "rate", LEARNING_RATE),
-    Tab(GRADIENT_NORM.name, "gradient", GRADIENT_NORM),
-    Tab(THROUGHPUT.name, "speed", THROUGHPUT),
-    Tab("layers", "layers", None),
-)
+_SHORT = {LOSS: "loss", LEARNING_RATE: "rate", GRADIENT_NORM: "gradient", THROUGHPUT: "speed"}
+TABS = (*(Tab(quantity.name, short, quantity) for quantity, short in _SHORT.items()), Tab("layers", "layers"))
 
 
 def tab_line(current: int, width: int) -> Content:

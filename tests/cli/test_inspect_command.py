@@ -22,7 +22,6 @@ from femtotui.core.model.inspection import stream_by_depth
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.core.run_folder.saved_model import open_saved
 from femtotui.core.sampling.distribution import Sampling
-from femtotui.inspection import report
 from femtotui.trainer.session import open_trained, prepare
 
 TEXT = "bacedi;\nho"
@@ -238,13 +237,6 @@ def test_of_a_long_text_the_last_window_is_read(capsys: pytest.CaptureFixture[st
     assert all(28 <= look["position"] <= 43 for row in found for look in row["top"])
     last = rows(capsys, "lens", "--runs", runs, "--text", text[27:43])
     assert rows(capsys, "lens", "--runs", runs, "--text", text, "--token", 43) == last
-
-
-def test_a_text_may_not_take_more_memory_than_there_is(
-    capsys: pytest.CaptureFixture[str], runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "MAX_WEIGHTS", 2 * 2 * 5**2)
-    assert "the last 5 are read" in printed(capsys, "--runs", runs, "--text", TEXT, "--lens")[1]
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,9 @@ def sight(n_layers: int = 2, n_heads: int = 2, *, text: str = TEXT, start: int =
         p[0, depth] = [0.3 / (n + 1) for n in range(11)]
         p[0, depth, rank] = p[0, depth, 10] = 0.1 * (depth + 1)
         guesses[0, depth, 10], ranks[0, depth] = chosen, rank + 1
-    names = {ord(character): character.encode() for character in TEXT + "0123456789"}
-    which = b"".join(pieces[:N_PROMPT]), 64, N_PROMPT, start, 0, [ord(c) for c in text[start:]]
-    edges = np.cumsum([0, *map(len, pieces)])[start:]
-    window = TextWindow(*which, pieces[start:], edges, attention, guesses, p, ranks.astype(np.int32), names)
+    names = {ord(character): character.encode() for character in text + TEXT + "0123456789"}
+    which = b"".join(pieces[:N_PROMPT]), 64, N_PROMPT, start, 0, [ord(c) for c in text]
+    window = TextWindow(*which, attention, guesses, p, ranks.astype(np.int32), names)
     return TokenSight(window, at)
 
 

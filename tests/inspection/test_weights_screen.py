@@ -182,7 +182,7 @@ async def test_the_help_explains_what_is_seen(runs: Path) -> None:
         await it.until(lambda: isinstance(it.app.screen, HelpScreen))
         await it.pilot.pause()
         shown = screen_text(it.app)
-        for words in ("the next attention head alone", "One tensor of the model as a map", "not finite"):
+        for words in ("the next attention head alone", "One tensor of the model as a map", "on both sides"):
             assert words in shown
 
 

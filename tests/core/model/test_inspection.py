@@ -8,10 +8,10 @@ import pytest
 from femtotui.core.config import ModelConfig
 from femtotui.core.model.gpt import Model
 from femtotui.core.model.inspection import (
-    _stream_statistics,
     inspect_batch,
     inspect_text,
     stream_by_depth,
+    stream_statistics,
 )
 from femtotui.core.model.parameters import initial_parameters, named_tensors
 from femtotui.core.model.workspace import Pool, Workspace
@@ -21,7 +21,7 @@ from femtotui.presets import load_recipe
 def test_coordinates_that_carry_a_row_are_counted() -> None:
     even, one, two = np.zeros((3, 64))
     even[::2], even[1::2], one[0], two[:2] = 1, -1, 64, (3, -3)
-    found = [_stream_statistics(row[None]) for row in (even, one, two)]
+    found = [stream_statistics(row[None]) for row in (even, one, two)]
     assert [f.carrying for f in found] == pytest.approx([64, 1, 2], rel=0.04)
     assert found[0].rms == pytest.approx(1)
 
@@ -37,7 +37,7 @@ def test_the_last_depth_is_the_stream_that_the_final_norm_reads(recipe: str) -> 
     found = stream_by_depth(config, its_recipe, flat, ids)
     ws = Workspace(config, its_recipe, 4, Pool(flat.dtype), training=False)
     Model(config, its_recipe, flat).forward(ids.reshape(-1), ws)
-    last = _stream_statistics(ws.x_ND)
+    last = stream_statistics(ws.x_ND)
     assert len(found) == 4
     assert (found[-1].rms, found[-1].carrying) == pytest.approx((last.rms, last.carrying), rel=1e-5)
 
