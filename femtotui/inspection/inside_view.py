@@ -120,14 +120,15 @@ class InsidePanel(Widget):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        width = self.content_size.width
-        segments = [Segment(ink.text, self._style(ink)) for row in self._rows[y : y + 1] for ink in row]
+        width, row = self.content_size.width, self._rows[y] if y < len(self._rows) else []
+        ground = self.background_colors[1] if shows_scales(self.app) else None
+        segments = [Segment(ink.text, self._style(ink, ground)) for ink in row]
         return Strip(segments).simplify().adjust_cell_length(width, self.rich_style).crop(0, width)
 
-    def _style(self, ink: Painted) -> Style:
-        if ink.shade is None or not shows_scales(self.app):
+    def _style(self, ink: Painted, ground: Color | None) -> Style:
+        if ink.shade is None or ground is None:
             return self.get_component_rich_style(f"inside-panel--{ink.part}")
-        return _shade_style(ink.shade, self.background_colors[1], ink.part == "marked")
+        return _shade_style(ink.shade, ground, ink.part == "marked")
 
 
 @lru_cache(maxsize=256)
