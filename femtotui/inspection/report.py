@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from itertools import product
@@ -25,6 +26,9 @@ from ..tokens.export_formats import quoted_token, text_of
 from ..trainer.session import open_trained
 from .layer_report import depth_name
 from .weights import Floats, HeatMap, TensorFigures, viewed_tensors
+
+MAX_WEIGHTS = 2**27
+"""Attention weights of all heads together that a text may have: half a GiB."""
 
 TOP = 5
 """Tokens that are listed at most for a head, or at a depth."""
@@ -64,10 +68,10 @@ class Reading(NamedTuple):
         notes = [] if text else ["no text is given: a newline is read"]
         ids = sampler.encode(given)
         ids = ids[: _numbered("--token", token, len(ids))[-1] + 1]
-        n_before = max(0, len(ids) - config.context)
+        most = min(config.context, max(1, math.isqrt(MAX_WEIGHTS // (config.n_layers * config.n_heads))))
+        n_before = max(0, len(ids) - most)
         if n_before:
-            words = f"{len(ids):,} tokens are too many for the context: the last {config.context:,} are read"
-            notes.append(words)
+            notes.append(f"{len(ids):,} tokens are too many to read at once: the last {most:,} are read")
         return cls(sampler, ids[n_before:], n_before, tuple(notes))
 
     @property

@@ -22,6 +22,7 @@ from femtotui.core.model.inspection import stream_by_depth
 from femtotui.core.run_folder.folder import RunFolder
 from femtotui.core.run_folder.saved_model import open_saved
 from femtotui.core.sampling.distribution import Sampling
+from femtotui.inspection import report
 from femtotui.trainer.session import open_trained, prepare
 
 TEXT = "bacedi;\nho"
@@ -231,12 +232,19 @@ def test_an_empty_text_is_a_newline_and_says_so(capsys: pytest.CaptureFixture[st
 def test_of_a_long_text_the_last_window_is_read(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
     text = "abcdefghij" * 5
     out, err = printed(capsys, "--runs", runs, "--text", text, "--lens", "--token", 43)
-    assert err == "note: 43 tokens are too many for the context: the last 16 are read\n"
+    assert err == "note: 43 tokens are too many to read at once: the last 16 are read\n"
     assert "the token after token 43, 'c'" in out
     found = rows(capsys, "attention", "--runs", runs, "--text", text, "--token", 43)
     assert all(28 <= look["position"] <= 43 for row in found for look in row["top"])
     last = rows(capsys, "lens", "--runs", runs, "--text", text[27:43])
     assert rows(capsys, "lens", "--runs", runs, "--text", text, "--token", 43) == last
+
+
+def test_a_text_may_not_take_more_memory_than_there_is(
+    capsys: pytest.CaptureFixture[str], runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MAX_WEIGHTS", 2 * 2 * 5**2)
+    assert "the last 5 are read" in printed(capsys, "--runs", runs, "--text", TEXT, "--lens")[1]
 
 
 @pytest.mark.parametrize(
