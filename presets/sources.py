@@ -161,8 +161,9 @@ def split_text(text: bytes) -> tuple[bytes, bytes]:
     line_end = text.rfind(b"\n", max(0, cut - nearby), cut)
     if line_end >= 0:
         return text[: line_end + 1], text[line_end + 1 :]
-    while 0 < cut < len(text) and text[cut] & 0xC0 == 0x80:
-        cut -= 1
+    # A character has at most three bytes after its first; more of them are not UTF-8, and cut anywhere.
+    starts = (at for at in range(cut, max(0, cut - 4), -1) if at == len(text) or text[at] & 0xC0 != 0x80)
+    cut = next(starts, cut)
     return text[:cut], text[cut:]
 
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from source_texts import TEXT, run_command
 
@@ -64,6 +64,7 @@ def test_a_long_training_text_still_has_blocks_of_bearable_length() -> None:
 
 
 @given(st.binary(max_size=2000))
+@example(b"\0" + b"\x80" * 5)
 def test_a_split_loses_nothing(text: bytes) -> None:
     train, validation = split_text(text)
     assert train + validation == text
