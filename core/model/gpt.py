@@ -59,9 +59,10 @@ class Model:
         self.refresh()
 
     def refresh(self) -> None:
-        """Fold the parameters again, after every change of them."""
-        for piece in range(self.folding.n_pieces):
-            self.folding.fold(piece)
+        """Fold the parameters again, after every change of them; overflow shows in the logits."""
+        with np.errstate(all="ignore"):
+            for piece in range(self.folding.n_pieces):
+                self.folding.fold(piece)
 
     def empty_gradient(self) -> Folded:
         """An array for the gradient of the folded weights; its memory also holds one of the parameters."""
