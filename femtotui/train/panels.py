@@ -267,8 +267,9 @@ MEANINGS: Rows = (
      "bars are the steps measured so far. docs/inspection.md has figures of good and bad runs"),
     ("sample", "what the model writes. A token's colour is its probability; the arrows move through the "
      "tokens and show what else was likely. An empty prompt is a newline; \\n and \\t work"),
-    ("presets", "↑ ↓ and enter choose one, so do the numbers 1 to 14. Left of the number: ‖ parked, ● this "
-     "session's run; right of the size: the journal's verdict, then ours, from the runs' scores"),
+    ("presets", "↑ ↓, a number from 1 to 14 or a click point at one, enter or a double click trains it. Left "
+     "of the number: ‖ parked, ● this session's run; right of the size: its author's verdict, then yours, "
+     "from the runs' scores"),
     ("runs", "the newest, with the loss on text that is not trained on: ● trains, ‖ can be resumed, "
      "✓ finished, – never saved, ◆ laid over the chart"),
     ("detached", "training without the app: femtotui attach shows it again"),
@@ -288,9 +289,9 @@ TOPICS: dict[str, tuple[str, Rows]] = {
         ("entropy", "of attention, mean over heads: 0 bits look at one token, 4.6 evenly at 64 tokens' past"),
     )),
     "presets": ("the presets", (
-        ("↑ ↓", "highlight a preset: the line below says what it needs"),
+        ("↑ ↓", "point at a preset, as a number or a click does: the line below says what it needs"),
         ("enter", "train it; the current run is saved and parked, and resumed when you come back"),
-        ("marks", "● trains or finished, ‖ parked, ! failed; ✓ ✗ the journal's verdict, then ours"),
+        ("marks", "● trains or finished, ‖ parked, ! failed; ✓ ✗ its author's verdict, then yours"),
     )),
     "run-list": ("the runs", (
         ("↑ ↓", "highlight a run: the line below says how far it got"),
