@@ -141,19 +141,6 @@ async def test_what_is_given_before_the_first_frame_is_shown() -> None:
         assert braille_cells(chart) > 50
 
 
-async def test_a_smoothing_that_was_chosen_is_said_where_little_fits() -> None:
-    app = Host()
-    async with app.run_test(size=(88, 16)) as pilot:
-        train(app.chart)
-        app.chart.add_validation(400, 1.35)
-        app.chart.set_goal(300, 1.476, "journal")
-        await pilot.pause()
-        assert "smoothing" not in lines(app.chart)[0]
-        app.chart.action_smooth(1)
-        await pilot.pause()
-        assert "smoothing 0.95" in lines(app.chart)[0]
-
-
 async def test_keys_change_axes_and_smoothing() -> None:
     app = Host()
     async with app.run_test(size=(100, 20)) as pilot:
@@ -184,6 +171,9 @@ async def test_how_it_is_looked_at_is_said_however_full_the_legend_is() -> None:
         app.chart.action_toggle_unit()
         await pilot.pause()
         assert lines(app.chart)[0].endswith("zoomed · log y · bits per byte")
+        app.chart.action_smooth(1)
+        await pilot.pause()
+        assert lines(app.chart)[0].endswith("log y · bits per byte · smoothing 0.95")
 
 
 async def test_without_smoothing_the_smoothed_value_is_the_loss() -> None:
