@@ -173,7 +173,7 @@ async def test_how_it_is_looked_at_is_said_however_full_the_legend_is() -> None:
         assert lines(app.chart)[0].endswith("zoomed · log y · bits per byte")
         app.chart.action_smooth(1)
         await pilot.pause()
-        assert lines(app.chart)[0].endswith("log y · bits per byte · smoothing 0.95")
+        assert lines(app.chart)[0].endswith("smoothing 0.95")
 
 
 async def test_without_smoothing_the_smoothed_value_is_the_loss() -> None:
